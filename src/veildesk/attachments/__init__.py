@@ -1,0 +1,1 @@
+"""Clean files: metadata is stripped in a sandbox, unknown kinds are refused."""

@@ -1,0 +1,219 @@
+"""Errors that know what to tell whom.
+
+Every error carries two texts. `public` is one fixed sentence that is safe to show to a stranger: it
+never holds a value from the message at hand. `detail` is for the operator's log and holds enumerated
+codes or counts, never user content, addresses or key ids.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "AuthenticationFailed",
+    "BackendRefused",
+    "BackendUnavailable",
+    "ConfigInvalid",
+    "KeyUnusable",
+    "LimitExceeded",
+    "MailRefused",
+    "NotEncrypted",
+    "NotSigned",
+    "NotSoundCiphertext",
+    "OnionUnavailable",
+    "SendFailed",
+    "SendRefused",
+    "SpoolUnavailable",
+    "Undecryptable",
+    "Unparsable",
+    "VeildeskError",
+]
+
+
+class VeildeskError(Exception):
+    """Base of all errors that Veildesk raises on purpose.
+
+    Class attributes: `code` (stable word for logs and the store), `public` (one sentence for
+    anyone), `temporary` (whether trying again later can help), `smtp_code` with `smtp_status`
+    (RFC 5321 § 4.2 and RFC 3463), `exit_code` of the command line, `hint` (what to do next).
+    """
+
+    code: ClassVar[str] = "error"
+    public: ClassVar[str] = "Something went wrong and nothing was kept."
+    temporary: ClassVar[bool] = False
+    smtp_code: ClassVar[int] = 554
+    smtp_status: ClassVar[str] = "5.3.0"
+    exit_code: ClassVar[int] = 1
+    hint: ClassVar[str] = "Try again later or write to the operator."
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail
+
+    @property
+    def smtp_reply(self) -> str:
+        """The reply line for an SMTP or LMTP client, without line end."""
+        return f"{self.smtp_code} {self.smtp_status} {self.public}"
+
+
+class ConfigInvalid(VeildeskError):
+    """The configuration cannot be used."""
+
+    code = "config-invalid"
+    public = "The configuration cannot be used."
+    exit_code = 10
+    hint = "Run 'veildesk check-config' and mend what it names."
+
+
+class KeyUnusable(VeildeskError):
+    """A key is missing, expired, revoked or cannot do what it is asked to do."""
+
+    code = "key-unusable"
+    public = "The key cannot be used for this."
+    exit_code = 11
+    hint = "Check the key's expiry, revocation and usage with 'veildesk doctor'."
+
+
+class OnionUnavailable(VeildeskError):
+    """tor does not answer or does not let us publish."""
+
+    code = "onion-unavailable"
+    public = "The onion service is not reachable at the moment."
+    temporary = True
+    exit_code = 12
+    hint = "Check that tor runs and that its control socket is readable for this user."
+
+
+class MailRefused(VeildeskError):
+    """A mail that is refused while its sender is still connected."""
+
+    code = "mail-refused"
+    public = "This mail cannot be accepted."
+    smtp_code = 550
+    smtp_status = "5.7.1"
+    exit_code = 13
+    hint = "Write again as described on the support page."
+
+
+class Unparsable(MailRefused):
+    """The bytes are not a mail within the limits that are safe to read."""
+
+    code = "unparsable"
+    public = "This mail is not built in a way that can be read safely."
+    smtp_code = 554
+    smtp_status = "5.6.0"
+    hint = "Send the text as a plain mail without nested messages."
+
+
+class LimitExceeded(MailRefused):
+    """Too large, too deep or too many parts."""
+
+    code = "limit-exceeded"
+    public = "This mail is larger or more deeply nested than is accepted here."
+    smtp_code = 552
+    smtp_status = "5.3.4"
+    hint = "Send fewer or smaller attachments."
+
+
+class NotEncrypted(MailRefused):
+    """The queue takes encrypted mail only."""
+
+    code = "not-encrypted"
+    public = "This address accepts encrypted mail only; nothing was kept."
+    smtp_status = "5.7.1"
+    hint = "Encrypt to the support key and send it again."
+
+
+class NotSigned(MailRefused):
+    """The queue takes signed mail only."""
+
+    code = "not-signed"
+    public = "This address accepts signed mail only; nothing was kept."
+    hint = "Sign with your key and send it again."
+
+
+class Undecryptable(VeildeskError):
+    """None of our keys opens this message."""
+
+    code = "undecryptable"
+    public = "This mail is not encrypted to the support key."
+    smtp_code = 550
+    smtp_status = "5.7.5"
+    exit_code = 11
+    hint = "Fetch the current support key and encrypt again."
+
+
+class NotSoundCiphertext(VeildeskError):
+    """Integrity protection is missing or broken; final, never tried with another engine."""
+
+    code = "integrity-failed"
+    public = "The encrypted part of this mail is damaged or not protected against changes."
+    smtp_code = 554
+    smtp_status = "5.7.7"
+    exit_code = 11
+    hint = "Use a current OpenPGP program and send it again."
+
+
+class AuthenticationFailed(VeildeskError):
+    """A server or client did not prove who it is."""
+
+    code = "authentication-failed"
+    public = "The other side did not prove who it is."
+    exit_code = 3
+    hint = "Check credentials and certificates."
+
+
+class SpoolUnavailable(VeildeskError):
+    """The store cannot keep anything now (full, read-only, locked, stopping)."""
+
+    code = "spool-unavailable"
+    public = "Nothing can be kept safely at the moment; please try again later."
+    temporary = True
+    smtp_code = 452
+    smtp_status = "4.3.1"
+    exit_code = 15
+    hint = "Free disk space or mend the state directory; senders will try again by themselves."
+
+
+class BackendUnavailable(VeildeskError):
+    """The helpdesk does not answer or has a passing fault."""
+
+    code = "backend-unavailable"
+    public = "The helpdesk is not reachable at the moment."
+    temporary = True
+    smtp_code = 451
+    smtp_status = "4.4.1"
+    exit_code = 14
+    hint = "Check the helpdesk; tickets wait in the spool until it answers."
+
+
+class BackendRefused(VeildeskError):
+    """The helpdesk refuses for good."""
+
+    code = "backend-refused"
+    public = "The helpdesk refused the ticket."
+    smtp_code = 554
+    smtp_status = "5.4.0"
+    exit_code = 14
+    hint = "Run 'veildesk doctor' and check credentials, queue and fields."
+
+
+class SendFailed(VeildeskError):
+    """The outgoing mail server did not take the mail; it will be tried again."""
+
+    code = "send-failed"
+    public = "The answer could not be sent yet."
+    temporary = True
+    smtp_code = 451
+    smtp_status = "4.4.1"
+    exit_code = 13
+    hint = "Check the outgoing mail server."
+
+
+class SendRefused(VeildeskError):
+    """The outgoing mail server refused for good, or a rule forbids sending."""
+
+    code = "send-refused"
+    public = "The answer could not be sent."
+    exit_code = 13
+    hint = "See 'veildesk spool list' for the reason."

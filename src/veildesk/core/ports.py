@@ -1,0 +1,356 @@
+"""The one list of what Veildesk needs from outside. One Protocol per role.
+
+Every Protocol has a contract suite under tests/contract that runs over each implementation, fakes
+included. Only `veildesk.service` knows concrete classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from veildesk.core.message import Integrity, Signature
+from veildesk.core.notice import PublishedNotice
+from veildesk.core.submission import Accepted, PortalAnchor, Submission
+from veildesk.core.ticket import AgentReply, CheckResult, Delivered, Erased, TicketEntry
+from veildesk.core.work import Reason, State, Work
+
+__all__ = [
+    "Backend",
+    "CertificateStatus",
+    "Cleaner",
+    "Cleaned",
+    "Clock",
+    "DecryptedData",
+    "DetachedSignature",
+    "Engine",
+    "Intake",
+    "Mailer",
+    "NoticeArchive",
+    "OnionService",
+    "OnionState",
+    "Spool",
+    "ThreadCipher",
+    "ThreadKeys",
+    "ThreadView",
+]
+
+
+class Clock(Protocol):
+    """Wall time for dates, monotonic time for waiting."""
+
+    def now(self) -> int:
+        """Seconds since 1970, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+
+
+# --------------------------------------------------------------------------- OpenPGP
+
+
+@dataclass(frozen=True, slots=True)
+class DecryptedData:
+    """Plaintext whose integrity was checked, and the signatures found inside.
+
+    `encrypted` is False for a message that was only signed. `recipients` are the key ids or
+    fingerprints it was encrypted to, upper-case hex, zeros for hidden ones.
+    """
+
+    data: bytes = field(repr=False)
+    encrypted: bool
+    integrity: Integrity | None
+    signatures: tuple[Signature, ...]
+    recipients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DetachedSignature:
+    """An armored detached signature and its true hash name for micalg ("sha512")."""
+
+    armored: str
+    hash_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """What a transferable public key is good for at a given moment.
+
+    `fingerprint` is the primary key's. `addresses` are the lower-case addr-specs of valid user ids.
+    `expires` is seconds since 1970 UTC, None when never.
+    """
+
+    fingerprint: str
+    addresses: tuple[str, ...]
+    can_encrypt: bool
+    can_sign: bool
+    expired: bool
+    revoked: bool
+    expires: int | None = None
+
+
+class Engine(Protocol):
+    """OpenPGP operations (RFC 9580). Certificates are transferable public keys, binary or armored.
+
+    No method returns plaintext before its integrity is checked, looks anything up in a network,
+    or writes plaintext anywhere. Signatures come back with `scope` PART and `bound_to_from` False;
+    only the caller knows the mail around them.
+    """
+
+    name: str
+
+    async def open(self, data: bytes, certificates: Sequence[bytes]) -> DecryptedData:
+        """Decrypt, or unwrap a signed message (also clear-signed text), and verify.
+
+        Raises `Undecryptable`, `NotSoundCiphertext`, `LimitExceeded` or `Unparsable`.
+        """
+
+    async def verify_detached(
+        self, data: bytes, signature: bytes, certificates: Sequence[bytes]
+    ) -> tuple[Signature, ...]:
+        """Verdicts over exact bytes; at least one entry for a signature block, however broken."""
+
+    async def seal(self, data: bytes, recipients: Sequence[bytes], signer: str) -> bytes:
+        """Sign with `signer` (full fingerprint), encrypt to `recipients`; armored, with MDC or AEAD.
+
+        Raises `KeyUnusable` if any recipient or the signer cannot be used.
+        """
+
+    async def sign_detached(self, data: bytes, signer: str) -> DetachedSignature:
+        """A detached signature over exact bytes."""
+
+    async def clearsign(self, text: str, signer: str) -> str:
+        """Clear-signed text (RFC 9580 § 7), LF line ends."""
+
+    async def certificate_status(self, certificate: bytes, at: int | None = None) -> CertificateStatus:
+        """What a certificate is good for. Raises `KeyUnusable` if it is not exactly one public key."""
+
+    async def export(self, fingerprint: str) -> bytes:
+        """Our own armored public key; never anything secret."""
+
+
+# --------------------------------------------------------------------------- keeping
+
+
+@runtime_checkable
+class Intake(Protocol):
+    """What listeners need: accept, durably."""
+
+    async def accept(self, submission: Submission) -> Accepted:
+        """Keep a submission. Returns only after it would survive a power cut (fsync).
+
+        Raises `SpoolUnavailable`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadView:
+    """A portal ticket as far as the gateway can see it: sealed entries, oldest first."""
+
+    ticket_id: str
+    entries: tuple[bytes, ...] = field(repr=False)
+    wrapped: bytes | None = None
+    state: str = "open"
+    expires_day: int = 0
+
+
+class Spool(Intake, Protocol):
+    """Durable, sealed, replayable. Parts of a message are sealed blobs under its ticket's key.
+
+    Part names in use: "raw" (incoming payload), "reply" (an agent's answer as collected), "wire"
+    (exact outgoing bytes). Ticket parts: "contact", "numbering".
+    """
+
+    async def claim(self, states: Collection[State], limit: int = 1) -> list[Work]:
+        """Claim work that is due, in order per ticket; claims end with this process."""
+
+    async def wait(self, timeout: float) -> None:
+        """Return when there may be new work, at the latest after `timeout` seconds."""
+
+    async def part(self, message_id: str, name: str) -> bytes | None:
+        """A message's blob, opened; None if there is none."""
+
+    async def ticket_part(self, ticket_id: str, name: str) -> bytes | None:
+        """A ticket's blob, opened; None if there is none."""
+
+    async def advance(
+        self,
+        work: Work,
+        to: State,
+        *,
+        reason: Reason = Reason.NONE,
+        parts: Mapping[str, bytes | None] | None = None,
+        ticket_parts: Mapping[str, bytes | None] | None = None,
+        backend_ref: str | None = None,
+        marker: bytes | None = None,
+        thread_entry: bytes | None = None,
+    ) -> Work:
+        """Change state and everything that belongs to it in one commit.
+
+        `parts` with value None are deleted. `marker` is a keyed digest by which later messages find
+        this ticket (`find_by_marker`). `thread_entry` is appended to the portal thread.
+        """
+
+    async def postpone(self, work: Work, reason: Reason, delay: float) -> None:
+        """Count a failed attempt and make the work due again in `delay` seconds."""
+
+    async def release(self, work: Work) -> None:
+        """Give a claim back unchanged."""
+
+    async def join(self, work: Work, ticket_id: str) -> Work:
+        """Move an accepted message into another ticket, sealed anew under that ticket's key."""
+
+    async def collect(
+        self, ticket_id: str, dedup: bytes, parts: Mapping[str, bytes], cursor: tuple[str, str] | None
+    ) -> Accepted:
+        """Take over an outgoing answer (state COLLECTED) and store `cursor` (backend, position)."""
+
+    async def cursor(self, backend: str) -> str | None:
+        """Where the last poll of a backend ended."""
+
+    async def set_cursor(self, backend: str, position: str) -> None:
+        """Store a position without taking anything over."""
+
+    async def find_by_marker(self, marker: bytes) -> str | None:
+        """The ticket a marker belongs to."""
+
+    async def backend_ref(self, ticket_id: str) -> str | None:
+        """The helpdesk's id of a ticket."""
+
+    async def anchor(self, ticket_id: str) -> PortalAnchor | None:
+        """The portal anchor of a ticket, None for mail."""
+
+    async def thread(self, lookup_id: bytes) -> ThreadView | None:
+        """A portal thread by the id derived from its words."""
+
+    async def erase(self, ticket_id: str) -> None:
+        """Destroy a ticket's key first, then its rows and files."""
+
+    async def expired(self, today: int) -> list[str]:
+        """Tickets whose last day of retention is over."""
+
+    async def listing(self, states: Collection[State] | None = None) -> list[Work]:
+        """Messages by state, without claiming them."""
+
+    async def counts(self) -> Mapping[str, int]:
+        """Messages per state."""
+
+    async def retry(self, message_id: str) -> Work:
+        """Bring a parked, held or quarantined message back to the state it was in."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadKeys:
+    """Derived from ticket words: where the thread lies and what opens it."""
+
+    lookup_id: bytes
+    public_key: bytes
+    private_key: bytes = field(repr=False)
+
+
+class ThreadCipher(Protocol):
+    """Keys from words, and sealing to them. The gateway at rest can seal but not open."""
+
+    async def derive(self, words: str) -> ThreadKeys:
+        """Exactly one Argon2id (RFC 9106) with the pepper, in a bounded queue."""
+
+    def seal(self, public_key: bytes, data: bytes) -> bytes:
+        """Seal one thread entry (HPKE, RFC 9180)."""
+
+    def unseal(self, keys: ThreadKeys, sealed: bytes) -> bytes:
+        """Open one thread entry. Raises `AuthenticationFailed`."""
+
+
+# --------------------------------------------------------------------------- attachments
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """Outcome for one attachment: new content, or a public reason why it was refused.
+
+    `removed` names what was stripped ("metadata", "location"); `text` is true when the content is
+    text that must go through redaction.
+    """
+
+    name: str
+    media_type: str
+    content: bytes | None = field(repr=False)
+    refused: str | None = None
+    removed: tuple[str, ...] = ()
+    text: bool = False
+
+
+class Cleaner(Protocol):
+    """Strips metadata from files in a sandbox; refuses what it does not understand."""
+
+    async def clean(self, name: str, media_type: str, content: bytes) -> Cleaned:
+        """Never raises for bad content: a refusal carries the reason."""
+
+
+# --------------------------------------------------------------------------- outside
+
+
+class Backend(Protocol):
+    """A helpdesk. Six methods; see docs/backends.md for how to write one."""
+
+    name: str
+
+    async def check(self) -> list[CheckResult]:
+        """Credentials, queue, fields, dangerous auto-replies."""
+
+    async def deliver(self, entry: TicketEntry) -> Delivered:
+        """Create or append. The same `entry.key` twice leaves one message.
+
+        Raises `BackendUnavailable` (try again) or `BackendRefused` (do not).
+        """
+
+    def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
+        """Public answers of agents after `cursor`, oldest first; never private notes."""
+
+    async def acknowledge(self, reply: AgentReply) -> None:
+        """Called after a reply was taken over durably; may do nothing."""
+
+    async def erase(self, ref: str, thread: str) -> Erased:
+        """Delete a ticket by the best means there are, and say truly which."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class Mailer(Protocol):
+    """Hands one finished mail to an outgoing server over a verified connection."""
+
+    async def send(self, wire: bytes, sender: str, recipient: str) -> None:
+        """Send exact bytes. Raises `SendFailed` (try again) or `SendRefused` (do not)."""
+
+
+class NoticeArchive(Protocol):
+    """Published notices, newest last."""
+
+    def published(self) -> Sequence[PublishedNotice]:
+        """All notices in order of number."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnionState:
+    """What tor says of our service. `address` includes ".onion"."""
+
+    address: str
+    connected: bool
+    published: bool
+
+
+class OnionService(Protocol):
+    """One v3 onion service kept published."""
+
+    address: str
+
+    async def run(self) -> None:
+        """Publish and keep published until cancelled."""
+
+    async def wait_published(self, timeout: float) -> None:
+        """Return when a directory has the descriptor. Raises `OnionUnavailable`."""
+
+    def state(self) -> OnionState:
+        """What is known now."""

@@ -1,0 +1,96 @@
+"""What a helpdesk receives and gives back. Nothing here identifies a user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = ["AgentReply", "CheckResult", "Delivered", "Erased", "File", "Level", "TicketEntry"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A cleaned attachment for the helpdesk: safe base name, media type, bytes."""
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketEntry:
+    """One clean message for the helpdesk.
+
+    `thread` and `key` are opaque random tokens (letters and digits): `thread` names the ticket, `key`
+    this message; delivering the same `key` twice leaves one message. `ref` is the helpdesk's own id of
+    the ticket when it is known. `protection` is the line that tells agents how the message was
+    encrypted and signed; `removed` counts what was hidden, by type, and `notices` are further lines
+    about what was done to it.
+    """
+
+    thread: str
+    key: str
+    subject: str
+    text: str = field(repr=False)
+    ref: str | None = None
+    queue: str = "support"
+    topic: str = ""
+    language: str = ""
+    priority: str = "normal"
+    protection: str = ""
+    removed: Mapping[str, int] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Where an entry lies in the helpdesk: `ref` of the ticket; `fresh` False if it was there."""
+
+    ref: str
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReply:
+    """A public answer of an agent.
+
+    `thread` as in `TicketEntry`; `reply_id` is unique in that helpdesk; `cursor` is the position to
+    store after this reply was taken over. `text` is plain text; HTML was already made text.
+    """
+
+    thread: str
+    reply_id: str
+    cursor: str
+    text: str = field(repr=False)
+    files: tuple[File, ...] = ()
+
+
+class Erased(StrEnum):
+    """Outcome of an erase request to a helpdesk."""
+
+    GONE = "gone"
+    REQUESTED = "requested"
+    UNSUPPORTED = "unsupported"
+
+
+class Level(StrEnum):
+    """Level of a check. What could not be checked is `SKIP`, never `OK`."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One line of a doctor's report. `fix` says what to do next, empty when nothing is."""
+
+    id: str
+    title: str
+    level: Level
+    found: str = ""
+    expected: str = ""
+    fix: str = ""

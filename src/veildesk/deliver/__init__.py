@@ -1,0 +1,1 @@
+"""Deliver: route clean tickets to a helpdesk."""

@@ -1,0 +1,1 @@
+"""Helpdesks. Each is reached through the entry point group veildesk.backends."""

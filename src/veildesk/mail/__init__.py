@@ -1,0 +1,1 @@
+"""Normalise and compose: mail as data, all pure."""

@@ -1,0 +1,1 @@
+"""Way back, one to many: signed incident notices."""

@@ -1,0 +1,1 @@
+"""The onion service, kept published through stem."""

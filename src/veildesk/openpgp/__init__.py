@@ -1,0 +1,1 @@
+"""Open and seal: OpenPGP without trusting what it is given."""

@@ -1,0 +1,1 @@
+"""What users see: a support site that works without scripts."""

@@ -1,0 +1,1 @@
+"""Redact: find and mask what an agent need not see, all pure."""

@@ -1,0 +1,1 @@
+"""Way back: collect agents' answers, guard, send."""

@@ -1,0 +1,1 @@
+"""Keep: durable, sealed, replayable."""
