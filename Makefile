@@ -1,0 +1,35 @@
+# The two commands of the README are `make demo` and `make test`; both install what is missing.
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
+KEEP ?=
+
+.PHONY: demo test check run bench fuzz fix lock clean
+
+demo:
+	@scripts/install demo
+	@$(ROOT) env KEEP=$(KEEP) .venv/bin/python -I deploy/demo/run.py
+
+test:
+	@scripts/install dev
+	@$(ROOT) scripts/test
+
+check:
+	@scripts/install dev
+	@scripts/check
+
+run:
+	@scripts/install run
+	@test -e var/gateway/veildesk.toml || .venv/bin/veildesk init --dir var/gateway
+	@.venv/bin/veildesk run --config var/gateway/veildesk.toml
+
+bench:
+	@scripts/install dev
+	@.venv/bin/python -I deploy/bench/run.py
+
+fix:
+	@scripts/fix
+
+lock:
+	@scripts/lock
+
+clean:
+	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
