@@ -1,0 +1,1 @@
+"""Real servers on loopback for tests and the demo: each starts, says where it listens, and ends."""
