@@ -1,0 +1,86 @@
+"""One entry of a portal thread, as it lies sealed to the ticket's public key.
+
+The plaintext is a JSON object, UTF-8:
+`{"v": 1, "from": "user" | "support", "day": "YYYY-MM-DD", "id": hex, "text": ..., "attachments":
+[{"name", "type", "size", "sha256"}], "numbering": {...} | null, "signed": clear-signed text | null}`.
+`text` is what the agents got or wrote, masks included. `numbering` is there in the user's entries, so
+that masks keep their numbers in later ones. `signed` is there in support's and is the exact text that
+any OpenPGP program verifies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from veildesk.core.errors import Unparsable
+
+__all__ = ["ThreadEntry", "ThreadFile", "decode_thread_entry", "encode_thread_entry"]
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadFile:
+    """A file that went with an entry: what it was called, its size in bytes and its SHA-256 (hex)."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadEntry:
+    """See the module text. `entry_id` is hex, empty when the author has none to give."""
+
+    author: Literal["user", "support"]
+    day: str
+    text: str = field(repr=False)
+    entry_id: str = ""
+    files: tuple[ThreadFile, ...] = ()
+    numbering: Mapping[str, Any] | None = field(default=None, repr=False)
+    signed: str | None = field(default=None, repr=False)
+
+
+def encode_thread_entry(entry: ThreadEntry) -> bytes:
+    """The plaintext to seal."""
+    body = {
+        "v": VERSION,
+        "from": entry.author,
+        "day": entry.day,
+        "id": entry.entry_id,
+        "text": entry.text,
+        "attachments": [
+            {"name": item.name, "type": item.media_type, "size": item.size, "sha256": item.sha256}
+            for item in entry.files
+        ],
+        "numbering": None if entry.numbering is None else dict(entry.numbering),
+        "signed": entry.signed,
+    }
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode_thread_entry(plaintext: bytes) -> ThreadEntry:
+    """The entry in an unsealed plaintext. Raises `Unparsable`."""
+    try:
+        body: dict[str, Any] = json.loads(plaintext)
+        if body["v"] != VERSION or body["from"] not in ("user", "support"):
+            raise Unparsable("thread-entry-version")
+        numbering, signed = body.get("numbering"), body.get("signed")
+        return ThreadEntry(
+            author=body["from"],
+            day=str(body["day"]),
+            text=str(body["text"]),
+            entry_id=str(body.get("id", "")),
+            files=tuple(
+                ThreadFile(str(item["name"]), str(item["type"]), int(item["size"]), str(item["sha256"]))
+                for item in body["attachments"]
+            ),
+            numbering=None if numbering is None else dict(numbering),
+            signed=None if signed is None else str(signed),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Unparsable("thread-entry-form") from None
