@@ -1,0 +1,49 @@
+"""Content transfer encodings (RFC 2045 § 6), read leniently and never raising.
+
+uuencode is not decoded: it stays the text it is.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+__all__ = ["decode_transfer"]
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_PADDING = re.compile(rb"=+")
+_BLANK_AT_END = re.compile(rb"[ \t]\r?\n")
+_STRICT = re.compile(rb"[A-Za-z0-9+/=\s]*")
+
+
+def decode_transfer(body: bytes, encoding: str) -> bytes:
+    """The decoded content of one part; an unknown encoding leaves the bytes as they are."""
+    match encoding:
+        case "base64":
+            return _base64(body)
+        case "quoted-printable":
+            return binascii.a2b_qp(_trim_lines(body))
+    return body
+
+
+def _trim_lines(body: bytes) -> bytes:
+    """Blanks at line ends were added in transport (RFC 2045 § 6.7 rule 3)."""
+    if not _BLANK_AT_END.search(body):
+        return body
+    lines = body.split(b"\n")
+    return b"\n".join(
+        line[:-1].rstrip(b" \t") + b"\r" if line.endswith(b"\r") else line.rstrip(b" \t") for line in lines
+    )
+
+
+def _base64(body: bytes) -> bytes:
+    """Blocks of base64; what follows the padding counts only if it is base64 as well."""
+    first = _PADDING.search(body)
+    if first is not None and not _STRICT.fullmatch(body, first.end()):
+        body = body[: first.end()]
+    out = []
+    for chunk in _PADDING.split(_NOT_BASE64.sub(b"", body)):
+        if len(chunk) % 4 == 1:
+            chunk = chunk[:-1]
+        out.append(binascii.a2b_base64(chunk + b"=" * (-len(chunk) % 4)))
+    return b"".join(out)
