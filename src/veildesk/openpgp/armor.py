@@ -1,0 +1,179 @@
+"""ASCII armor read strictly (RFC 9580 § 6 and § 7), so that gpg only ever sees binary packets.
+
+Finds every block of a text with its exact span and says what lies outside. Works on bytes, in one
+pass, without recursion. It does not judge packets and it never repairs base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+
+from veildesk.core.errors import Unparsable
+
+__all__ = ["Block", "crc24", "find_blocks", "outside", "single_block"]
+
+_BEGIN = re.compile(rb"^-----BEGIN PGP ([A-Z][A-Z0-9 ,/]{2,40})-----[ \t\r]*$", re.MULTILINE)
+_SIGNATURE = re.compile(rb"-----BEGIN PGP SIGNATURE-----[ \t]*\Z")
+_CONTROL = re.compile(rb"[\x00\x0b\x0c\r]")
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]{0,60}:(?: .*)?$")
+_CRC = re.compile(rb"=[A-Za-z0-9+/]{4}\Z")
+# Some mail programs turn the empty separator line into one with a no-break space.
+_BLANK = b" \t\r\xc2\xa0"
+_SIGNED = "SIGNED MESSAGE"
+_MAX_BLOCKS = 64
+_MAX_HEADERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One armor block: `label` as in its first line, `start` and `end` its span in the given bytes.
+
+    `data` are the decoded packets; for "SIGNED MESSAGE" those of its signature, and `source` is the
+    whole block with LF line ends. The checksum is never looked at: a missing or wrong one must be no
+    reason to refuse (RFC 9580 § 6.1); the integrity that counts is inside.
+    """
+
+    label: str
+    data: bytes = field(repr=False)
+    start: int
+    end: int
+    headers: tuple[tuple[str, str], ...] = ()
+    source: bytes = field(default=b"", repr=False)
+
+
+def crc24(data: bytes) -> int:
+    """The checksum of RFC 9580 § 6.1.1."""
+    crc = 0xB704CE
+    for octet in data:
+        crc = ((crc << 8) & 0xFFFFFF) ^ _CRC_TABLE[(crc >> 16) ^ octet]
+    return crc
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for index in range(256):
+        value = index << 16
+        for _ in range(8):
+            value = (value << 1) ^ (0x1864CFB if value & 0x800000 else 0)
+        table.append(value & 0xFFFFFF)
+    return tuple(table)
+
+
+_CRC_TABLE = _crc_table()
+
+
+def find_blocks(text: bytes) -> tuple[Block, ...]:
+    """Every armor block in order. Raises `Unparsable` when one is begun but not well formed."""
+    blocks: list[Block] = []
+    position = 0
+    while (match := _BEGIN.search(text, position)) is not None:
+        if len(blocks) >= _MAX_BLOCKS:
+            raise Unparsable("armor-too-many-blocks")
+        blocks.append(_block(text, match))
+        position = blocks[-1].end
+    return tuple(blocks)
+
+
+def single_block(text: bytes) -> Block | None:
+    """The block if the text is exactly one and nothing but white space around; else None."""
+    try:
+        blocks = find_blocks(text)
+    except Unparsable:
+        return None
+    if len(blocks) != 1 or outside(text, blocks).strip():
+        return None
+    return blocks[0]
+
+
+def outside(text: bytes, blocks: tuple[Block, ...]) -> bytes:
+    """What of the text lies in no block."""
+    kept: list[bytes] = []
+    position = 0
+    for block in blocks:
+        kept.append(text[position : block.start])
+        position = block.end
+    kept.append(text[position:])
+    return b"".join(kept)
+
+
+def _line_at(text: bytes, position: int) -> tuple[bytes, int]:
+    """The line without its end (LF, perhaps after CR) and where the next one starts."""
+    if position >= len(text):
+        raise Unparsable("armor-not-ended")
+    found = text.find(b"\n", position)
+    following = len(text) if found < 0 else found + 1
+    return text[position:following].rstrip(b"\r\n"), following
+
+
+def _block(text: bytes, begin: re.Match[bytes]) -> Block:
+    label, start = begin[1].decode("ascii"), begin.start()
+    headers, position = _headers(text, _line_at(text, start)[1])
+    if label != _SIGNED:
+        data, end = _body(text, position, label)
+        return Block(label, data, start, end, headers)
+    if any(name != "Hash" for name, _ in headers):
+        raise Unparsable("cleartext-header")
+    lines, position = _clear_lines(text, position)
+    _, position = _headers(text, position)
+    data, end = _body(text, position, "SIGNATURE")
+    source = [b"-----BEGIN PGP SIGNED MESSAGE-----"]
+    source += [f"{name}: {value}".encode("ascii", "replace") for name, value in headers]
+    source += [b"", *lines, b"-----BEGIN PGP SIGNATURE-----", b"", *_wrapped(data)]
+    source += [b"-----END PGP SIGNATURE-----", b""]
+    return Block(label, data, start, end, headers, b"\n".join(source))
+
+
+def _headers(text: bytes, position: int) -> tuple[tuple[tuple[str, str], ...], int]:
+    headers: list[tuple[str, str]] = []
+    line, position = _line_at(text, position)
+    while line.strip(_BLANK):
+        if not _HEADER.match(line) or len(headers) >= _MAX_HEADERS:
+            raise Unparsable("armor-header")
+        name, _, value = line.decode("utf-8", "replace").partition(":")
+        headers.append((name, value.strip()))
+        line, position = _line_at(text, position)
+    return tuple(headers), position
+
+
+def _body(text: bytes, position: int, label: str) -> tuple[bytes, int]:
+    """Decoded base64 and where the block ends. A checksum line is let pass, see `Block`."""
+    stop = text.find(f"-----END PGP {label}-----".encode(), position)
+    if stop < 0 or text.find(b"-----BEGIN PGP ", position, stop) >= 0:
+        raise Unparsable("armor-not-ended")
+    line, end = _line_at(text, stop)
+    if text[stop - 1 : stop] != b"\n" or line.strip() != f"-----END PGP {label}-----".encode():
+        raise Unparsable("armor-end")
+    words = text[position:stop].split()
+    if words and _CRC.match(words[-1]):
+        words.pop()
+    try:
+        return base64.b64decode(b"".join(words), validate=True), end
+    except binascii.Error as error:
+        raise Unparsable("armor-base64") from error
+
+
+def _clear_lines(text: bytes, position: int) -> tuple[list[bytes], int]:
+    """Dash-escaped text up to the signature's first line (RFC 9580 § 7.2).
+
+    A line that begins with a dash and is not escaped would let two readers see two texts; so would
+    control characters that some take for line ends.
+    """
+    kept: list[bytes] = []
+    while True:
+        line, position = _line_at(text, position)
+        if _SIGNATURE.match(line):
+            return kept, position
+        if line.startswith(b"-") and not line.startswith(b"- "):
+            raise Unparsable("cleartext-dash")
+        if _CONTROL.search(line):
+            raise Unparsable("cleartext-control")
+        kept.append(line)
+
+
+def _wrapped(data: bytes) -> list[bytes]:
+    encoded = base64.b64encode(data)
+    rows = [encoded[at : at + 64] for at in range(0, len(encoded), 64)]
+    return [*rows, b"=" + base64.b64encode(crc24(data).to_bytes(3, "big"))]

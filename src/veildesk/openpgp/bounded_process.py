@@ -1,0 +1,140 @@
+"""One child process with bounded output and time, spoken to over pipes and memory files only.
+
+Nothing of what goes in or comes out touches a disk or an argument list. The child leads its own
+process group, which is killed on overrun, on time-out and when the caller is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from veildesk.core.errors import LimitExceeded
+
+__all__ = ["Finished", "MemoryFile", "run_bounded"]
+
+_STATUS_LIMIT = 1024 * 1024
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a child left: exit code, standard output, and what it wrote to its status descriptor."""
+
+    code: int
+    output: bytes = field(repr=False)
+    status: bytes = field(repr=False)
+
+
+class MemoryFile:
+    """Bytes behind a descriptor that a child may read; closed by `close` or at the end of `with`."""
+
+    def __init__(self, data: bytes) -> None:
+        self.descriptor = os.memfd_create("input")
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.descriptor, view) :]
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+
+    def __enter__(self) -> MemoryFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        os.close(self.descriptor)
+
+
+async def run_bounded(
+    command: Sequence[str],
+    *,
+    stdin: bytes,
+    environment: Mapping[str, str],
+    output_limit: int,
+    seconds: float,
+    descriptors: Sequence[int] = (),
+) -> Finished:
+    """Run `command` with the words `{status}` in it replaced by the status descriptor's number.
+
+    Raises `LimitExceeded` when the output passes `output_limit` bytes or the time `seconds`; the
+    output so far is thrown away then.
+    """
+    reading, writing = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *[word.replace("{status}", str(writing)) for word in command],
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            pass_fds=(writing, *descriptors),
+            env=dict(environment),
+            start_new_session=True,
+            limit=_CHUNK,
+        )
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _talk(process, reading, stdin, output_limit)
+    except TimeoutError as error:
+        raise LimitExceeded("process-seconds") from error
+    finally:
+        await _end(process)
+
+
+async def _talk(process: asyncio.subprocess.Process, reading: int, stdin: bytes, limit: int) -> Finished:
+    assert process.stdout is not None
+    pipe = os.fdopen(reading, "rb", buffering=0)
+    loop = asyncio.get_running_loop()
+    status = asyncio.StreamReader(limit=_CHUNK)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(status), pipe)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_feed(process, stdin))
+            output = group.create_task(_collect(process.stdout, limit))
+            lines = group.create_task(_collect(status, _STATUS_LIMIT))
+            code = group.create_task(process.wait())
+    except* LimitExceeded as raised:
+        raise raised.exceptions[0] from None
+    finally:
+        transport.close()
+    return Finished(code.result(), output.result(), lines.result())
+
+
+async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
+    """Write everything; a child that stops reading early is judged by what it says, not by that."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        view = memoryview(data)
+        for start in range(0, len(view), _CHUNK):
+            process.stdin.write(view[start : start + _CHUNK])
+            await process.stdin.drain()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.close()
+        await process.stdin.wait_closed()
+
+
+async def _collect(stream: asyncio.StreamReader, limit: int) -> bytes:
+    kept = bytearray()
+    while chunk := await stream.read(_CHUNK):
+        if len(kept) + len(chunk) > limit:
+            raise LimitExceeded("process-output")
+        kept += chunk
+    return bytes(kept)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await asyncio.shield(process.wait())

@@ -1,0 +1,204 @@
+"""Open a mail: peel layers of encryption and signature off the whole, and say what they cover.
+
+Raw bytes in, `OpenedMail` out. Layers count only as long as each wraps everything inside the one
+before (RFC 9787 § 4); what covers less is reported with scope "part" and left closed. Plaintext is
+returned only from an engine that checked its integrity, and only as what the engine returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from veildesk.core.errors import KeyUnusable, LimitExceeded, MailRefused, VeildeskError
+from veildesk.core.limits import Limits
+from veildesk.core.message import Encryption, Integrity, Scope, Signature, Verdict
+from veildesk.core.ports import Engine
+from veildesk.mail.address import single_address
+from veildesk.mail.headers import Protection, header_protection
+from veildesk.mail.parse import Part, parse_mail
+from veildesk.openpgp.candidates import candidate_certificates
+from veildesk.openpgp.packets import read_certificate
+from veildesk.openpgp.structure import (
+    Layer,
+    LayerKind,
+    SignedSpan,
+    find_layer,
+    has_ciphertext,
+    signed_spans,
+)
+
+__all__ = ["OpenedMail", "open_mail"]
+
+_CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,40}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMail:
+    """A mail with its cryptographic envelope taken off.
+
+    `outer_headers` is the raw header block of the mail as it came. `payload` is the MIME entity
+    inside the envelope, or the raw mail when there is none. `protected` is true when the payload
+    declares protected headers and an encryption or a valid signature over the whole backs that.
+    `certificates` are candidates the mail carries, binary. `notes` are fixed words: "legacy-inline",
+    "mixed-encrypted-plain", "not-encrypted-posing", "repaired-structure", "smime-unsupported",
+    "encrypted-structure", "signed-structure".
+    """
+
+    encryption: Encryption
+    signatures: tuple[Signature, ...]
+    outer_headers: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
+    protected: bool = False
+    certificates: tuple[bytes, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Peeling:
+    """What the layers taken off so far amount to."""
+
+    entity: bytes
+    root: Part
+    layers: int = 0
+    integrity: Integrity | None = None
+    signatures: list[Signature] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+
+
+async def open_mail(
+    raw: bytes, engine: Engine, certificates: Sequence[bytes], limits: Limits | None = None
+) -> OpenedMail:
+    """Open `raw` with our keys and verify against `certificates`.
+
+    Raises `Unparsable`, `LimitExceeded`, `Undecryptable` or `NotSoundCiphertext`; a bad, unknown or
+    missing signature is no error but a verdict.
+    """
+    limits = limits or Limits()
+    outer = await _parse(raw, limits)
+    state = _Peeling(raw, outer)
+    while (layer := find_layer(state.entity, state.root)).kind is not LayerKind.NONE:
+        state.layers += 1
+        if state.layers > limits.crypto_layers:
+            raise LimitExceeded("crypto-layers")
+        state.notes.update(dict.fromkeys(layer.notes))
+        state.entity = await _peel(layer, state, engine, certificates)
+        state.root = await _parse(state.entity, limits)
+    state.notes.update(dict.fromkeys(layer.notes))
+    encryption = _encryption(state)
+    state.signatures += await _partial(state, engine, certificates)
+    protected = _is_protected(state)
+    bound = await _bound(state, outer, engine, certificates, protected=protected)
+    return OpenedMail(
+        encryption,
+        tuple(bound),
+        raw[outer.start : outer.body_start],
+        state.entity,
+        protected,
+        candidate_certificates(outer, state.root),
+        tuple(state.notes),
+    )
+
+
+async def _parse(entity: bytes, limits: Limits) -> Part:
+    return await asyncio.to_thread(parse_mail, entity, limits)
+
+
+async def _peel(layer: Layer, state: _Peeling, engine: Engine, certificates: Sequence[bytes]) -> bytes:
+    """Take one layer off: the entity inside."""
+    if layer.kind is LayerKind.SMIME_SIGNED:
+        return layer.inner
+    if layer.kind is LayerKind.SIGNED:
+        assert layer.span is not None
+        verdicts = await _verify(layer.span, engine, certificates)
+        state.signatures += [replace(one, scope=Scope.WHOLE) for one in verdicts]
+        return layer.inner
+    opened = await engine.open(layer.content, certificates)
+    state.signatures += [replace(one, scope=Scope.WHOLE) for one in opened.signatures]
+    if opened.encrypted:
+        # The weakest layer names the protection; with several, each was sound.
+        state.integrity = state.integrity or opened.integrity
+    if layer.kind is LayerKind.INLINE:
+        return _as_entity(opened.data, layer.charset)
+    return opened.data
+
+
+def _as_entity(text: bytes, charset: str) -> bytes:
+    """Text without a header of its own as a MIME entity, in the charset its bytes fit."""
+    try:
+        text.decode("utf-8")
+        charset = "utf-8"
+    except UnicodeDecodeError:
+        charset = charset if _CHARSET.match(charset) else "windows-1252"
+    header = f'Content-Type: text/plain; charset="{charset}"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
+    return header.encode("ascii") + text
+
+
+async def _verify(span: SignedSpan, engine: Engine, certificates: Sequence[bytes]) -> tuple[Signature, ...]:
+    if span.data is not None:
+        return await engine.verify_detached(span.data, span.signature, certificates)
+    try:
+        return (await engine.open(span.signature, certificates)).signatures
+    except (MailRefused, VeildeskError):
+        return (Signature(Verdict.INVALID),)
+
+
+def _encryption(state: _Peeling) -> Encryption:
+    if state.integrity is not None:
+        return Encryption(Scope.WHOLE, state.integrity)
+    if has_ciphertext(state.root) and "not-encrypted-posing" not in state.notes:
+        state.notes["mixed-encrypted-plain"] = None
+        return Encryption(Scope.PART)
+    return Encryption()
+
+
+async def _partial(state: _Peeling, engine: Engine, certificates: Sequence[bytes]) -> list[Signature]:
+    """Verdicts on signatures that cover parts of the innermost entity."""
+    found: list[Signature] = []
+    for span in signed_spans(state.entity, state.root):
+        found += [replace(one, scope=Scope.PART) for one in await _verify(span, engine, certificates)]
+    return found
+
+
+def _is_protected(state: _Peeling) -> bool:
+    if state.layers == 0 or header_protection(state.root) is Protection.NONE:
+        return False
+    signed = any(one.verdict is Verdict.VALID and one.scope is Scope.WHOLE for one in state.signatures)
+    return state.integrity is not None or signed
+
+
+async def _bound(
+    state: _Peeling, outer: Part, engine: Engine, certificates: Sequence[bytes], *, protected: bool
+) -> list[Signature]:
+    """Set `bound_to_from`: every From there is must be one and the same address of the signer."""
+    authors = [outer.values("From")]
+    if protected and state.root.values("From"):
+        authors.append(state.root.values("From"))
+    addresses = {(single_address(one) or "").lower() for one in authors}
+    address = addresses.pop() if len(addresses) == 1 else ""
+    known: dict[str, tuple[str, ...]] = {}
+    result: list[Signature] = []
+    for one in state.signatures:
+        name = one.fingerprint
+        if name is not None and address and name not in known:
+            known[name] = await _addresses(name, engine, certificates)
+        bound = name is not None and bool(address) and address in known[name]
+        result.append(replace(one, bound_to_from=bound))
+    return result
+
+
+async def _addresses(fingerprint: str, engine: Engine, certificates: Sequence[bytes]) -> tuple[str, ...]:
+    """Addresses of the certificate with this primary fingerprint; our own key counts as one."""
+    for one in certificates:
+        try:
+            read = read_certificate(one)
+            if read.fingerprint == fingerprint:
+                return (await engine.certificate_status(read.data)).addresses
+        except KeyUnusable:
+            continue
+    try:
+        return (await engine.certificate_status(await engine.export(fingerprint))).addresses
+    except KeyUnusable:
+        return ()

@@ -1,0 +1,229 @@
+"""Where a mail holds OpenPGP, told from its structure alone (RFC 3156, RFC 1847, RFC 9787 § 4).
+
+Only a layer that covers a whole entity is a `Layer`; opening goes on inside it. Everything else that
+is encrypted or signed covers a part: ciphertext there is never decrypted, since an answer could carry
+its plaintext to whoever put it there. Pure; no crypto, nothing imported, nothing fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from veildesk.core.errors import VeildeskError
+from veildesk.mail.parse import Part
+from veildesk.openpgp.armor import Block, find_blocks, outside, single_block
+from veildesk.openpgp.packets import Kind, classify
+
+__all__ = ["Layer", "LayerKind", "SignedSpan", "canonical", "find_layer", "has_ciphertext", "signed_spans"]
+
+_MAX_SPANS = 4
+_WORD = re.compile(rb"[0-9A-Za-z\x80-\xff]")
+_SMIME = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
+_SMIME_DATA = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+
+
+class LayerKind(StrEnum):
+    """What wraps a whole entity."""
+
+    NONE = "none"
+    ENCRYPTED = "encrypted"
+    SIGNED = "signed"
+    INLINE = "inline"
+    SMIME_SIGNED = "smime-signed"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedSpan:
+    """Exact signed bytes with CRLF line ends and their detached signatures; or, when `data` is None,
+    clear-signed text in `signature`."""
+
+    data: bytes | None = field(repr=False)
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The outermost layer of one entity.
+
+    `content` is ciphertext or an inline block, `span` what is signed, `inner` the entity inside a
+    signature. `charset` belongs to the text around an inline block. `notes` are fixed words.
+    """
+
+    kind: LayerKind = LayerKind.NONE
+    content: bytes = field(default=b"", repr=False)
+    span: SignedSpan | None = None
+    inner: bytes = field(default=b"", repr=False)
+    charset: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def canonical(data: bytes) -> bytes:
+    """Line ends as they are signed (RFC 3156 § 5): CRLF, whatever a store made of them."""
+    return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def find_layer(source: bytes, root: Part) -> Layer:
+    """The layer around the whole entity `root`, parsed from `source`."""
+    if root.media_type == "multipart/encrypted":
+        return _pgp_mime(root.children, repaired=False) if _protocol(root, "encrypted") else Layer()
+    if root.media_type == "multipart/signed":
+        return _multipart_signed(source, root)
+    if root.media_type in _SMIME_DATA:
+        return Layer(notes=("smime-unsupported",))
+    if root.media_type == "multipart/mixed":
+        return _mangled(root)
+    if root.media_type in ("text/plain", "application/pgp") and not root.children:
+        return _inline(root)
+    return Layer()
+
+
+def _protocol(root: Part, word: str) -> bool:
+    """A missing protocol is let pass: the parts have to be the right ones anyway."""
+    return root.params.get("protocol", "").lower() in ("", f"application/pgp-{word}")
+
+
+def _pgp_mime(children: tuple[Part, ...], *, repaired: bool) -> Layer:
+    """Exactly control part and ciphertext (RFC 3156 § 4)."""
+    if len(children) != 2 or any(one.children for one in children):
+        return Layer(notes=("encrypted-structure",))
+    control, body = children
+    if control.media_type != "application/pgp-encrypted" or body.media_type.startswith("text/html"):
+        return Layer(notes=("encrypted-structure",))
+    if _posing(body.content):
+        return Layer(notes=("not-encrypted-posing",))
+    notes = ("repaired-structure",) if repaired else ()
+    return Layer(LayerKind.ENCRYPTED, body.content, notes=notes)
+
+
+def _posing(content: bytes) -> bool:
+    """Whether readable OpenPGP data is something else than ciphertext."""
+    try:
+        if content[:1] and content[0] & 0x80:
+            return classify(content).kind is not Kind.ENCRYPTED
+        labels = {one.label for one in find_blocks(content)}
+        if labels and labels != {"MESSAGE"}:
+            return True
+        block = single_block(content)
+        return block is not None and classify(block.data).kind is not Kind.ENCRYPTED
+    except VeildeskError:
+        return False
+
+
+def _multipart_signed(source: bytes, root: Part) -> Layer:
+    protocol = root.params.get("protocol", "").lower()
+    if len(root.children) != 2:
+        return Layer(notes=("signed-structure",))
+    signed, signature = root.children
+    inner = source[signed.start : signed.end]
+    if protocol in _SMIME or signature.media_type in _SMIME:
+        return Layer(LayerKind.SMIME_SIGNED, inner=inner, notes=("smime-unsupported",))
+    span = _detached(source, root)
+    if span is None:
+        return Layer(notes=("signed-structure",))
+    return Layer(LayerKind.SIGNED, span=span, inner=inner)
+
+
+def _detached(source: bytes, root: Part) -> SignedSpan | None:
+    if root.media_type != "multipart/signed" or len(root.children) != 2 or not _protocol(root, "signature"):
+        return None
+    signed, signature = root.children
+    if signature.media_type != "application/pgp-signature" or signature.children:
+        return None
+    return SignedSpan(canonical(source[signed.start : signed.end]), signature.content)
+
+
+def _mangled(root: Part) -> Layer:
+    """PGP/MIME that a relay rewrote into multipart/mixed, if nothing readable stands beside it."""
+    kept = [one for one in root.children if not _blank(one)]
+    if len(kept) == 1 and kept[0].media_type == "multipart/encrypted" and len(root.children) > 1:
+        return _pgp_mime(kept[0].children, repaired=True) if _protocol(kept[0], "encrypted") else Layer()
+    if len(kept) == 2 and kept[0].media_type == "application/pgp-encrypted":
+        layer = _pgp_mime((kept[0], kept[1]), repaired=True)
+        if kept[1].media_type == "application/octet-stream":
+            return layer
+    return Layer()
+
+
+def _blank(part: Part) -> bool:
+    """A plain text part without a single letter or digit."""
+    return not part.children and part.media_type == "text/plain" and not _WORD.search(part.content)
+
+
+def _inline(root: Part) -> Layer:
+    block = single_block(root.content)
+    if block is None or block.label not in ("MESSAGE", "SIGNED MESSAGE"):
+        return Layer()
+    if block.label == "MESSAGE" and not _carries_message(block):
+        return Layer(notes=("not-encrypted-posing",))
+    charset = dict(block.headers).get("Charset") or root.params.get("charset", "")
+    return Layer(LayerKind.INLINE, root.content, charset=charset, notes=("legacy-inline",))
+
+
+def _carries_message(block: Block) -> bool:
+    try:
+        return classify(block.data).kind in (Kind.ENCRYPTED, Kind.SIGNED, Kind.COMPRESSED)
+    except VeildeskError:
+        # Let the engine say what is wrong with it.
+        return True
+
+
+def _nodes(part: Part) -> Iterator[Part]:
+    yield part
+    for child in part.children:
+        yield from _nodes(child)
+
+
+def has_ciphertext(root: Part) -> bool:
+    """Whether any part of this entity is OpenPGP ciphertext, by declaration or by content."""
+    for part in _nodes(root):
+        if part.media_type == "multipart/encrypted" and _protocol(part, "encrypted"):
+            return True
+        if part.children or part.media_type.startswith("message/"):
+            continue
+        if part.media_type == "application/pgp-encrypted" or b"-----BEGIN PGP MESSAGE-----" in part.content:
+            return True
+        if part.media_type.startswith("application/") and _binary_ciphertext(part.content):
+            return True
+    return False
+
+
+def _binary_ciphertext(content: bytes) -> bool:
+    if content[:1] not in (b"\x84", b"\x85", b"\x86", b"\x8c", b"\xc1", b"\xc3"):
+        return False
+    try:
+        return classify(content).kind is Kind.ENCRYPTED
+    except VeildeskError:
+        return False
+
+
+def signed_spans(source: bytes, root: Part) -> tuple[SignedSpan, ...]:
+    """Signatures that cover parts of this entity only; at most four are looked at."""
+    spans: list[SignedSpan] = []
+    for part in _nodes(root):
+        span = _detached(source, part)
+        if span is not None:
+            spans.append(span)
+        elif not part.children and part.media_type == "text/plain":
+            spans += _clear_signed(part.content)
+        if len(spans) >= _MAX_SPANS:
+            break
+    return tuple(spans[:_MAX_SPANS])
+
+
+def _clear_signed(content: bytes) -> list[SignedSpan]:
+    try:
+        blocks = find_blocks(content)
+    except VeildeskError:
+        return []
+    return [SignedSpan(None, one.source) for one in blocks if one.label == "SIGNED MESSAGE"]
+
+
+def text_outside(content: bytes) -> bytes:
+    """Text of a leaf that lies in no armor block; all of it when the armor is malformed."""
+    try:
+        return outside(content, find_blocks(content))
+    except VeildeskError:
+        return content
