@@ -1,0 +1,95 @@
+"""From an opened mail to the message that becomes a ticket. Pure: bytes in, nouns out.
+
+The caller opened and verified the mail and passes what it found; nothing here decides about
+cryptography. Headers that identify anyone are read where they are needed and named in
+`removed_headers`, never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from veildesk.core.errors import LimitExceeded
+from veildesk.core.limits import Limits
+from veildesk.core.message import Attachment, Encryption, OpenedMessage, Scope, Signature, Verdict
+from veildesk.mail.headers import EffectiveHeaders, effective_headers, removed_headers
+from veildesk.mail.names import default_name, safe_name
+from veildesk.mail.parse import Part, parse_mail
+from veildesk.mail.text import read_body
+from veildesk.mail.thread import is_automatic
+
+__all__ = ["normalise"]
+
+_KEY_TYPE = "application/pgp-keys"
+_KEY_MARK = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
+_MAX_KEYS = 10
+
+
+def normalise(
+    raw: bytes,
+    payload: bytes | None = None,
+    *,
+    encryption: Encryption | None = None,
+    signatures: Sequence[Signature] = (),
+    return_path: str | None = None,
+    notes: Sequence[str] = (),
+    limits: Limits | None = None,
+) -> OpenedMessage:
+    """Build the message from the mail as it came and from what was inside its envelope.
+
+    `raw` is the mail as received. `payload` is the MIME entity inside the outermost encryption or
+    signature over the whole mail, with its own header, or None when there is no such envelope.
+    `return_path` is the envelope sender, "" for the null path, None when unknown. Raises
+    `LimitExceeded` or `Unparsable`.
+    """
+    limits = limits or Limits()
+    encryption = encryption or Encryption()
+    outer = parse_mail(raw, limits)
+    inner = parse_mail(payload, limits) if payload else None
+    root = inner if inner is not None else outer
+    decrypted = encryption.scope is Scope.WHOLE and encryption.integrity is not None
+    headers = effective_headers(outer, inner)
+    body = read_body(root, decrypted=decrypted and inner is not None, limits=limits)
+    if len(body.attachments) > limits.attachments:
+        raise LimitExceeded("attachments")
+    attachments = tuple(_attachment(part, n) for n, part in enumerate(body.attachments, 1))
+    return OpenedMessage(
+        subject=headers.subject,
+        subject_protected=_subject_protected(headers, decrypted, signatures),
+        text=body.text,
+        attachments=attachments,
+        encryption=encryption,
+        signatures=tuple(signatures),
+        from_address=headers.from_address,
+        reply_address=headers.reply_address,
+        message_id=headers.message_id,
+        references=headers.references,
+        automatic=is_automatic(outer, return_path=return_path),
+        removed_headers=removed_headers(outer, inner, outer_subject_used=not headers.subject_inside),
+        certificates=_certificates(attachments),
+        notes=tuple(dict.fromkeys((*notes, *body.notes))),
+    )
+
+
+def _subject_protected(headers: EffectiveHeaders, decrypted: bool, signatures: Sequence[Signature]) -> bool:
+    """Only a subject from inside, and only if that inside was decrypted whole or validly signed whole."""
+    if not headers.subject_inside:
+        return False
+    return decrypted or any(
+        item.verdict is Verdict.VALID and item.scope is Scope.WHOLE for item in signatures
+    )
+
+
+def _attachment(part: Part, number: int) -> Attachment:
+    fallback = default_name(part.media_type, number)
+    return Attachment(safe_name(part.filename, fallback), part.media_type, part.content)
+
+
+def _certificates(attachments: Sequence[Attachment]) -> tuple[bytes, ...]:
+    """Attached public keys as they are; whether they are any good is for the key store to say."""
+    found = (
+        item.content
+        for item in attachments
+        if item.media_type == _KEY_TYPE or _KEY_MARK in item.content[:4096]
+    )
+    return tuple(dict.fromkeys(found))[:_MAX_KEYS]

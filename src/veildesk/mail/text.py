@@ -1,0 +1,156 @@
+"""The text that agents read, and which parts stay attachments.
+
+Plain text is preferred among alternatives; HTML is made text and never goes further. Every other part
+is kept as an attachment: nothing that came in disappears without a note, except what only repeats or
+frames the text (the other alternatives, signature and control parts of a security multipart).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from veildesk.core.errors import LimitExceeded
+from veildesk.core.limits import Limits
+from veildesk.mail.charset import clean_text, decode_bytes
+from veildesk.mail.html import html_to_text
+from veildesk.mail.parse import Part
+
+__all__ = ["LEGACY_DISPLAY_CLASS", "Body", "read_body", "tidy", "unflow"]
+
+LEGACY_DISPLAY_CLASS = "header-protection-legacy-display"
+_FRAME_TYPES = frozenset(
+    {
+        *("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"),
+        "application/pgp-encrypted",
+    }
+)
+_REPEATED = frozenset({"text/plain", "text/html", "text/x-amp-html", "text/enriched", "text/richtext"})
+_ENRICHED = re.compile(r"<param>[^<]*</param>|</?[A-Za-z0-9-]{1,60}>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """`text` in LF lines, the parts that stay attachments in order, and codes of what was noticed."""
+
+    text: str
+    attachments: tuple[Part, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Reader:
+    limits: Limits
+    legacy_display: bool
+    notes: list[str]
+
+    def read(self, part: Part) -> tuple[list[str], list[Part]]:
+        """Texts and attachments of one part, in order."""
+        if not part.children:
+            return self._leaf(part)
+        if part.media_type == "multipart/alternative":
+            return self._alternative(part.children)
+        texts: list[str] = []
+        files: list[Part] = []
+        for child in self._shown_children(part):
+            more, attached = self.read(child)
+            texts.extend(more)
+            files.extend(attached)
+        return texts, files
+
+    def _shown_children(self, part: Part) -> tuple[Part, ...]:
+        children = part.children
+        if part.media_type in ("multipart/signed", "multipart/encrypted"):
+            children = tuple(child for child in children if child.media_type not in _FRAME_TYPES)
+        if self.legacy_display and children and _is_legacy_part(children[0]):
+            children = children[1:]
+        return children
+
+    def _alternative(self, children: tuple[Part, ...]) -> tuple[list[str], list[Part]]:
+        """The first alternative with plain text, else the last with any; attachments of all."""
+        read = [(child, *self.read(child)) for child in children]
+        filled = [item for item in read if "".join(item[1]).strip()]
+        plain = [item for item in filled if any(leaf.media_type == "text/plain" for leaf in item[0].leaves())]
+        chosen = plain[0] if plain else (filled[-1] if filled else None)
+        files = [part for _, _, attached in read for part in attached]
+        return (chosen[1] if chosen is not None else []), files
+
+    def _leaf(self, part: Part) -> tuple[list[str], list[Part]]:
+        if not _is_text(part):
+            return [], [part] if part.media_type != "text/x-amp-html" else []
+        if len(part.content) > self.limits.text_size:
+            raise LimitExceeded("text-size")
+        text = clean_text(decode_bytes(part.content, part.params.get("charset")))
+        if part.media_type == "text/html":
+            self.notes.append("html-made-text")
+            drop = LEGACY_DISPLAY_CLASS if self._has_legacy_display(part) else None
+            return [html_to_text(text, drop_class=drop)], []
+        if part.media_type in ("text/enriched", "text/richtext"):
+            return [_ENRICHED.sub("", text)], []
+        if self._has_legacy_display(part):
+            text = text.partition("\n\n")[2]
+        if part.params.get("format", "").lower() == "flowed":
+            text = unflow(text, delsp=part.params.get("delsp", "").lower() == "yes")
+        return [text], []
+
+    def _has_legacy_display(self, part: Part) -> bool:
+        return self.legacy_display and part.params.get("hp-legacy-display", "") == "1"
+
+
+def _is_text(part: Part) -> bool:
+    if part.disposition == "attachment":
+        return False
+    if part.media_type.startswith("multipart/"):
+        return True
+    if part.media_type not in ("text/plain", "text/html", "text/enriched", "text/richtext"):
+        return False
+    return part.filename is None
+
+
+def _is_legacy_part(part: Part) -> bool:
+    """The part older programs put first to repeat hidden headers (protected-headers="v1")."""
+    return (
+        part.media_type in ("text/plain", "text/rfc822-headers")
+        and part.params.get("protected-headers", "").lower() == "v1"
+        and part.disposition != "attachment"
+    )
+
+
+def read_body(root: Part, *, decrypted: bool = False, limits: Limits | None = None) -> Body:
+    """Text and attachments of a tree. Raises `LimitExceeded` for text that is too long.
+
+    Repeated headers for older programs are left out of decrypted payloads only (RFC 9788 § 4.5.3).
+    """
+    limits = limits or Limits()
+    reader = _Reader(limits, decrypted, [])
+    texts, files = reader.read(root)
+    if not texts and root.filename is not None and root.media_type == "text/plain" and not root.children:
+        files = [root]
+    text = tidy("\n\n".join(tidy(item) for item in texts if item.strip()))
+    if len(text.encode("utf-8")) > limits.text_size:
+        raise LimitExceeded("text-size")
+    return Body(text, tuple(files), tuple(dict.fromkeys(reader.notes)))
+
+
+def tidy(text: str) -> str:
+    """No blanks at line ends, no blank lines at the start or end."""
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip()
+
+
+def unflow(text: str, *, delsp: bool = False) -> str:
+    """Join flowed lines to paragraphs (RFC 3676 § 4), quotation depth kept, stuffing removed."""
+    out: list[str] = []
+    open_depth = -1
+    for raw in text.split("\n"):
+        line = raw.lstrip(">")
+        depth = len(raw) - len(line)
+        line = line.removeprefix(" ")
+        signature = line == "-- "
+        flowed = line.endswith(" ") and not signature
+        content = line[:-1] if flowed and delsp else line
+        if open_depth == depth and not signature:
+            out[-1] += content
+        else:
+            out.append(f"{'>' * depth} {content}" if depth else content)
+        open_depth = depth if flowed else -1
+    return "\n".join(out)

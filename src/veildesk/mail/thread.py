@@ -1,0 +1,90 @@
+"""Message ids, and whether a mail was sent by a person.
+
+Automatic mail is told by structure alone: header fields of RFC 3834, RFC 3464, RFC 8098, RFC 2919, a
+null return path, too many hops. The words of a mail never count, since people do write to support
+about bounces. Nothing here sends or answers anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from veildesk.mail.address import single_address
+from veildesk.mail.charset import decode_bytes
+from veildesk.mail.parameters import parse_parameters
+from veildesk.mail.parse import Part
+
+__all__ = ["MAX_HOPS", "first_message_id", "is_automatic", "message_ids", "references", "valid_message_id"]
+
+MAX_HOPS = 30
+_MAX_IDS = 100
+_BRACKETED = re.compile(r"<([^<>\s]{1,250})>")
+_OWN = re.compile(r"[A-Za-z0-9.-]{1,128}@[A-Za-z0-9.-]{1,128}")
+_LIST_FIELDS = frozenset(
+    {"list-id", "list-post", "list-unsubscribe", "list-subscribe", "list-help", "list-owner", "list-archive"}
+)
+_MACHINE_FIELDS = frozenset(
+    {"x-auto-response-suppress", "x-autoreply", "x-auto-reply", "x-autorespond", "x-failed-recipients"}
+)
+_BULK = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
+
+
+def message_ids(values: Iterable[bytes]) -> tuple[str, ...]:
+    """All message ids without angle brackets, in order, each once, at most the last hundred.
+
+    A field that is one bare word with an "@" counts too: some programs forget the brackets.
+    """
+    found: list[str] = []
+    for value in values:
+        text = decode_bytes(value)
+        ids = _BRACKETED.findall(text)
+        bare = text.strip()
+        if not ids and "@" in bare and len(bare) <= 250 and not re.search(r"[\s<>]", bare):
+            ids = [bare]
+        found.extend(item for item in ids if item.isprintable())
+    return tuple(dict.fromkeys(found))[-_MAX_IDS:]
+
+
+def first_message_id(values: Iterable[bytes]) -> str | None:
+    """The id of a Message-ID field."""
+    return next(iter(message_ids(values)), None)
+
+
+def references(root: Part) -> tuple[str, ...]:
+    """Ids this mail answers, oldest first: References, then In-Reply-To (RFC 5322 § 3.6.4)."""
+    return message_ids((*root.values("References"), *root.values("In-Reply-To")))
+
+
+def valid_message_id(message_id: str) -> bool:
+    """Whether this fits our own grammar: `token@domain` in plain letters, without brackets."""
+    return _OWN.fullmatch(message_id) is not None
+
+
+def is_automatic(outer: Part, *, return_path: str | None = None) -> bool:
+    """Whether no person sent this mail, judged by the outer header and structure.
+
+    `return_path` is the envelope sender where it is known; "" and "<>" are the null path.
+    """
+    path = decode_bytes(outer.value("Return-Path") or b"?") if return_path is None else return_path
+    if path.strip() in ("", "<>"):
+        return True
+    if outer.media_type == "multipart/report" or outer.media_type == "message/disposition-notification":
+        return True
+    keys = {item.key for item in outer.headers}
+    if keys & _LIST_FIELDS or keys & _MACHINE_FIELDS:
+        return True
+    if any(_first_word(value) not in ("no", "") for value in outer.values("Auto-Submitted")):
+        return True
+    for name in ("Precedence", "X-Precedence"):
+        if any(_first_word(value) in _BULK for value in outer.values(name)):
+            return True
+    if len(outer.values("Received")) >= MAX_HOPS:
+        return True
+    sender = single_address(outer.values("From"))
+    return sender is not None and sender.lower().startswith("mailer-daemon@")
+
+
+def _first_word(value: bytes) -> str:
+    main = parse_parameters(value)[0]
+    return main.split("(")[0].strip()
