@@ -270,7 +270,9 @@ class Cleaned:
     """Outcome for one attachment: new content, or a public reason why it was refused.
 
     `removed` names what was stripped ("metadata", "location"); `text` is true when the content is
-    text that must go through redaction.
+    text that must go through redaction. `rendered` is the same document as a PDF of pictures; it may
+    take the place of `content` only when redaction found nothing in it. `members` are the files of an
+    opened archive, whose own `content` is None; `name` and the members' names need redaction too.
     """
 
     name: str
@@ -279,6 +281,8 @@ class Cleaned:
     refused: str | None = None
     removed: tuple[str, ...] = ()
     text: bool = False
+    rendered: bytes | None = field(default=None, repr=False)
+    members: tuple[Cleaned, ...] = ()
 
 
 class Cleaner(Protocol):
@@ -334,11 +338,15 @@ class NoticeArchive(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OnionState:
-    """What tor says of our service. `address` includes ".onion"."""
+    """What tor says of our service. `address` includes ".onion".
+
+    `trouble` is one stable word for why it is not published, empty when it is.
+    """
 
     address: str
     connected: bool
     published: bool
+    trouble: str = ""
 
 
 class OnionService(Protocol):
