@@ -38,14 +38,14 @@ def normalise(
     """Build the message from the mail as it came and from what was inside its envelope.
 
     `raw` is the mail as received. `payload` is the MIME entity inside the outermost encryption or
-    signature over the whole mail, with its own header, or None when there is no such envelope.
+    signature over the whole mail, with its own header; None or `raw` itself when there is no such envelope.
     `return_path` is the envelope sender, "" for the null path, None when unknown. Raises
     `LimitExceeded` or `Unparsable`.
     """
     limits = limits or Limits()
     encryption = encryption or Encryption()
     outer = parse_mail(raw, limits)
-    inner = parse_mail(payload, limits) if payload else None
+    inner = parse_mail(payload, limits) if payload is not None and payload != raw else None
     root = inner if inner is not None else outer
     decrypted = encryption.scope is Scope.WHOLE and encryption.integrity is not None
     headers = effective_headers(outer, inner)

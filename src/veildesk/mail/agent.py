@@ -1,0 +1,167 @@
+"""Mail between the gateway and agents: clean tickets out to a mailbox, answers back.
+
+A ticket mail has no field that comes from the user's mail but the subject. An answer is read with the
+same bounded parser as strangers' mail; quotations of the ticket are cut, since decrypted text must
+never be quoted back without a person meaning it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from veildesk.core.limits import Limits
+from veildesk.core.ticket import File, TicketEntry
+from veildesk.mail.charset import clean_text
+from veildesk.mail.names import default_name, safe_name
+from veildesk.mail.parse import parse_mail
+from veildesk.mail.text import read_body, tidy
+from veildesk.mail.thread import references
+from veildesk.mail.wire import (
+    address_field,
+    body_base64,
+    coarse_date,
+    disposition_field,
+    field_line,
+    id_field,
+    text_field,
+)
+
+__all__ = ["AgentAnswer", "compose_ticket", "read_agent_reply", "without_quotes"]
+
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
+_RULE = "-" * 40
+_ORIGINAL = re.compile(
+    r"(?:-{2,}|_{2,}) ?(?:original message|forwarded message|ursprüngliche nachricht|message d'origine"
+    r"|mensaje original|messaggio originale|исходное сообщение) ?(?:-{2,}|_{2,})",
+    re.IGNORECASE,
+)
+_ATTRIBUTION = re.compile(
+    r"(?:On|Am|Le|El|Il|Em|Op|Den|W dniu|\d)[^\n]{0,300}"
+    r"(?:wrote|writes|schrieb|a écrit|escribió|ha scritto|escreveu|schreef|skrev|pisze|написал|пишет)"
+    r"[^\n]{0,100}:"
+)
+_MAX_LINE = 900
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAnswer:
+    """An agent's answer: ids it answers (no angle brackets, oldest first), own text, files."""
+
+    references: tuple[str, ...]
+    text: str = field(repr=False)
+    files: tuple[File, ...] = ()
+
+
+def compose_ticket(
+    entry: TicketEntry,
+    *,
+    sender: str,
+    recipient: str,
+    message_id: str,
+    in_reply_to: str | None = None,
+    day: int | None = None,
+) -> bytes:
+    """One clean ticket as a mail with LF line ends, as a Maildir keeps it.
+
+    Ids come without angle brackets. The body begins with what was done to the message, then the text.
+    Lines are 8-bit UTF-8 and shorter than 998 bytes. Raises `SendRefused` for unfit header values.
+    """
+    fields = [
+        ("From", address_field(sender)),
+        ("To", address_field(recipient)),
+        ("Subject", text_field(tidy(entry.subject.replace("\n", " ")) or "(no subject)")),
+        ("Message-ID", id_field(message_id)),
+    ]
+    if day is not None:
+        fields.append(("Date", coarse_date(day)))
+    if in_reply_to is not None:
+        fields += [("In-Reply-To", id_field(in_reply_to)), ("References", id_field(in_reply_to))]
+    fields.append(("MIME-Version", "1.0"))
+    boundary = f"=veildesk-{entry.key}="
+    if entry.files:
+        fields.append(("Content-Type", f'multipart/mixed; boundary="{boundary}"'))
+    head = b"".join(field_line(name, value) for name, value in fields)
+    text = (
+        field_line("Content-Type", "text/plain; charset=utf-8")
+        + field_line("Content-Transfer-Encoding", "8bit")
+        + b"\r\n"
+        + _body(entry).encode("utf-8", "replace").replace(b"\n", b"\r\n")
+    )
+    if not entry.files:
+        return (head + text).replace(b"\r\n", b"\n")
+    mark = b"\r\n--" + boundary.encode("ascii")
+    parts = b"".join(mark + b"\r\n" + part for part in (text, *map(_file, entry.files)))
+    return (head + parts + mark + b"--\r\n").replace(b"\r\n", b"\n")
+
+
+def _body(entry: TicketEntry) -> str:
+    block = [line for line in (entry.protection, *entry.notices) if line]
+    if entry.removed:
+        hidden = ", ".join(f"{count} × {name}" for name, count in sorted(entry.removed.items()))
+        block.append(f"Hidden: {hidden}")
+    above = clean_text("\n".join(block) + f"\n{_RULE}\n\n") if block else ""
+    lines = (above + clean_text(entry.text)).rstrip("\n").split("\n")
+    return "\n".join(piece for line in lines for piece in _pieces(line)) + "\n"
+
+
+def _pieces(line: str) -> list[str]:
+    """A line cut so that no piece is longer than a mail line may be."""
+    if len(line) <= _MAX_LINE // 4 or len(line.encode("utf-8", "replace")) <= _MAX_LINE:
+        return [line]
+    return [line[n : n + _MAX_LINE // 4] for n in range(0, len(line), _MAX_LINE // 4)]
+
+
+def _file(item: File) -> bytes:
+    media_type = item.media_type.lower() if _MEDIA_TYPE.fullmatch(item.media_type.lower()) else ""
+    if not media_type or media_type.startswith(("multipart/", "message/")):
+        media_type = "application/octet-stream"
+    return b"".join(
+        (
+            field_line("Content-Type", media_type),
+            field_line("Content-Transfer-Encoding", "base64"),
+            field_line("Content-Disposition", disposition_field(safe_name(item.name))),
+            b"\r\n",
+            body_base64(item.content).removesuffix(b"\r\n"),
+        )
+    )
+
+
+def read_agent_reply(raw: bytes, limits: Limits | None = None) -> AgentAnswer:
+    """Read an answer. Raises `LimitExceeded` or `Unparsable`."""
+    root = parse_mail(raw, limits)
+    body = read_body(root, limits=limits)
+    files = tuple(
+        File(safe_name(part.filename, default_name(part.media_type, n)), part.media_type, part.content)
+        for n, part in enumerate(body.attachments, 1)
+    )
+    return AgentAnswer(references(root), without_quotes(body.text), files)
+
+
+def without_quotes(text: str) -> str:
+    """The text without quoted lines, the line that introduces them, and quoted originals at the end."""
+    kept: list[str] = []
+    quoting = False
+    for line in text.split("\n"):
+        if _ORIGINAL.fullmatch(line.strip()):
+            break
+        if line.startswith(">"):
+            if not quoting:
+                _drop_attribution(kept)
+                kept.append("")
+            quoting = True
+        elif line.strip() or not quoting:
+            kept.append(line)
+            quoting = False
+    return tidy(re.sub(r"\n{3,}", "\n\n", "\n".join(kept)))
+
+
+def _drop_attribution(kept: list[str]) -> None:
+    """Drop "On ... somebody wrote:" before a quotation; it may be folded to two lines."""
+    while kept and not kept[-1].strip():
+        kept.pop()
+    for count in (1, 2):
+        lines = " ".join(kept[-count:]).strip()
+        if len(kept) >= count and _ATTRIBUTION.fullmatch(lines):
+            del kept[-count:]
+            return
