@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from veildesk import __version__
+from veildesk.cli import gateway, notice, spool
 
 __all__ = ["main"]
 
@@ -13,3 +14,12 @@ __all__ = ["main"]
 @click.version_option(__version__)
 def main() -> None:
     """Veildesk: a support gateway between people who need privacy and an ordinary helpdesk."""
+
+
+main.add_command(gateway.init)
+main.add_command(gateway.run)
+main.add_command(gateway.check_config)
+main.add_command(gateway.status)
+main.add_command(gateway.doctor)
+main.add_command(notice.notice)
+main.add_command(spool.spool)

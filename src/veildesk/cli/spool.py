@@ -1,0 +1,80 @@
+"""`veildesk spool`: what is on its way, what waits and why. Never shows any content."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from veildesk.cli.options import config_option, json_option
+from veildesk.cli.output import fail, print_json, print_table
+from veildesk.core.errors import VeildeskError
+from veildesk.core.work import State
+from veildesk.ops.control import ask
+from veildesk.service.config import load_config
+
+__all__ = ["spool"]
+
+
+@click.group()
+def spool() -> None:
+    """Look at messages on their way and try parked ones again."""
+
+
+@spool.command("list")
+@config_option
+@click.option("--state", "states", multiple=True, type=click.Choice([s.value for s in State]))
+@json_option
+def list_messages(config_file: Path, states: tuple[str, ...], as_json: bool) -> None:
+    """List messages by state."""
+    rows = _ask(config_file, {"command": "spool-list", "states": list(states)}, as_json)
+    if as_json:
+        print_json(rows)
+        return
+    heads = ("message", "direction", "channel", "state", "reason", "attempts")
+    print_table(heads, [tuple(str(row[h]) for h in heads) for row in rows])
+
+
+@spool.command()
+@click.argument("message")
+@config_option
+@json_option
+def show(message: str, config_file: Path, as_json: bool) -> None:
+    """Show one message's codes and sizes; its content stays sealed."""
+    row = _ask(config_file, {"command": "spool-show", "message": message}, as_json)
+    if as_json:
+        print_json(row)
+    else:
+        print_table(("what", "value"), [(str(k), str(v)) for k, v in row.items()])
+
+
+@spool.command()
+@click.argument("message")
+@config_option
+@json_option
+def retry(message: str, config_file: Path, as_json: bool) -> None:
+    """Bring a parked, held or quarantined message back on its way."""
+    row = _ask(config_file, {"command": "spool-retry", "message": message}, as_json)
+    if as_json:
+        print_json(row)
+    else:
+        click.echo(f"{row['message']} is {row['state']} again.", err=True)
+
+
+def _ask(config_file: Path, request: dict[str, Any], as_json: bool) -> Any:
+    try:
+        config = load_config(config_file, os.environ)
+    except VeildeskError as error:
+        fail(error, as_json)
+    try:
+        answer = ask(config.gateway.state_dir / "control", request)
+    except (OSError, TimeoutError, ValueError):
+        click.echo("No gateway answers on its control socket. Start it with 'veildesk run'.", err=True)
+        sys.exit(3)
+    if not answer["ok"]:
+        click.echo(answer["error"], err=True)
+        sys.exit(int(answer.get("exit", 1)))
+    return answer["result"]

@@ -1,0 +1,204 @@
+"""A local Maildir as helpdesk: clean tickets go in, agents' answers are dropped beside it.
+
+Any mail program that reads Maildir is the agent's tool. An answer is an RFC 5322 file with
+In-Reply-To, put into the reply folder (a plain file, or by way of its `new/`). The file name carries the
+message's key, so that delivering again finds the first copy; see the Maildir rules of D. J. Bernstein.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from veildesk.core.errors import BackendUnavailable, ConfigInvalid
+from veildesk.core.ticket import AgentReply, CheckResult, Delivered, Erased, Level, TicketEntry
+from veildesk.mail.agent import compose_ticket, read_agent_reply
+
+__all__ = ["MaildirBackend", "from_config"]
+
+_KNOWN = {"base", "path", "replies", "from", "to", "domain"}
+_TOKEN = re.compile(r"[A-Za-z0-9]{8,64}\Z")
+
+
+def from_config(name: str, settings: Mapping[str, Any]) -> MaildirBackend:
+    """Make the connector from `[backends.NAME]`: path, replies, from, to, domain."""
+    unknown = set(settings) - _KNOWN
+    if unknown:
+        raise ConfigInvalid(f"[backends.{name}] {', '.join(sorted(unknown))}: unknown key")
+    base = Path(settings.get("base", "."))
+    for key in ("path", "replies"):
+        if not isinstance(settings.get(key), str):
+            raise ConfigInvalid(f"[backends.{name}] {key}: expected a path")
+    return MaildirBackend(
+        name,
+        base / settings["path"],
+        base / settings["replies"],
+        sender=settings.get("from", "tickets@veildesk.invalid"),
+        recipient=settings.get("to", "agents@veildesk.invalid"),
+        domain=settings.get("domain", "tickets.veildesk.invalid"),
+    )
+
+
+class MaildirBackend:
+    """Implements `core.ports.Backend` on the local file system."""
+
+    def __init__(
+        self, name: str, path: Path, replies: Path, *, sender: str, recipient: str, domain: str
+    ) -> None:
+        self.name = name
+        self._path = path
+        self._replies = replies
+        self._sender = sender
+        self._recipient = recipient
+        self._domain = domain
+        self._pending: dict[str, Path] = {}
+
+    async def check(self) -> list[CheckResult]:
+        """Whether both folders can be written."""
+        return await asyncio.to_thread(self._check)
+
+    def _check(self) -> list[CheckResult]:
+        results = []
+        for title, folder in (("Maildir for tickets", self._path), ("folder for answers", self._replies)):
+            # A folder that does not exist yet is made at the first delivery; checking changes nothing.
+            nearest = next(path for path in (folder, *folder.parents) if path.exists())
+            good = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+            results.append(
+                CheckResult(
+                    id=f"backend.{self.name}.{'path' if folder is self._path else 'replies'}",
+                    title=title,
+                    level=Level.OK if good else Level.FAIL,
+                    found="writable" if good else "not writable",
+                    expected="writable",
+                    fix="" if good else "give the gateway's user write access to this folder",
+                )
+            )
+        return results
+
+    def _prepare(self) -> None:
+        for part in ("tmp", "new", "cur"):
+            (self._path / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self._replies / "refused").mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    # ------------------------------------------------------------------ in
+    async def deliver(self, entry: TicketEntry) -> Delivered:
+        """Write the entry unless a file with its key is there. `ref` is the thread's first message id."""
+        try:
+            return await asyncio.to_thread(self._deliver, entry)
+        except OSError as error:
+            raise BackendUnavailable(f"maildir {type(error).__name__} {error.errno}") from None
+
+    def _deliver(self, entry: TicketEntry) -> Delivered:
+        self._prepare()
+        own_id = f"{entry.thread}.{entry.key}@{self._domain}"
+        ref = entry.ref or own_id
+        if self._find(entry.key):
+            return Delivered(ref=ref, fresh=False)
+        mail = compose_ticket(
+            entry,
+            sender=self._sender,
+            recipient=self._recipient,
+            message_id=own_id,
+            in_reply_to=entry.ref,
+        )
+        self._write(entry, mail)
+        return Delivered(ref=ref)
+
+    def _find(self, key: str) -> Path | None:
+        for part in ("new", "cur"):
+            for path in (self._path / part).glob(f"*.{key}.veildesk*"):
+                return path
+        return None
+
+    def _write(self, entry: TicketEntry, mail: bytes) -> None:
+        temporary = self._path / "tmp" / f"{entry.key}.{os.getpid()}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(mail)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(self._path / "new" / f"{entry.thread}.{entry.key}.veildesk")
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(self._path / "new")
+
+    # ----------------------------------------------------------------- out
+    async def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
+        """Answers in the reply folder, oldest first. A file stays until it is acknowledged."""
+        for path in await asyncio.to_thread(self._waiting):
+            try:
+                raw = await asyncio.to_thread(path.read_bytes)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise BackendUnavailable(f"maildir {type(error).__name__} {error.errno}") from None
+            reply = self._read(path, raw)
+            if reply is None:
+                await asyncio.to_thread(path.rename, self._replies / "refused" / path.name)
+                continue
+            self._pending[reply.reply_id] = path
+            yield reply
+
+    def _waiting(self) -> list[Path]:
+        self._prepare()
+        found: list[tuple[int, str, Path]] = []
+        for folder in (self._replies, self._replies / "new", self._replies / "cur"):
+            if not folder.is_dir():
+                continue
+            for path in folder.iterdir():
+                if path.name.startswith(".") or path.name.endswith((".tmp", ".part")) or not path.is_file():
+                    continue
+                found.append((path.stat().st_mtime_ns, path.name, path))
+        return [path for _, _, path in sorted(found)]
+
+    def _read(self, path: Path, raw: bytes) -> AgentReply | None:
+        answer = read_agent_reply(raw)
+        suffix = f"@{self._domain}"
+        for message_id in answer.references:
+            thread, _, key = message_id.removesuffix(suffix).partition(".")
+            if message_id.endswith(suffix) and _TOKEN.match(thread) and _TOKEN.match(key):
+                digest = hashlib.sha256(path.name.encode() + b"\0" + raw).hexdigest()
+                return AgentReply(
+                    thread=thread, reply_id=digest, cursor="", text=answer.text, files=answer.files
+                )
+        return None
+
+    async def acknowledge(self, reply: AgentReply) -> None:
+        """Remove the answer's file: it lies sealed in the spool now."""
+        path = self._pending.pop(reply.reply_id, None)
+        if path is not None:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def erase(self, ref: str, thread: str) -> Erased:
+        """Remove every file of the thread."""
+        try:
+            await asyncio.to_thread(self._erase, thread)
+        except OSError as error:
+            raise BackendUnavailable(f"maildir {type(error).__name__} {error.errno}") from None
+        return Erased.GONE
+
+    def _erase(self, thread: str) -> None:
+        if not _TOKEN.match(thread):
+            return
+        for part in ("new", "cur", "tmp"):
+            for path in (self._path / part).glob(f"{thread}.*.veildesk*"):
+                path.unlink(missing_ok=True)
+            _sync_folder(self._path / part)
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

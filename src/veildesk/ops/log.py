@@ -1,0 +1,51 @@
+"""Logs without user content: fixed event words, codes and counts, one line each.
+
+Records of other libraries are let through from warning level on, and then only their logger's name and
+level: their messages may repeat what they were given. Tracebacks keep file, line and exception class,
+never the exception's text.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import TextIO
+
+__all__ = ["QuietFormatter", "set_up_logging"]
+
+
+class QuietFormatter(logging.Formatter):
+    """Formats own records as they are and strips foreign ones to name and level."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line: level, logger, message, and where an exception came from."""
+        own = record.name == "veildesk" or record.name.startswith("veildesk.")
+        message = record.getMessage() if own else "message-withheld"
+        line = f"{record.levelname.lower()} {record.name} {message}"
+        if record.exc_info and record.exc_info[1] is not None:
+            line += " " + _where(record.exc_info[1])
+        return line.replace("\n", " ").replace("\r", " ")
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = ">".join(f"{frame.name}:{frame.lineno}" for frame in frames)
+    return f"exception={type(error).__name__} at={places}"
+
+
+def set_up_logging(level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Send everything to `stream` (standard error by default) through `QuietFormatter`."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(QuietFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("veildesk").setLevel(level)
+    # asyncio's debug output and last-resort handler would print what it holds.
+    logging.raiseExceptions = False
+    sys.excepthook = _quiet_hook
+
+
+def _quiet_hook(kind: type[BaseException], error: BaseException, trace: object) -> None:
+    logging.getLogger("veildesk").critical("unhandled %s", _where(error))

@@ -1,0 +1,175 @@
+"""Config to objects. The only module, with `run`, that names concrete classes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from veildesk.attachments.sandbox import SandboxCleaner
+from veildesk.core.errors import ConfigInvalid
+from veildesk.core.limits import Limits
+from veildesk.core.notice import Notice, PublishedNotice
+from veildesk.core.ports import Backend, Cleaner, Engine, Mailer
+from veildesk.deliver.registry import load_backend
+from veildesk.notices.archive import NoticeDirectory, publish_notice
+from veildesk.openpgp.gnupg_engine import GnuPGEngine
+from veildesk.ops.clock import SystemClock
+from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, Transport
+from veildesk.service.config import Config, OutgoingConfig
+from veildesk.service.inbound import Inbound
+from veildesk.service.outbound import Outbound
+from veildesk.service.runtime import runtime_folder
+from veildesk.spool.keyring import KeyRing
+from veildesk.spool.sqlite import SqliteSpool
+from veildesk.spool.thread_cipher import WordsCipher
+
+__all__ = ["Gateway", "build_gateway", "outgoing_mailer", "publish_from_config", "tls_context"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything a running gateway is made of."""
+
+    config: Config
+    spool: SqliteSpool
+    keyring: KeyRing
+    engine: Engine
+    cleaner: Cleaner
+    cipher: WordsCipher
+    backends: dict[str, Backend]
+    inbound: Inbound
+    outbound: Outbound
+    notices: NoticeDirectory
+    clock: SystemClock
+    limits: Limits
+
+
+@asynccontextmanager
+async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
+    """Open the store, the keys and the helpdesks; close them in reverse order.
+
+    Raises `ConfigInvalid`, `KeyUnusable` or `SpoolUnavailable`.
+    """
+    clock = SystemClock()
+    limits = Limits()
+    async with AsyncExitStack() as stack:
+        runtime = stack.enter_context(runtime_folder(config.gateway.runtime_dir))
+        if not config.keys.ring.exists():
+            raise ConfigInvalid("[keys] ring: there is no key ring; 'veildesk init' makes one")
+        keyring = KeyRing.load(config.keys.ring)
+        spool = await SqliteSpool.open(
+            config.gateway.state_dir, keyring, clock, config.gateway.retention_days
+        )
+        stack.push_async_callback(spool.close)
+        engine = GnuPGEngine(config.keys.home, runtime_dir=runtime, limits=limits)
+        await engine.start()
+        stack.push_async_callback(engine.close)
+        cleaner = SandboxCleaner()
+        cipher = WordsCipher(keyring.derive_secret(b"words-pepper"))
+        backends: dict[str, Backend] = {}
+        for name, settings in config.backends.items():
+            backends[name] = load_backend(settings.kind, name, settings.settings)
+            stack.push_async_callback(backends[name].close)
+        secret = keyring.derive_secret(b"message-markers")
+        inbound = Inbound(
+            spool=spool,
+            engine=engine,
+            cleaner=cleaner,
+            backends=backends,
+            queues=config.queues,
+            secret=secret,
+            random_bytes=os.urandom,
+            contacts=await asyncio.to_thread(_contacts, config.keys.contacts),
+            limits=limits,
+        )
+        outbound = Outbound(
+            spool=spool,
+            engine=engine,
+            mailer=outgoing_mailer(config.outgoing, config.gateway.domain),
+            cipher=cipher,
+            clock=clock,
+            signer=config.keys.support,
+            address=config.gateway.address,
+            name=config.gateway.name,
+            domain=config.gateway.domain,
+            secret=secret,
+            random_bytes=os.urandom,
+        )
+        yield Gateway(
+            config=config,
+            spool=spool,
+            keyring=keyring,
+            engine=engine,
+            cleaner=cleaner,
+            cipher=cipher,
+            backends=backends,
+            inbound=inbound,
+            outbound=outbound,
+            notices=NoticeDirectory(config.gateway.state_dir / "notices"),
+            clock=clock,
+            limits=limits,
+        )
+
+
+def outgoing_mailer(outgoing: OutgoingConfig | None, domain: str) -> Mailer | None:
+    """The mailer for `[outgoing]`, None when it is absent."""
+    if outgoing is None:
+        return None
+    transport = {"tls": Transport.IMPLICIT, "starttls": Transport.STARTTLS, "plain": Transport.PLAIN}
+    settings = SmtpMailerSettings(
+        hello_name=domain,
+        host=outgoing.host,
+        port=outgoing.port,
+        transport=transport[outgoing.security],
+        username=outgoing.user or "",
+        password=_secret(outgoing.password_file),
+        proxy=_proxy(outgoing.proxy),
+    )
+    return SmtpMailer(settings, tls_context(outgoing.ca_file))
+
+
+def _proxy(address: str | None) -> SocksProxy | None:
+    if address is None:
+        return None
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigInvalid("[outgoing] proxy: expected host:port")
+    return SocksProxy(host, int(port))
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """A verifying TLS client context; `ca_file` replaces the system's authorities."""
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+async def publish_from_config(config: Config, notice: Notice) -> PublishedNotice:
+    """Sign and publish one notice with the notice key of a configuration."""
+    with runtime_folder(config.gateway.runtime_dir) as runtime:
+        engine = GnuPGEngine(config.keys.home, runtime_dir=runtime)
+        await engine.start()
+        directory = NoticeDirectory(config.gateway.state_dir / "notices")
+        return await publish_notice(notice, directory, engine, config.keys.notice, SystemClock())
+
+
+def _secret(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError:
+        raise ConfigInvalid("a password file cannot be read") from None
+
+
+def _contacts(folder: Path | None) -> tuple[bytes, ...]:
+    if folder is None or not folder.is_dir():
+        return ()
+    return tuple(
+        path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in (".asc", ".gpg", ".pgp")
+    )

@@ -1,0 +1,302 @@
+"""Configuration: one TOML file, read strictly into frozen dataclasses.
+
+Unknown keys are errors, so that a typing mistake cannot silently switch a protection off. Relative
+paths count from the folder of the file. Secrets are never in the file: it names files that hold them.
+A value may be overridden by an environment variable `VEILDESK__SECTION__KEY` (text, numbers, true/false).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from veildesk.core.errors import ConfigInvalid
+
+__all__ = [
+    "BackendConfig",
+    "Config",
+    "ImapConfig",
+    "ListenConfig",
+    "OnionConfig",
+    "OutgoingConfig",
+    "PortalConfig",
+    "QueueConfig",
+    "load_config",
+    "parse_config",
+]
+
+
+_T = typing.TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """Who we are. `domain` is used in Message-IDs and EHLO; `address` is the support address."""
+
+    name: str
+    address: str
+    domain: str
+    state_dir: Path = Path("state")
+    runtime_dir: Path | None = None
+    retention_days: int = 14
+
+
+@dataclass(frozen=True, slots=True)
+class KeysConfig:
+    """`home` is the GnuPG home with the secret keys; `support` and `notice` are full fingerprints."""
+
+    home: Path
+    support: str
+    notice: str
+    ring: Path = Path("keys/ring")
+    contacts: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenConfig:
+    """Where a listener waits: "unix:/path" or "address:port"."""
+
+    listen: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImapConfig:
+    """An IMAP account to fetch from, over TLS only. `ca_file` replaces the system's authorities."""
+
+    host: str
+    user: str
+    password_file: Path
+    port: int = 993
+    ca_file: Path | None = None
+    folder: str = "INBOX"
+    processed: str = "Processed"
+    failed: str = "Failed"
+    queue: str = "support"
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingConfig:
+    """The server that takes our mail. `security`: "tls", "starttls" or "plain" (loopback only)."""
+
+    host: str
+    port: int = 25
+    security: str = "starttls"
+    ca_file: Path | None = None
+    user: str | None = None
+    password_file: Path | None = None
+    proxy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConfig:
+    """One kind of incoming mail. `require`: "nothing", "encryption" or "signature"."""
+
+    addresses: tuple[str, ...] = ()
+    require: str = "nothing"
+    backend: str = "maildir"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendConfig:
+    """A helpdesk: `kind` is the entry point's name; the rest goes to the connector as it is."""
+
+    kind: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    poll_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PortalConfig:
+    """The onion portal behind a Unix socket."""
+
+    socket: Path = Path("run/portal.sock")
+    extra_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OnionConfig:
+    """The onion service. `control_socket` is that of an own tor instance."""
+
+    control_socket: Path
+    key_file: Path = Path("keys/hs_ed25519_secret_key")
+    proof_of_work: bool = True
+    max_streams: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of it. Parts that are absent are switched off."""
+
+    gateway: GatewayConfig
+    keys: KeysConfig
+    queues: Mapping[str, QueueConfig]
+    backends: Mapping[str, BackendConfig]
+    lmtp: ListenConfig | None = None
+    smtp: ListenConfig | None = None
+    imap: ImapConfig | None = None
+    outgoing: OutgoingConfig | None = None
+    portal: PortalConfig | None = None
+    onion: OnionConfig | None = None
+    base: Path = Path()
+
+
+_CHOICES = {
+    ("outgoing", "security"): {"tls", "starttls", "plain"},
+    ("queues", "require"): {"nothing", "encryption", "signature"},
+}
+
+
+def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """Read and check a file. Raises `ConfigInvalid` with the place and what is expected."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigInvalid(f"{path}: there is no such file; 'veildesk init' writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"{path}: cannot be read ({type(error).__name__})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigInvalid(f"{path}: {error}") from None
+    return parse_config(raw, path.resolve().parent, environment or {})
+
+
+def parse_config(raw: Mapping[str, Any], base: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """Make a `Config` from parsed TOML. Relative paths are made absolute from `base`."""
+    raw = _with_environment(raw, environment or {})
+    sections = {f.name: f for f in dataclasses.fields(Config)}
+    for name in raw:
+        if name not in sections or name == "base":
+            raise ConfigInvalid(
+                f"[{name}]: unknown section; known: {', '.join(sorted(set(sections) - {'base'}))}"
+            )
+    values: dict[str, Any] = {"base": base}
+    for name in ("gateway", "keys"):
+        if name not in raw:
+            raise ConfigInvalid(f"[{name}]: this section is needed")
+    hints = typing.get_type_hints(Config)
+    for name, content in raw.items():
+        if not isinstance(content, Mapping):
+            raise ConfigInvalid(f"{name}: expected a section [{name}]")
+        if name == "queues":
+            values[name] = {k: _section(QueueConfig, v, f"queues.{k}", base) for k, v in content.items()}
+        elif name == "backends":
+            values[name] = {k: _backend(v, f"backends.{k}", base) for k, v in content.items()}
+        else:
+            kind = next(t for t in _union(hints[name]) if dataclasses.is_dataclass(t))
+            values[name] = _section(typing.cast(type[Any], kind), content, name, base)
+    values.setdefault("queues", {"support": QueueConfig(addresses=(values["gateway"].address,))})
+    values.setdefault("backends", {})
+    config = Config(**values)
+    _check(config)
+    return config
+
+
+def _check(config: Config) -> None:
+    for name, queue in config.queues.items():
+        if queue.backend not in config.backends:
+            raise ConfigInvalid(f"[queues.{name}] backend: there is no [backends.{queue.backend}]")
+    if config.gateway.retention_days < 1:
+        raise ConfigInvalid("[gateway] retention_days: at least 1")
+    if "@" not in config.gateway.address:
+        raise ConfigInvalid("[gateway] address: expected an address such as support@example.org")
+    for key in (config.keys.support, config.keys.notice):
+        if len(key) not in (40, 64) or any(c not in "0123456789ABCDEF" for c in key):
+            raise ConfigInvalid("[keys] support and notice: expected full fingerprints in upper-case hex")
+    outgoing = config.outgoing
+    if outgoing and outgoing.security == "plain" and outgoing.host not in ("127.0.0.1", "::1", "localhost"):
+        raise ConfigInvalid("[outgoing] security: 'plain' is for loopback only")
+
+
+def _backend(content: Any, place: str, base: Path) -> BackendConfig:
+    if not isinstance(content, Mapping) or "kind" not in content:
+        raise ConfigInvalid(f"[{place}] kind: this key is needed")
+    settings = {k: v for k, v in content.items() if k not in ("kind", "poll_seconds")}
+    settings["base"] = str(base)
+    return BackendConfig(
+        kind=_convert(str, content["kind"], f"[{place}] kind", base),
+        settings=settings,
+        poll_seconds=_convert(float, content.get("poll_seconds", 10.0), f"[{place}] poll_seconds", base),
+    )
+
+
+def _section(kind: type[_T], content: Any, place: str, base: Path) -> _T:
+    if not isinstance(content, Mapping):
+        raise ConfigInvalid(f"[{place}]: expected a section")
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for name, value in content.items():
+        if name not in fields:
+            raise ConfigInvalid(f"[{place}] {name}: unknown key; known: {', '.join(sorted(fields))}")
+        choices = _CHOICES.get((place.split(".")[0], name))
+        if choices and value not in choices:
+            raise ConfigInvalid(f"[{place}] {name}: expected one of {', '.join(sorted(choices))}")
+        values[name] = _convert(hints[name], value, f"[{place}] {name}", base)
+    for name, spec in fields.items():
+        needed = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
+        if needed and name not in values:
+            raise ConfigInvalid(f"[{place}] {name}: this key is needed")
+        if name not in values and hints[name] is Path:
+            values[name] = base / spec.default  # type: ignore[operator]
+    return kind(**values)
+
+
+def _union(hint: Any) -> tuple[Any, ...]:
+    if isinstance(hint, types.UnionType):
+        return tuple(t for t in typing.get_args(hint) if t is not types.NoneType)
+    return (hint,)
+
+
+def _convert(hint: Any, value: Any, place: str, base: Path) -> Any:
+    kind = _union(hint)[0]
+    if kind is Path and isinstance(value, str):
+        return base / value
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind is str and isinstance(value, str):
+        return value
+    if (
+        typing.get_origin(kind) is tuple
+        and isinstance(value, list)
+        and all(isinstance(v, str) for v in value)
+    ):
+        return tuple(value)
+    raise ConfigInvalid(f"{place}: expected {_name(kind)}")
+
+
+def _name(kind: Any) -> str:
+    names = {Path: "a path", float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+    return names.get(kind, "a list of texts")
+
+
+def _with_environment(raw: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    merged: dict[str, Any] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in raw.items()}
+    for name, text in environment.items():
+        parts = name.split("__")
+        if parts[0] != "VEILDESK" or len(parts) < 3:
+            continue
+        place = merged
+        for part in parts[1:-1]:
+            place = place.setdefault(part.lower(), {})
+            if not isinstance(place, dict):
+                raise ConfigInvalid(f"{name}: there is no such section")
+        place[parts[-1].lower()] = _from_text(text)
+    return merged
+
+
+def _from_text(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return int(text)
+    except ValueError:
+        return text

@@ -1,0 +1,197 @@
+"""Say whether the whole set-up is sound. What could not be looked at is "skip", never "ok".
+
+Each check only reads. Nothing is sent, published or changed, and no content is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from veildesk.attachments.sandbox import SandboxCleaner
+from veildesk.core.errors import VeildeskError
+from veildesk.core.ticket import CheckResult, Level
+from veildesk.deliver.registry import load_backend
+from veildesk.openpgp.gnupg_engine import GnuPGEngine
+from veildesk.ops.clock import SystemClock
+from veildesk.ops.control import ask
+from veildesk.service.config import Config
+from veildesk.service.runtime import runtime_folder
+from veildesk.spool.keyring import KeyRing
+
+__all__ = ["examine"]
+
+_MONTH = 30 * 86400
+
+
+async def examine(config: Config) -> list[CheckResult]:
+    """Run every check; a check that breaks is a failure of its own, not of the report."""
+    groups: list[tuple[str, Callable[[Config], Awaitable[list[CheckResult]]]]] = [
+        ("files", _files),
+        ("memory", _memory),
+        ("ring", _ring),
+        ("keys", _keys),
+        ("attachments", _attachments),
+        ("backends", _backends),
+        ("mail", _mail),
+        ("onion", _onion),
+        ("gateway", _gateway),
+    ]
+    results: list[CheckResult] = []
+    for name, group in groups:
+        try:
+            results += await group(config)
+        except VeildeskError as error:
+            results.append(CheckResult(name, name, Level.FAIL, error.detail or error.public, fix=error.hint))
+        except OSError as error:
+            found = f"{type(error).__name__} {error.errno}"
+            results.append(CheckResult(name, name, Level.FAIL, found, fix="check paths and permissions"))
+    return results
+
+
+async def _files(config: Config) -> list[CheckResult]:
+    results = []
+    places = {"state": config.gateway.state_dir, "keys.home": config.keys.home, "keys.ring": config.keys.ring}
+    for name, path in places.items():
+        if not path.exists():
+            fix = "run 'veildesk init', or correct the path"
+            results.append(
+                CheckResult(f"files.{name}", f"{name} exists", Level.FAIL, "missing", "present", fix)
+            )
+            continue
+        mode = stat.S_IMODE(path.stat().st_mode)
+        good = not mode & 0o077
+        results.append(
+            CheckResult(
+                f"files.{name}",
+                f"{name} is private",
+                Level.OK if good else Level.FAIL,
+                f"mode {mode:04o}",
+                "no access for others",
+                "" if good else f"chmod go= {path}",
+            )
+        )
+    return results
+
+
+async def _memory(config: Config) -> list[CheckResult]:
+    with runtime_folder(config.gateway.runtime_dir):
+        found = [CheckResult("memory.tmpfs", "a folder in memory for throw-away files", Level.OK)]
+    swap = len(Path("/proc/swaps").read_text().splitlines()) > 1
+    found.append(
+        CheckResult(
+            "memory.swap",
+            "no swap that could keep plaintext",
+            Level.WARN if swap else Level.OK,
+            "swap is on" if swap else "none",
+            "none, or encrypted",
+            "switch swap off or encrypt it with a random key" if swap else "",
+        )
+    )
+    return found
+
+
+async def _ring(config: Config) -> list[CheckResult]:
+    ring = await asyncio.to_thread(KeyRing.load, config.keys.ring)
+    return [CheckResult("ring.loads", "the store's key ring can be read", Level.OK, f"epoch {ring.newest}")]
+
+
+async def _keys(config: Config) -> list[CheckResult]:
+    results = []
+    clock = SystemClock()
+    with runtime_folder(config.gateway.runtime_dir) as runtime:
+        engine = GnuPGEngine(config.keys.home, runtime_dir=runtime)
+        await engine.start()
+        for name, fingerprint in (("support", config.keys.support), ("notice", config.keys.notice)):
+            results.append(await _key(engine, name, fingerprint, clock.now()))
+    return results
+
+
+async def _key(engine: GnuPGEngine, name: str, fingerprint: str, now: int) -> CheckResult:
+    title, fix = f"{name} key can be used", "make or renew the key, then publish it"
+    try:
+        status = await engine.certificate_status(await engine.export(fingerprint))
+        await engine.sign_detached(b"doctor", fingerprint)
+    except VeildeskError as error:
+        return CheckResult(f"keys.{name}", title, Level.FAIL, error.detail, "signs", fix)
+    if status.expired or status.revoked:
+        return CheckResult(f"keys.{name}", title, Level.FAIL, "expired or revoked", "valid", fix)
+    if name == "support" and not status.can_encrypt:
+        return CheckResult(f"keys.{name}", title, Level.FAIL, "cannot encrypt", "an encryption subkey", fix)
+    if status.expires is not None and status.expires - now < _MONTH:
+        days = (status.expires - now) // 86400
+        return CheckResult(f"keys.{name}", title, Level.WARN, f"{days} days left", "more than 30 days", fix)
+    return CheckResult(f"keys.{name}", title, Level.OK)
+
+
+async def _attachments(config: Config) -> list[CheckResult]:
+    return await SandboxCleaner().check()
+
+
+async def _backends(config: Config) -> list[CheckResult]:
+    results = []
+    for name, settings in config.backends.items():
+        backend = load_backend(settings.kind, name, settings.settings)
+        try:
+            results += await backend.check()
+        finally:
+            await backend.close()
+    return results
+
+
+async def _mail(config: Config) -> list[CheckResult]:
+    way_in = bool(config.lmtp or config.smtp or config.imap)
+    results = [
+        CheckResult(
+            "mail.in",
+            "a way in for mail",
+            Level.OK if way_in else Level.WARN,
+            "configured" if way_in else "none",
+            fix="" if way_in else "add [lmtp], [smtp] or [imap]",
+        )
+    ]
+    if config.outgoing is None:
+        fix = "add [outgoing]; until then answers to mail wait"
+        results.append(CheckResult("mail.out", "a way out for mail", Level.WARN, "none", fix=fix))
+        return results
+    try:
+        async with asyncio.timeout(10):
+            _, writer = await asyncio.open_connection(config.outgoing.host, config.outgoing.port)
+            writer.close()
+    except (OSError, TimeoutError):
+        fix = "check host and port in [outgoing]"
+        results.append(
+            CheckResult("mail.out", "outgoing server answers", Level.FAIL, "no connection", fix=fix)
+        )
+    else:
+        results.append(CheckResult("mail.out", "outgoing server answers", Level.OK))
+    return results
+
+
+async def _onion(config: Config) -> list[CheckResult]:
+    if config.onion is None:
+        fix = "add [onion] with the control socket of an own tor instance"
+        return [CheckResult("onion", "onion service", Level.SKIP, "not configured", fix=fix)]
+    from veildesk.onion.health import check_onion
+
+    return await check_onion(
+        config.onion.control_socket, key_file=config.onion.key_file, proof_of_work=config.onion.proof_of_work
+    )
+
+
+async def _gateway(config: Config) -> list[CheckResult]:
+    try:
+        path = config.gateway.state_dir / "control"
+        status = (await asyncio.to_thread(ask, path, {"command": "status"}, 5.0))["result"]
+    except (OSError, TimeoutError, ValueError, KeyError):
+        fix = "start it with 'veildesk run' and look again"
+        return [CheckResult("gateway", "the gateway runs", Level.SKIP, "not running", "running", fix)]
+    waiting = {s: n for s, n in status["messages"].items() if s in ("parked", "held", "quarantined") and n}
+    results = [CheckResult("gateway", "the gateway runs", Level.OK)]
+    found = ", ".join(f"{n} {s}" for s, n in waiting.items()) or "none"
+    level = Level.WARN if waiting else Level.OK
+    fix = "look with 'veildesk spool list'" if waiting else ""
+    results.append(CheckResult("gateway.waiting", "nothing waits for a person", level, found, "none", fix))
+    return results

@@ -1,0 +1,329 @@
+"""The way in, stage by stage: open, normalise, redact, deliver.
+
+Plaintext lives in the `Item` that goes from stage to stage, in memory only. The first thing that leaves
+it is the clean entry, sealed into the spool in the same commit that says delivery is about to happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from veildesk.core.contact import Contact, decode_contact, encode_contact
+from veildesk.core.encoding import decode_entry, encode_entry
+from veildesk.core.envelope import split_envelope
+from veildesk.core.errors import BackendRefused, NotEncrypted, NotSigned, VeildeskError
+from veildesk.core.finding import MaskNumbering
+from veildesk.core.limits import Limits
+from veildesk.core.message import Attachment, OpenedMessage, Scope, Verdict
+from veildesk.core.portal_entry import decode_numbering, decode_portal_entry, encode_numbering
+from veildesk.core.ports import Backend, Cleaner, Engine, Spool
+from veildesk.core.submission import Channel, PortalEntry, dedup_key
+from veildesk.core.ticket import File, TicketEntry
+from veildesk.core.work import Reason, State, Work
+from veildesk.redact.apply import redact_text
+from veildesk.service.config import QueueConfig
+from veildesk.service.protection import protection_line
+from veildesk.service.reading import read_mail
+
+__all__ = ["INBOUND", "Inbound", "Item"]
+
+_T = TypeVar("_T")
+INBOUND: Final = ("open", "normalise", "redact", "deliver")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message on its way in. Each stage returns a copy with one more field filled."""
+
+    work: Work
+    raw: bytes = field(repr=False)
+    message: OpenedMessage | None = field(default=None, repr=False)
+    portal: PortalEntry | None = field(default=None, repr=False)
+    contact: Contact | None = field(default=None, repr=False)
+    before: Contact | None = field(default=None, repr=False)
+    files: tuple[Attachment, ...] = field(default=(), repr=False)
+    entry: TicketEntry | None = field(default=None, repr=False)
+    numbering: MaskNumbering | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """Runs the stages of `INBOUND`. `random_bytes(n)` is a secure source."""
+
+    spool: Spool
+    engine: Engine
+    cleaner: Cleaner
+    backends: Mapping[str, Backend]
+    queues: Mapping[str, QueueConfig]
+    secret: bytes = field(repr=False)
+    random_bytes: Callable[[int], bytes]
+    contacts: Sequence[bytes] = field(default=(), repr=False)
+    limits: Limits = field(default_factory=Limits)
+
+    async def run(self, work: Work) -> Work:
+        """Take one accepted or half-delivered message to the end. Errors are the caller's to park."""
+        if work.state is State.DELIVERING:
+            return await self._hand_over(work)
+        raw = await self.spool.part(work.message_id, "raw")
+        if raw is None:
+            raise LookupError("a message without its payload")
+        item = Item(work, raw)
+        for name in INBOUND:
+            stage: Callable[[Item], Awaitable[Item]] = getattr(self, name)
+            item = await stage(item)
+            if item.work.state is not State.ACCEPTED:
+                break
+        return item.work
+
+    # ---------------------------------------------------------------- stages
+    async def open(self, item: Item) -> Item:
+        """Decrypt and verify; a portal entry is taken apart. Nothing is decided on what is unsound."""
+        if item.work.channel is Channel.PORTAL:
+            return dataclasses.replace(item, portal=decode_portal_entry(item.raw))
+        raw, null_sender = split_envelope(item.raw)
+        message = await read_mail(raw, self.engine, self.contacts, self.limits, null_sender=null_sender)
+        if any(s.verdict is Verdict.UNKNOWN_KEY for s in message.signatures):
+            pinned = await self._pinned(message)
+            if pinned is not None:
+                known = (*self.contacts, pinned)
+                message = await read_mail(raw, self.engine, known, self.limits, null_sender=null_sender)
+        self._require(item.work.queue, message)
+        return dataclasses.replace(item, message=message)
+
+    async def normalise(self, item: Item) -> Item:
+        """Find the ticket it belongs to, learn how to answer, and clean the attachments."""
+        if item.portal is not None:
+            files = tuple(Attachment(n, t, c) for n, t, c in item.portal.attachments)
+            numbering = decode_numbering(item.portal.numbering) if item.portal.numbering else None
+            return dataclasses.replace(item, files=await self._clean(files), numbering=numbering)
+        message = _needed(item.message)
+        work, before = await self._belongs_to(item.work, message)
+        if message.automatic and before is None:
+            # A bounce or auto-reply without a ticket asks for nobody's help; it is kept, not dropped.
+            await self.spool.advance(work, State.QUARANTINED, reason=Reason.AUTOMATIC)
+            return dataclasses.replace(item, work=dataclasses.replace(work, state=State.QUARANTINED))
+        contact = before if message.automatic else await self._contact(message, before)
+        return dataclasses.replace(
+            item, work=work, before=before, contact=contact, files=await self._clean(message.attachments)
+        )
+
+    async def redact(self, item: Item) -> Item:
+        """Mask what an agent need not see, with the same masks as earlier in this ticket."""
+        numbering = item.numbering or await self._numbering(item.work.ticket_id)
+        entry = await asyncio.to_thread(_clean_entry, item, numbering)
+        return dataclasses.replace(item, entry=entry, numbering=numbering)
+
+    async def deliver(self, item: Item) -> Item:
+        """Seal the clean entry, say that delivery is about to happen, and deliver."""
+        entry = _needed(item.entry)
+        ticket_parts: dict[str, bytes | None] = {
+            "numbering": json.dumps(encode_numbering(_needed(item.numbering))).encode()
+        }
+        if item.contact is not None:
+            ticket_parts["contact"] = encode_contact(item.contact)
+        own_id = item.message.message_id if item.message else None
+        work = await self.spool.advance(
+            item.work,
+            State.DELIVERING,
+            parts={"entry": encode_entry(entry)},
+            ticket_parts=ticket_parts,
+            marker=self.marker(own_id) if own_id else None,
+        )
+        return dataclasses.replace(item, work=await self._hand_over(work))
+
+    # --------------------------------------------------------------- details
+    async def judge(self, raw: bytes, queue: str) -> VeildeskError | None:
+        """What an SMTP sender can be told before anything is kept; None when the mail is welcome."""
+        try:
+            message = await read_mail(raw, self.engine, self.contacts, self.limits, null_sender=False)
+            self._require(queue, message)
+        except VeildeskError as error:
+            return error
+        return None
+
+    def marker(self, message_id: str) -> bytes:
+        """The keyed digest under which a message id is remembered."""
+        return dedup_key(self.secret, b"message-id", message_id.encode("utf-8", "surrogatepass"))
+
+    def _require(self, queue: str, message: OpenedMessage) -> None:
+        require = self.queues[queue].require if queue in self.queues else "nothing"
+        if require == "encryption" and message.encryption.scope is not Scope.WHOLE:
+            raise NotEncrypted("queue requires encryption")
+        if require == "signature" and not any(
+            s.verdict is Verdict.VALID and s.scope is Scope.WHOLE for s in message.signatures
+        ):
+            raise NotSigned("queue requires a signature")
+
+    async def _pinned(self, message: OpenedMessage) -> bytes | None:
+        """The certificate of the ticket that a mail names; it is only for checking a signature."""
+        for reference in reversed(message.references):
+            ticket = await self.spool.find_by_marker(self.marker(reference))
+            stored = await self.spool.ticket_part(ticket, "contact") if ticket else None
+            if stored is not None:
+                return decode_contact(stored).certificate
+        return None
+
+    async def _belongs_to(self, work: Work, message: OpenedMessage) -> tuple[Work, Contact | None]:
+        """Join an earlier ticket when the mail answers it and comes from the same correspondent.
+
+        Knowing a message id is not enough: ids are quoted and forwarded. The address must be the same,
+        and where the ticket has a signing key, so must the key.
+        """
+        for reference in reversed(message.references):
+            ticket = await self.spool.find_by_marker(self.marker(reference))
+            if ticket is None or ticket == work.ticket_id:
+                continue
+            stored = await self.spool.ticket_part(ticket, "contact")
+            if stored is None:
+                continue
+            before = decode_contact(stored)
+            if message.automatic or _same_person(message, before):
+                return await self.spool.join(work, ticket), before
+        return work, None
+
+    async def _contact(self, message: OpenedMessage, before: Contact | None) -> Contact | None:
+        """How to answer. A pinned certificate is kept; a new one is taken only on first contact."""
+        if message.reply_address is None:
+            return before
+        encrypted = message.encryption.scope is not Scope.NONE
+        if before is not None:
+            references = (*before.references[-20:], message.message_id or "")
+            return dataclasses.replace(
+                before,
+                wrote_encrypted=before.wrote_encrypted or encrypted,
+                references=tuple(r for r in references if r),
+            )
+        signer = _signer(message)
+        certificate, fingerprint = await self._certificate(message, signer)
+        return Contact(
+            address=message.reply_address,
+            subject=message.subject,
+            wrote_encrypted=encrypted,
+            certificate=certificate,
+            fingerprint=fingerprint,
+            signer=signer,
+            references=tuple(r for r in (*message.references[-5:], message.message_id or "") if r),
+        )
+
+    async def _certificate(
+        self, message: OpenedMessage, signer: str | None
+    ) -> tuple[bytes | None, str | None]:
+        """The key to answer with: the signer's own, else one that names the reply address."""
+        for certificate in (*self.contacts, *message.certificates):
+            try:
+                known = await self.engine.certificate_status(certificate)
+            except VeildeskError:
+                continue
+            if known.expired or known.revoked or not known.can_encrypt:
+                continue
+            if signer is not None and known.fingerprint == signer:
+                return certificate, known.fingerprint
+            if signer is None and (message.reply_address or "").lower() in known.addresses:
+                return certificate, known.fingerprint
+        return None, None
+
+    async def _clean(self, files: Sequence[Attachment]) -> tuple[Attachment, ...]:
+        cleaned = []
+        for file in files:
+            if file.refused is not None:
+                cleaned.append(file)
+                continue
+            result = await self.cleaner.clean(file.name, file.media_type, file.content)
+            kind = "text/plain" if result.text else result.media_type
+            cleaned.append(
+                Attachment(
+                    name=result.name,
+                    media_type=kind,
+                    content=result.content or b"",
+                    cleaned=result.content is not None,
+                    refused=result.refused,
+                )
+            )
+        return tuple(cleaned)
+
+    async def _numbering(self, ticket_id: str) -> MaskNumbering:
+        stored = await self.spool.ticket_part(ticket_id, "numbering")
+        if stored is None:
+            return MaskNumbering(self.random_bytes(32))
+        return decode_numbering(json.loads(stored))
+
+    async def _hand_over(self, work: Work) -> Work:
+        sealed = await self.spool.part(work.message_id, "entry")
+        if sealed is None:
+            raise LookupError("a delivery without its entry")
+        queue = self.queues.get(work.queue)
+        backend = self.backends.get(queue.backend) if queue else None
+        if backend is None:
+            raise BackendRefused("the queue has no helpdesk")
+        entry = decode_entry(sealed, await self.spool.backend_ref(work.ticket_id))
+        delivered = await backend.deliver(entry)
+        return await self.spool.advance(
+            work, State.DELIVERED, parts={"raw": None, "entry": None}, backend_ref=delivered.ref
+        )
+
+
+def _clean_entry(item: Item, numbering: MaskNumbering) -> TicketEntry:
+    """Redact text, subject, file names and text files. Runs in a thread: it is CPU work."""
+    counts: dict[str, int] = {}
+    kept = item.portal.kept if item.portal else ()
+
+    def mask(text: str) -> str:
+        masked = redact_text(text, numbering, kept=kept)
+        for name, count in masked.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        return masked.text
+
+    message = item.message
+    if item.portal is not None:
+        counts.update(item.portal.counts)
+    text = mask(item.portal.text if item.portal else _needed(message).text)
+    subject = mask(message.subject) if message else ""
+    notices = [f"Attachment not passed on: {f.refused}" for f in item.files if f.refused]
+    files = []
+    for file in (f for f in item.files if f.cleaned):
+        content = file.content
+        if file.media_type.startswith("text/"):
+            content = mask(content.decode("utf-8", "replace")).encode()
+        files.append(File(mask(file.name), file.media_type, content))
+    if message is not None and message.automatic:
+        notices.append("This is an automatic message, not an answer of the person.")
+    return TicketEntry(
+        thread=item.work.ticket_id,
+        key=item.work.message_id,
+        subject=subject or "Support request",
+        text=text,
+        queue=item.work.queue,
+        topic=item.portal.topic if item.portal else "",
+        language=item.portal.language if item.portal else "",
+        protection=protection_line(message, item.before),
+        removed=counts,
+        notices=tuple(notices),
+        files=tuple(files),
+    )
+
+
+def _signer(message: OpenedMessage) -> str | None:
+    """Fingerprint of the one valid signature over the whole message that is bound to From."""
+    found = {
+        s.fingerprint
+        for s in message.signatures
+        if s.verdict is Verdict.VALID and s.scope is Scope.WHOLE and s.bound_to_from
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _same_person(message: OpenedMessage, before: Contact) -> bool:
+    if before.signer is not None:
+        return _signer(message) == before.signer
+    return (message.reply_address or "").lower() == before.address.lower()
+
+
+def _needed(value: _T | None) -> _T:
+    if value is None:
+        raise LookupError("a stage ran before the one it builds on")
+    return value

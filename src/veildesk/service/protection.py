@@ -1,0 +1,52 @@
+"""The line that tells agents how a message was protected. Pure; names no key and no address."""
+
+from __future__ import annotations
+
+from veildesk.core.contact import Contact
+from veildesk.core.message import OpenedMessage, Scope, Verdict
+
+__all__ = ["protection_line"]
+
+_ENCRYPTED = {
+    Scope.WHOLE: "encrypted",
+    Scope.PART: "only a part of it encrypted",
+    Scope.NONE: "not encrypted",
+}
+_VERDICTS = {
+    Verdict.INVALID: "signature not valid",
+    Verdict.EXPIRED_SIGNATURE: "signature expired",
+    Verdict.EXPIRED_KEY: "signed with an expired key",
+    Verdict.REVOKED_KEY: "signed with a revoked key",
+    Verdict.UNKNOWN_KEY: "signed with a key that is not known",
+    Verdict.WEAK_HASH: "signature too weak to count",
+    Verdict.FUTURE_DATE: "signature dated in the future",
+    Verdict.UNSUPPORTED: "signature of a kind that cannot be checked",
+}
+
+
+def protection_line(message: OpenedMessage | None, before: Contact | None) -> str:
+    """For example "Mail: encrypted; signed by the same key as before". None is a portal ticket."""
+    if message is None:
+        return "Portal: written over the onion service; whoever has the ticket words can read and answer"
+    return f"Mail: {_ENCRYPTED[message.encryption.scope]}; {_signed(message, before)}"
+
+
+def _signed(message: OpenedMessage, before: Contact | None) -> str:
+    if not message.signatures:
+        return "not signed"
+    valid = [s for s in message.signatures if s.verdict is Verdict.VALID]
+    if not valid:
+        worst = message.signatures[0].verdict
+        return _VERDICTS[worst]
+    if len(valid) != len(message.signatures):
+        return "several signatures, not all of them valid"
+    if all(s.scope is not Scope.WHOLE for s in valid):
+        return "only a part of it signed"
+    if not any(s.bound_to_from for s in valid):
+        return "signed by a key that does not name the sender"
+    fingerprints = {s.fingerprint for s in valid}
+    if before is None:
+        return "signed; first message with this key"
+    if before.signer in fingerprints:
+        return "signed by the same key as before"
+    return "signed by a new key, not the one of earlier messages"

@@ -1,0 +1,59 @@
+"""One way to read a mail, for the gateway and for `veildesk inspect` alike: open, then normalise.
+
+A key that comes with a mail can say that the mail was signed with it, never whose it is: signatures are
+checked against it only when the known keys did not settle them, and it is stored nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+
+from veildesk.core.limits import Limits
+from veildesk.core.message import OpenedMessage, Verdict
+from veildesk.core.ports import Engine
+from veildesk.mail.normalise import normalise
+from veildesk.openpgp.opening import OpenedMail, open_mail
+
+__all__ = ["read_mail"]
+
+
+async def read_mail(
+    raw: bytes,
+    engine: Engine,
+    certificates: Sequence[bytes],
+    limits: Limits,
+    *,
+    null_sender: bool = False,
+    carried_keys: bool = True,
+) -> OpenedMessage:
+    """Open with our keys, verify against `certificates`, normalise.
+
+    With `carried_keys`, signatures by keys not among `certificates` are also checked against keys that
+    the mail carries. Raises `Unparsable`, `LimitExceeded`, `Undecryptable` or `NotSoundCiphertext`.
+    """
+    opened = await open_mail(raw, engine, certificates, limits)
+    if carried_keys and opened.certificates and _unknown(opened):
+        opened = await open_mail(raw, engine, (*certificates, *opened.certificates), limits)
+    message = await asyncio.to_thread(
+        normalise,
+        raw,
+        opened.payload if opened.payload != raw else None,
+        encryption=opened.encryption,
+        signatures=opened.signatures,
+        return_path="" if null_sender else None,
+        notes=opened.notes,
+        limits=limits,
+    )
+    return _with_candidates(message, opened)
+
+
+def _unknown(opened: OpenedMail) -> bool:
+    return any(s.verdict is Verdict.UNKNOWN_KEY for s in opened.signatures)
+
+
+def _with_candidates(message: OpenedMessage, opened: OpenedMail) -> OpenedMessage:
+    """Keys from the envelope's headers as well as attached ones."""
+    merged = tuple(dict.fromkeys((*opened.certificates, *message.certificates)))
+    return dataclasses.replace(message, certificates=merged)

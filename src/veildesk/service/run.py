@@ -1,0 +1,48 @@
+"""Run a gateway: listeners, workers, portal and onion in one task group, until told to stop.
+
+Everything that dies takes the process with it, so that the service manager starts a sound one; on
+SIGTERM and SIGINT listeners close first, work under way is finished or given back, then the store closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+
+from veildesk.ops.control import ControlServer
+from veildesk.ops.notify import notify
+from veildesk.service.build import build_gateway
+from veildesk.service.config import Config
+from veildesk.service.running import Running
+
+__all__ = ["serve"]
+
+_log = logging.getLogger("veildesk.service")
+
+
+async def serve(config: Config) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with build_gateway(config) as gateway, AsyncExitStack() as stack:
+        running = Running(gateway)
+        control = ControlServer(config.gateway.state_dir / "control", running.handlers())
+        await control.start()
+        stack.push_async_callback(control.close)
+        async with asyncio.TaskGroup() as group:
+            jobs = await running.start(stack)
+            tasks = [group.create_task(job, name=name) for name, job in jobs]
+            _log.info("ready parts=%s", ",".join(name for name, _ in jobs))
+            notify("READY=1", "STATUS=running")
+            await stop.wait()
+            notify("STOPPING=1")
+            # Listeners first, so that nothing new is promised while work is given back.
+            await running.stop_listening()
+            for task in tasks:
+                task.cancel()
+    _log.info("stopped")
+    return 0

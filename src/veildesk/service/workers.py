@@ -1,0 +1,184 @@
+"""Loops that move messages on, poll helpdesks and sweep out what is old.
+
+A fault never loses a message: passing ones are tried again with growing delays, lasting ones are parked
+with a reason code and the state they were in, and a fault nobody foresaw is parked as "internal". The log
+gets codes only; an exception's text may hold what it was working on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from veildesk.core.errors import SpoolUnavailable, VeildeskError
+from veildesk.core.ports import Backend, Clock, Spool
+from veildesk.core.work import Direction, Reason, State, Work
+from veildesk.replies.collect import collect_replies
+from veildesk.service.inbound import Inbound
+from veildesk.service.outbound import Outbound
+
+__all__ = ["Poller", "Sweeper", "Worker", "reason_of"]
+
+_log = logging.getLogger("veildesk.service")
+_UNDER_WAY = (State.ACCEPTED, State.DELIVERING, State.COLLECTED, State.SENDING)
+_QUARANTINE = frozenset(
+    {
+        Reason.UNPARSABLE,
+        Reason.LIMIT,
+        Reason.UNDECRYPTABLE,
+        Reason.INTEGRITY,
+        Reason.NOT_ENCRYPTED,
+        Reason.NOT_SIGNED,
+    }
+)
+
+
+def reason_of(error: BaseException) -> Reason:
+    """The code under which a fault is stored."""
+    if isinstance(error, VeildeskError):
+        try:
+            return Reason(error.code)
+        except ValueError:
+            return Reason.NO_KEY if error.code == "key-unusable" else Reason.INTERNAL
+    return Reason.INTERNAL
+
+
+@dataclass(slots=True)
+class Worker:
+    """Claims work and runs the pipeline. `retry_seconds` is the first delay, doubled each time."""
+
+    spool: Spool
+    inbound: Inbound
+    outbound: Outbound
+    retry_seconds: float = 5.0
+    retry_ceiling: float = 900.0
+    attempts: int = 100
+    done: int = field(default=0)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            claimed = await self.spool.claim(_UNDER_WAY)
+            if not claimed:
+                await self.spool.wait(1.0)
+                continue
+            for work in claimed:
+                await self.step(work)
+
+    async def step(self, work: Work) -> None:
+        """One message, as far as it goes now."""
+        try:
+            if work.direction is Direction.IN:
+                finished = await self.inbound.run(work)
+            else:
+                finished = await self.outbound.run(work)
+        except asyncio.CancelledError:
+            await asyncio.shield(self.spool.release(work))
+            raise
+        except SpoolUnavailable:
+            _log.error("spool-unavailable message=%s", work.message_id)
+            await asyncio.sleep(1.0)
+            await self.spool.release(work)
+        except Exception as error:
+            await self._settle(work, error)
+        else:
+            self.done += 1
+            _log.info("message-done id=%s state=%s", finished.message_id, finished.state.value)
+
+    async def _settle(self, work: Work, error: Exception) -> None:
+        reason = reason_of(error)
+        # The stage may have moved the message on before it failed: go on from where it is now.
+        current = await self._current(work)
+        temporary = isinstance(error, VeildeskError) and error.temporary
+        if temporary and current.attempts < self.attempts:
+            delay = min(self.retry_seconds * 2.0 ** min(current.attempts, 16), self.retry_ceiling)
+            _log.warning("message-postponed id=%s reason=%s", work.message_id, reason.value)
+            await self.spool.postpone(current, reason, delay * random.uniform(0.8, 1.2))  # noqa: S311
+            return
+        if current.state is State.ACCEPTED and reason in _QUARANTINE:
+            _log.warning("message-quarantined id=%s reason=%s", work.message_id, reason.value)
+            await self.spool.advance(current, State.QUARANTINED, reason=reason)
+            return
+        if reason is Reason.INTERNAL:
+            _log.error("message-parked id=%s reason=internal", work.message_id, exc_info=error)
+        else:
+            _log.error("message-parked id=%s reason=%s", work.message_id, reason.value)
+        await self.spool.advance(current, State.PARKED, reason=reason)
+
+    async def _current(self, work: Work) -> Work:
+        for row in await self.spool.listing(_UNDER_WAY):
+            if row.message_id == work.message_id:
+                return row
+        return work
+
+
+@dataclass(slots=True)
+class Poller:
+    """Asks one helpdesk for answers again and again. `nudge` makes it ask at once."""
+
+    backend: Backend
+    spool: Spool
+    secret: bytes = field(repr=False)
+    seconds: float
+    healthy: bool = True
+    _nudge: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def nudge(self) -> None:
+        """Poll now."""
+        self._nudge.set()
+
+    async def run(self) -> None:
+        """Poll until cancelled; a fault is logged and tried again."""
+        while True:
+            try:
+                await collect_replies(self.backend, self.spool, self.secret)
+                self.healthy = True
+            except VeildeskError as error:
+                self.healthy = False
+                _log.warning("poll-failed backend=%s reason=%s", self.backend.name, error.code)
+            except Exception:
+                self.healthy = False
+                _log.exception("poll-failed backend=%s reason=internal", self.backend.name)
+            self._nudge.clear()
+            try:
+                async with asyncio.timeout(self.seconds):
+                    await self._nudge.wait()
+            except TimeoutError:
+                pass
+
+
+@dataclass(slots=True)
+class Sweeper:
+    """Ends retention: the ticket's key first, then what the helpdesk holds."""
+
+    spool: Spool
+    backends: Mapping[str, Backend]
+    clock: Clock
+    seconds: float = 3600.0
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except VeildeskError as error:
+                _log.warning("sweep-failed reason=%s", error.code)
+            except Exception:
+                _log.exception("sweep-failed reason=internal")
+            await asyncio.sleep(self.seconds)
+
+    async def sweep(self) -> int:
+        """Erase every ticket whose time is over; returns how many."""
+        expired = await self.spool.expired(self.clock.now() // 86400)
+        for ticket in expired:
+            ref = await self.spool.backend_ref(ticket)
+            if ref is not None:
+                for backend in self.backends.values():
+                    await backend.erase(ref, ticket)
+            await self.spool.erase(ticket)
+        if expired:
+            _log.info("swept tickets=%d", len(expired))
+        return len(expired)
