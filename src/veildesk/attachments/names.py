@@ -21,6 +21,7 @@ _RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.I)
 _UNSAFE = re.compile(r"[^\w .()+=@~,-]|[\u115f\u1160\u3164\uffa0]")
 # Cameras, phones and screenshot programs put date and time into names.
 _DATED = re.compile(r"\d{6}|\d{4}[-_. ]?\d{2}[-_. ]?\d{2}")
+_COMPRESSED = re.compile(r"(?<=.)\.gz(?:ip)?$", re.I)
 _TYPES = {"jpg": "image/jpeg", "png": "image/png", "pdf": "application/pdf", "zip": "application/zip"}
 
 
@@ -28,7 +29,7 @@ def ending(kind: Kind, name: str) -> str:
     """The ending for what is delivered: by kind; for text the given one if it is harmless."""
     if kind in (Kind.JPEG, Kind.PNG, Kind.PDF, Kind.ZIP):
         return "jpg" if kind is Kind.JPEG else kind.value
-    given = name.rpartition(".")[2].lower() if "." in name else ""
+    given = _base(name).rpartition(".")[2].lower()
     return given if kind is Kind.TEXT and given in _TEXT_ENDINGS else "txt"
 
 
@@ -56,7 +57,8 @@ def refused_name(name: str) -> str:
 
 
 def _base(name: str) -> str:
-    return re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
+    base = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
+    return _COMPRESSED.sub("", base)
 
 
 def _harmless(base: str) -> str:

@@ -13,6 +13,7 @@ from veildesk.attachments.bounds import Bounds
 from veildesk.attachments.images import reencode
 from veildesk.attachments.kind import Kind, tell
 from veildesk.attachments.markup import calendar_text, html_text
+from veildesk.attachments.office import office_text
 from veildesk.attachments.reasons import FileRefused, Refusal, Removed
 from veildesk.attachments.texts import decode, plain
 from veildesk.attachments.wire import Item, Request
@@ -31,6 +32,7 @@ class Rendered:
 Renderer = Callable[[bytes, Bounds], Rendered]
 
 _IMAGES = frozenset((Kind.JPEG, Kind.PNG, Kind.GIF, Kind.WEBP, Kind.BMP, Kind.TIFF))
+_OFFICE = frozenset((Kind.DOCX, Kind.XLSX, Kind.PPTX, Kind.ODF))
 _ARCHIVES = frozenset((Kind.ZIP, Kind.TAR, Kind.GZIP))
 _REFUSED = {
     Kind.EMPTY: Refusal.EMPTY,
@@ -87,6 +89,9 @@ class _Treatment:
             return self._text(kind, html_text(decode(content, self._charset)), (Removed.LAYOUT,))
         if kind is Kind.CALENDAR:
             return self._text(kind, calendar_text(decode(content)), (Removed.PEOPLE,))
+        if kind in _OFFICE:
+            text, removed = office_text(kind, content, self._budget)
+            return self._text(kind, text, removed)
         if kind is Kind.PDF:
             return self._document(content)
         if kind in _ARCHIVES:

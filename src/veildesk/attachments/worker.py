@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from veildesk.attachments.render import find_renderer
 from veildesk.attachments.treat import treat
 from veildesk.attachments.wire import decode_request, encode_item
 
@@ -17,7 +18,7 @@ __all__ = ["main"]
 def main() -> int:
     """Serve one request. Returns the exit status."""
     request = decode_request(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(encode_item(treat(request)))
+    sys.stdout.buffer.write(encode_item(treat(request, find_renderer())))
     sys.stdout.buffer.flush()
     return 0
 
