@@ -1,0 +1,180 @@
+"""The portal as an ASGI app: the route table, the layers around it, and the error pages.
+
+Layers from the outside: headers, host list, errors. No exception leaves the app: a server that logs
+tracebacks could log what a visitor wrote.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from veildesk.core.errors import LimitExceeded, Unparsable, VeildeskError
+from veildesk.portal import labels
+from veildesk.portal.headers import SecurityHeaders
+from veildesk.portal.hosts import HostAllowList
+from veildesk.portal.i18n import suggest
+from veildesk.portal.ports import PortalPorts, PortalSettings
+from veildesk.portal.render import stylesheet
+from veildesk.portal.site import Overloaded, Site, View, Visit
+from veildesk.portal.views import check, compose, files, pages, status, ticket
+
+__all__ = ["create_app"]
+
+_log = logging.getLogger("veildesk.portal")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+GET: dict[str, View] = {
+    "": pages.home,
+    "/help": pages.help_index,
+    **{f"/help/{topic}": pages.help_topic(topic) for topic in pages.HELP_TOPICS},
+    "/new": compose.new,
+    "/new/check": check.check,
+    "/new/confirm": check.confirm,
+    "/discarded": pages.discarded,
+    "/receipt": ticket.receipt,
+    "/track": ticket.track_form,
+    "/track/unknown": ticket.unknown,
+    "/ticket": ticket.ticket,
+    "/ticket/message/{number:int}.asc": ticket.message,
+    "/ticket/export": ticket.export,
+    "/ticket/delete": ticket.delete_form,
+    "/ticket/deleted": ticket.deleted,
+    "/leave": pages.left,
+    "/status": status.status,
+    "/status/{number:int}": status.notice,
+    "/verify": pages.verify,
+    "/privacy": pages.privacy,
+}
+"""Pages of each language."""
+
+POST: dict[str, View] = {
+    "/new": compose.compose,
+    "/new/check": check.choose,
+    "/track": ticket.track,
+    "/ticket/reply": compose.compose_reply,
+    "/ticket/delete": ticket.delete,
+    "/leave": pages.leave,
+}
+"""Forms of each language; each answers with a redirect."""
+
+COMMON: dict[str, View] = {
+    "/": pages.home,
+    "/status/{number:int}.asc": status.notice_file,
+    "/status.json": status.index,
+    "/keys/support.asc": files.support_key,
+    "/keys/notices.asc": files.notices_key,
+    "/robots.txt": files.robots,
+    f"/static/{stylesheet()[0]}": files.style,
+}
+"""The same in all languages."""
+
+
+def create_app(settings: PortalSettings, ports: PortalPorts) -> Starlette:
+    """The portal, ready for a server configured by `veildesk.portal.serve.config`."""
+    site = Site.build(settings, ports)
+    routes = [Route(path, _endpoint(site, view), methods=["GET"]) for path, view in COMMON.items()]
+    for language in settings.languages:
+        routes += [
+            Route(f"/{language}{path}", _endpoint(site, view, language), methods=["GET"])
+            for path, view in GET.items()
+        ]
+        routes += [
+            Route(f"/{language}{path}", _endpoint(site, view, language), methods=["POST"])
+            for path, view in POST.items()
+        ]
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(HostAllowList, hosts=settings.hosts),
+            Middleware(ErrorPages, site=site),
+        ],
+        exception_handlers={HTTPException: _raise_on},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _endpoint(site: Site, view: View, language: str | None = None) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return await view(Visit.of(site, request, language or _language(site, request)))
+
+    return endpoint
+
+
+def _language(site: Site, request: Request) -> str:
+    """The language in the path, else the best guess."""
+    first = request.url.path.split("/")[1]
+    if first in site.settings.languages:
+        return first
+    return suggest(request.headers.get("accept-language", ""), site.settings.languages)
+
+
+async def _raise_on(request: Request, error: Exception) -> Response:
+    raise error
+
+
+class ErrorPages:
+    """ASGI layer that turns every exception into a page of the layout with a random incident id."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self.app, self.site = app, site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; whatever goes wrong becomes a page."""
+        if scope["type"] != "http":
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if not started:
+                await self._page(Request(scope), error)(scope, receive, send)
+
+    def _page(self, request: Request, error: Exception) -> Response:
+        status, wait = _status(error)
+        incident = self.site.ports.random_bytes(6).hex()
+        level = logging.ERROR if status >= 500 else logging.INFO
+        code = error.code if isinstance(error, VeildeskError) else type(error).__name__
+        _log.log(level, "portal-error status=%d code=%s incident=%s", status, code, incident)
+        visit = Visit.of(self.site, request, _language(self.site, request))
+        title, advice = labels.ERRORS[status]
+        response = visit.page("error.html", status=status, title=title, advice=advice, incident=incident)
+        if isinstance(error, HTTPException) and error.headers:
+            response.headers.update(error.headers)
+        if wait:
+            response.headers["retry-after"] = str(wait)
+        return response
+
+
+def _status(error: Exception) -> tuple[int, int]:
+    """HTTP status and seconds to wait for an exception."""
+    if isinstance(error, HTTPException):
+        return (error.status_code if error.status_code in labels.ERRORS else 400), 0
+    if isinstance(error, Overloaded):
+        return 429, error.wait
+    if isinstance(error, LimitExceeded):
+        return 413, 0
+    if isinstance(error, Unparsable):
+        return 400, 0
+    if isinstance(error, VeildeskError) and error.temporary:
+        return 503, 60
+    return 500, 0

@@ -1,0 +1,243 @@
+"""Reading posted forms without ever writing an upload anywhere.
+
+The framework's own form parser puts uploads above one megabyte into a temporary file in plaintext;
+it is not used. Parts are parsed as they come (RFC 7578) and sealed in memory chunk by chunk.
+Limits are checked from the length header first, then on every piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from veildesk.core.errors import LimitExceeded, Unparsable
+from veildesk.portal.sealed import MemoryBudget, SealedBlob, SealedWriter
+
+__all__ = ["BodyLimits", "Form", "Upload", "read_form", "safe_name"]
+
+_FIELDS: Final = 400
+_OVERHEAD: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """`text` bounds all fields together, `file` one upload, `total` all uploads, in bytes."""
+
+    text: int
+    files: int
+    file: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One sealed upload: safe base name, type as the browser said, key, ciphertext, SHA-256 (hex)."""
+
+    name: str
+    media_type: str
+    key: bytes = field(repr=False)
+    blob: SealedBlob = field(repr=False)
+    sha256: str = ""
+
+
+@dataclass(slots=True)
+class Form:
+    """A posted form. Fields keep their order; `uploads` belong to whoever reads the form."""
+
+    fields: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    uploads: list[Upload] = field(default_factory=list)
+
+    def get(self, name: str) -> str:
+        """The first value of a field, empty if there is none."""
+        return self.fields.get(name, [""])[0]
+
+    def all(self, name: str) -> list[str]:
+        """All values of a field."""
+        return self.fields.get(name, [])
+
+    def drop(self) -> None:
+        """Forget all uploads."""
+        for upload in self.uploads:
+            upload.blob.drop()
+        self.uploads = []
+
+
+async def read_form(
+    request: Request, limits: BodyLimits, budget: MemoryBudget, random_bytes: Callable[[int], bytes]
+) -> Form:
+    """Read a posted form of either encoding.
+
+    Raises `LimitExceeded` (too long), `Unparsable` (not a form) or `SpoolUnavailable` (no memory left
+    for drafts). On any error everything read so far is forgotten.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind == b"multipart/form-data":
+        ceiling = limits.text + limits.total + _OVERHEAD
+        _check_length(request, ceiling)
+        boundary = options.get(b"boundary", b"")
+        if not boundary:
+            raise Unparsable("form-boundary")
+        return await _Multipart(boundary, limits, budget, random_bytes).read(request, ceiling)
+    if kind in (b"application/x-www-form-urlencoded", b""):
+        _check_length(request, limits.text)
+        return await _urlencoded(request, limits.text)
+    raise Unparsable("form-type")
+
+
+def _check_length(request: Request, ceiling: int) -> None:
+    declared = request.headers.get("content-length", "0")
+    if not declared.isascii() or not declared.isdigit() or len(declared) > 15 or int(declared) > ceiling:
+        raise LimitExceeded("form-length")
+
+
+async def _urlencoded(request: Request, ceiling: int) -> Form:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > ceiling:
+            raise LimitExceeded("form-length")
+    form = Form()
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS
+        )
+    except (UnicodeDecodeError, ValueError):
+        raise Unparsable("form-coding") from None
+    for name, value in pairs:
+        form.fields.setdefault(name, []).append(_lines(value))
+    return form
+
+
+class _Multipart:
+    """Callbacks of one multipart parse."""
+
+    def __init__(
+        self, boundary: bytes, limits: BodyLimits, budget: MemoryBudget, random_bytes: Callable[[int], bytes]
+    ) -> None:
+        self._limits, self._budget, self._random = limits, budget, random_bytes
+        self._form = Form()
+        self._text_size = self._file_size = self._parts = 0
+        self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+        self._headers: dict[bytes, bytes] = {}
+        self._field, self._filename, self._media_type = "", "", ""
+        self._value: bytearray | None = None
+        self._writer: SealedWriter | None = None
+        self._digest = hashlib.sha256()
+        self._ended = False
+        callbacks: Any = {
+            "on_part_begin": self._part_begin,
+            "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._part_data,
+            "on_part_end": self._part_end,
+            "on_end": self._end,
+        }
+        self._parser = MultipartParser(boundary, callbacks)
+
+    async def read(self, request: Request, ceiling: int) -> Form:
+        """Feed the parser to the end of the body."""
+        received = 0
+        try:
+            async for piece in request.stream():
+                received += len(piece)
+                if received > ceiling:
+                    raise LimitExceeded("form-length")
+                self._parser.write(piece)
+            if not self._ended:
+                raise Unparsable("form-truncated")
+        except (FormParserError, UnicodeDecodeError, ClientDisconnect) as error:
+            self._forget()
+            raise Unparsable("form-multipart") from (error if isinstance(error, ClientDisconnect) else None)
+        except BaseException:
+            self._forget()
+            raise
+        return self._form
+
+    def _forget(self) -> None:
+        if self._writer is not None:
+            self._writer.abort()
+            self._writer = None
+        self._form.drop()
+
+    def _part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > _FIELDS:
+            raise LimitExceeded("form-parts")
+        self._headers = {}
+
+    def _header_end(self) -> None:
+        name, value = self._header
+        self._headers[bytes(name).lower()] = bytes(value)
+        self._header = (bytearray(), bytearray())
+
+    def _headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        self._field = options.get(b"name", b"").decode()
+        self._value = self._writer = None
+        if b"filename" not in options:
+            self._value = bytearray()
+            return
+        self._filename = safe_name(options[b"filename"].decode(errors="replace"))
+        self._media_type = _media_type(self._headers.get(b"content-type", b""))
+        self._writer, self._digest = SealedWriter(self._random, self._budget), hashlib.sha256()
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        piece = data[start:end]
+        if self._writer is not None:
+            self._file_size += len(piece)
+            if self._writer.size + len(piece) > self._limits.file or self._file_size > self._limits.total:
+                raise LimitExceeded("upload-size")
+            self._writer.write(piece)
+            self._digest.update(piece)
+        elif self._value is not None:
+            self._text_size += len(piece)
+            if self._text_size > self._limits.text:
+                raise LimitExceeded("form-text")
+            self._value += piece
+
+    def _part_end(self) -> None:
+        if self._writer is not None and self._writer.size:
+            if len(self._form.uploads) >= self._limits.files:
+                raise LimitExceeded("upload-count")
+            key, blob = self._writer.key, self._writer.finish()
+            digest = self._digest.hexdigest()
+            self._form.uploads.append(Upload(self._filename, self._media_type, key, blob, digest))
+        elif self._value is not None:
+            self._form.fields.setdefault(self._field, []).append(_lines(self._value.decode()))
+        self._value = self._writer = None
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+def safe_name(name: str) -> str:
+    """A base name without path, control or direction characters, at most 80 code points."""
+    base = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
+    kept = "".join(letter for letter in base if unicodedata.category(letter)[0] not in "CZ" or letter == " ")
+    kept = kept.strip(" .")
+    if len(kept) > 80:
+        stem, dot, suffix = kept.rpartition(".")
+        kept = stem[: 79 - len(suffix)] + dot + suffix if dot and len(suffix) <= 8 else kept[:80]
+    return kept or "file"
+
+
+def _media_type(value: bytes) -> str:
+    found = re.match(rb"\s*([a-zA-Z0-9.+-]{1,60}/[a-zA-Z0-9.+-]{1,80})\s*(?:;|$)", value)
+    return found[1].decode().lower() if found else "application/octet-stream"
+
+
+def _lines(value: str) -> str:
+    """Line ends as LF; NUL and lone surrogates can only be mischief."""
+    return value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")

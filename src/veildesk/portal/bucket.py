@@ -1,0 +1,32 @@
+"""A token bucket for all visitors together. Pure: time is passed in, nothing identifies anybody."""
+
+from __future__ import annotations
+
+__all__ = ["TokenBucket"]
+
+
+class TokenBucket:
+    """`burst` tokens at most, `rate` new ones a second; the clock is monotonic seconds."""
+
+    def __init__(self, rate: float, burst: int, now: float) -> None:
+        if rate <= 0 or burst < 1:
+            raise ValueError("a bucket needs a positive rate and at least one token")
+        self._rate, self._burst = rate, burst
+        self._tokens, self._seen = float(burst), now
+
+    def take(self, now: float, cost: float = 1.0) -> float:
+        """Take `cost` tokens and return 0.0, or take none and return the seconds to wait."""
+        self._refill(now)
+        if self._tokens >= cost:
+            self._tokens -= cost
+            return 0.0
+        return (cost - self._tokens) / self._rate
+
+    def busy(self, now: float) -> bool:
+        """Whether less than half of the tokens are left."""
+        self._refill(now)
+        return self._tokens < self._burst / 2
+
+    def _refill(self, now: float) -> None:
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._seen) * self._rate)
+        self._seen = max(self._seen, now)

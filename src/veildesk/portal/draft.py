@@ -1,0 +1,93 @@
+"""A message that was written but not sent: it lives in the visitor's sealed session only."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from veildesk.core.finding import MaskNumbering
+from veildesk.core.portal_entry import decode_numbering, encode_numbering
+
+__all__ = ["Draft", "DraftFile", "new_draft"]
+
+
+@dataclass(slots=True)
+class DraftFile:
+    """A file of a draft: cleaned content is in the session's blob `blob` under `key` (base64).
+
+    `sent_size` and `sent_sha256` are those of the file as uploaded; `refused` says why it will not go.
+    """
+
+    name: str
+    media_type: str
+    sent_size: int
+    sent_sha256: str
+    blob: str = ""
+    key: str = field(default="", repr=False)
+    removed: list[str] = field(default_factory=list)
+    refused: str = ""
+    text: bool = False
+
+    @property
+    def key_bytes(self) -> bytes:
+        """The key of the sealed content."""
+        return base64.b64decode(self.key)
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the compose and check pages work on.
+
+    `entry` (hex) and `words` are drawn when the draft begins and stay, so that sending twice is
+    sending once. `kept` are values the user wants agents to see. `problems` are codes to show.
+    """
+
+    entry: str
+    words: str = field(repr=False)
+    numbering: dict[str, Any] = field(repr=False)
+    reply: bool = False
+    topic: str = "other"
+    message: str = field(default="", repr=False)
+    steps: str = field(default="", repr=False)
+    version: str = field(default="", repr=False)
+    environment: str = field(default="", repr=False)
+    own_words: list[str] = field(default_factory=list, repr=False)
+    kept: list[str] = field(default_factory=list, repr=False)
+    files: list[DraftFile] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The message with the optional answers below it, as one text."""
+        parts = [self.message.strip()]
+        for label, value in (
+            ("Steps", self.steps),
+            ("Version or build", self.version),
+            ("Environment", self.environment),
+        ):
+            if value.strip():
+                parts.append(f"{label}: {value.strip()}")
+        return "\n\n".join(parts)
+
+    @property
+    def mask_numbering(self) -> MaskNumbering:
+        """Mask numbers to begin with."""
+        return decode_numbering(self.numbering)
+
+    def encode(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def decode(cls, value: Mapping[str, Any]) -> Draft:
+        """The inverse of `encode`."""
+        fields = dict(value)
+        fields["files"] = [DraftFile(**item) for item in fields["files"]]
+        return cls(**fields)
+
+
+def new_draft(entry: bytes, words: str, numbering: MaskNumbering, *, reply: bool) -> Draft:
+    """An empty draft."""
+    return Draft(entry=entry.hex(), words=words, numbering=encode_numbering(numbering), reply=reply)

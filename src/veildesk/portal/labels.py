@@ -1,0 +1,157 @@
+"""Words for codes: everything that comes as a code and is shown to people gets its sentence here.
+
+The texts are message ids of the catalogues; `N_` marks them for the extraction test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = [
+    "ERRORS",
+    "IMPACTS",
+    "KINDS",
+    "PROBLEMS",
+    "REMOVED",
+    "STATES",
+    "THREAD_STATES",
+    "TOPICS",
+    "kind_label",
+]
+
+
+def N_(text: str) -> str:  # noqa: N802 - the customary name of a gettext marker
+    """Mark a text for translation."""
+    return text
+
+
+TOPICS: Final[Mapping[str, str]] = {
+    "function": N_("Something does not work as it should"),
+    "outage": N_("Something is down or very slow"),
+    "payment": N_("Payment"),
+    "onboarding": N_("Getting started"),
+    "security": N_("A security problem"),
+    "data-request": N_("My data: copy or deletion"),
+    "other": N_("Something else"),
+}
+
+KINDS: Final[Mapping[str, str]] = {
+    "API_TOKEN": N_("Access tokens"),
+    "BASIC_AUTH": N_("Logins in web requests"),
+    "BEARER": N_("Access tokens in web requests"),
+    "BTC": N_("Bitcoin addresses"),
+    "CARD": N_("Card numbers"),
+    "COOKIE": N_("Cookies"),
+    "DOGE": N_("Dogecoin addresses"),
+    "EMAIL": N_("E-mail addresses"),
+    "ETH": N_("Ethereum addresses"),
+    "GPS": N_("Places (coordinates)"),
+    "HOSTNAME": N_("Computer names"),
+    "IBAN": N_("Bank account numbers"),
+    "IMEI": N_("Phone serial numbers"),
+    "IPV4": N_("IP addresses"),
+    "IPV6": N_("IP addresses (version 6)"),
+    "JWT": N_("Login tokens"),
+    "LTC": N_("Litecoin addresses"),
+    "MAC": N_("Network card addresses"),
+    "NAME": N_("Names"),
+    "ONION": N_("Onion addresses"),
+    "OWN": N_("Your own words"),
+    "PASSWORD": N_("Passwords"),
+    "PATH_USER": N_("Folders with a user name"),
+    "PEM": N_("Keys and certificates"),
+    "PGP": N_("OpenPGP blocks"),
+    "PHONE": N_("Phone numbers"),
+    "PRIVKEY": N_("Private keys"),
+    "RECOVERY": N_("Recovery codes"),
+    "SEED": N_("Wallet recovery phrases"),
+    "SOL": N_("Solana addresses"),
+    "TOTP": N_("Secrets of one-time codes"),
+    "TRX": N_("Tron addresses"),
+    "TXID": N_("Transaction numbers"),
+    "URL_CRED": N_("Logins in web addresses"),
+    "URL_TOKEN": N_("Tokens in web addresses"),
+    "WALLET": N_("Wallet addresses"),
+    "XMR": N_("Monero addresses"),
+    "XPUB": N_("Wallet public keys"),
+    "XRP": N_("XRP addresses"),
+}
+
+REMOVED: Final[Mapping[str, str]] = {
+    "metadata": N_("hidden data about the file"),
+    "location": N_("the place where it was taken"),
+    "thumbnail": N_("the small preview picture"),
+    "comment": N_("comments"),
+    "author": N_("the author's name"),
+    "device": N_("the camera or device"),
+    "time": N_("dates and times"),
+    "name": N_("parts of the file name"),
+}
+
+PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
+    "empty": ("message", N_("Write what happened. The message is empty.")),
+    "too-long": ("message", N_("The message is too long. Shorten it, or put a part into a text file.")),
+    "topic": ("topic", N_("Choose a topic.")),
+    "honeypot": ("website", N_("The field that must stay empty was filled in. Clear it and send again.")),
+    "own-words": ("own_words", N_("There are too many own words, or one is shorter than two letters.")),
+    "words-in-text": (
+        "message",
+        N_("Your message contains your ticket words. Take them out: nobody else may see them."),
+    ),
+    "form-expired": (
+        "message",
+        N_(
+            "This form was too old, or your browser keeps no cookies. Your text is still here: send it again."
+        ),
+    ),
+    "draft-lost": (
+        "message",
+        N_(
+            "Your draft was lost and nothing was sent. Your text is still here, but files must be added again."
+        ),
+    ),
+    "too-many-files": ("files", N_("There are too many files.")),
+    "too-fast": ("message", N_("Many people write just now. Wait a few seconds, then go on.")),
+}
+
+STATES: Final[Mapping[str, str]] = {
+    "investigating": N_("Investigating"),
+    "identified": N_("Cause found"),
+    "monitoring": N_("Fixed, being watched"),
+    "resolved": N_("Resolved"),
+    "post-mortem": N_("Report after the incident"),
+}
+
+IMPACTS: Final[Mapping[str, str]] = {
+    "none": N_("No disruption"),
+    "minor": N_("Minor disruption"),
+    "major": N_("Major disruption"),
+    "critical": N_("Critical disruption"),
+}
+
+THREAD_STATES: Final[Mapping[str, str]] = {
+    "open": N_("Open: we have it and will answer here."),
+    "answered": N_("Answered: read the latest answer below."),
+    "closed": N_("Closed. You can still write below."),
+}
+
+ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    400: (N_("This request could not be read"), N_("Go back to the page and try again.")),
+    403: (N_("This form is no longer valid"), N_("Open the page again and fill in the form once more.")),
+    404: (N_("There is no such page"), N_("Check the address, or begin at the first page.")),
+    405: (N_("This page cannot be used that way"), N_("Begin at the first page.")),
+    410: (N_("This is no longer here"), N_("It was shown before, has expired, or was deleted.")),
+    413: (N_("That was too large"), N_("Send fewer or smaller files. Nothing was kept.")),
+    429: (
+        N_("Too many people are writing just now"),
+        N_("Wait a little and try again. This has nothing to do with you."),
+    ),
+    500: (N_("Something went wrong on our side"), N_("Nothing new was kept. Try again in a few minutes.")),
+    503: (N_("We cannot keep anything safely just now"), N_("Nothing was kept. Try again in a few minutes.")),
+}
+
+
+def kind_label(kind: str) -> str:
+    """The label of a finding type; a type without one is shown by its own name."""
+    return KINDS.get(kind, kind.replace("_", " ").capitalize())

@@ -1,0 +1,95 @@
+"""What the portal needs from outside, and every number it works by.
+
+The wiring fills both in. The portal holds no key that opens anything at rest, knows no helpdesk and
+writes no file; the privacy page is made from these settings, so they must be the ones in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from veildesk.core.ports import Cleaner, Clock, Intake, NoticeArchive, ThreadCipher, ThreadView
+from veildesk.core.ticket import Erased
+
+__all__ = ["Eraser", "PortalPorts", "PortalSettings", "ThreadReader"]
+
+
+class ThreadReader(Protocol):
+    """The part of the spool that the portal may read."""
+
+    async def thread(self, lookup_id: bytes) -> ThreadView | None:
+        """A portal thread by the id derived from its words."""
+
+
+class Eraser(Protocol):
+    """Deletes a ticket: its key here at once, its copy in the helpdesk as far as that can."""
+
+    async def __call__(self, lookup_id: bytes) -> Erased:
+        """Say truly what became of the helpdesk's copy. Deleting an unknown ticket is `GONE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortalPorts:
+    """Roles handed in by the wiring. `random_bytes(n)` is a secure source such as `os.urandom`."""
+
+    intake: Intake
+    threads: ThreadReader
+    cipher: ThreadCipher
+    cleaner: Cleaner
+    notices: NoticeArchive
+    clock: Clock
+    erase: Eraser
+    random_bytes: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class PortalSettings:
+    """Names, keys and limits. Sizes in bytes, times in seconds, `text_size` in code points.
+
+    `hosts` are the lower-case names this site answers to, without port. `form_secret` (32 bytes) signs
+    forms; if it survives a restart, so do the forms that people have open. `support_key` and
+    `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all visitors
+    together; `form_min_age` is asked for only while less than half of `burst` is left.
+    """
+
+    organisation: str
+    hosts: tuple[str, ...]
+    form_secret: bytes = field(repr=False)
+    support_key: bytes = field(repr=False)
+    support_fingerprint: str
+    notices_key: bytes = field(repr=False)
+    notices_fingerprint: str
+    support_address: str | None = None
+    languages: tuple[str, ...] = ("en", "ru")
+    topics: tuple[str, ...] = (
+        "function",
+        "outage",
+        "payment",
+        "onboarding",
+        "security",
+        "data-request",
+        "other",
+    )
+    queue: str = "support"
+    open: bool = True
+    retention_days: int = 90
+    text_size: int = 32_000
+    own_words: int = 50
+    files: int = 5
+    file_size: int = 10 * 1024 * 1024
+    upload_size: int = 25 * 1024 * 1024
+    draft_memory: int = 256 * 1024 * 1024
+    sessions: int = 2_000
+    session_idle: float = 30 * 60
+    session_life: float = 2 * 60 * 60
+    form_max_age: int = 24 * 60 * 60
+    form_min_age: int = 3
+    rate: float = 4.0
+    burst: int = 80
+
+    @property
+    def onion(self) -> str:
+        """The first host that is an onion address, else the first host."""
+        return next((host for host in self.hosts if host.endswith(".onion")), self.hosts[0])

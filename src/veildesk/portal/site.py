@@ -1,0 +1,205 @@
+"""The portal as one object, and one request to it.
+
+`Site` holds what lives as long as the process; `Visit` is what a view gets: language, cookie,
+session, forms and answers. Views never build headers, cookies or addresses themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from veildesk.portal.body import BodyLimits, Form, read_form
+from veildesk.portal.bucket import TokenBucket
+from veildesk.portal.draft import Draft
+from veildesk.portal.forms import FormSigner
+from veildesk.portal.ports import PortalPorts, PortalSettings
+from veildesk.portal.render import Renderer
+from veildesk.portal.sealed import MemoryBudget
+from veildesk.portal.sessions import Session, SessionStore
+
+__all__ = ["COOKIE", "Overloaded", "Site", "View", "Visit"]
+
+COOKIE: Final = "visit"
+
+
+class Overloaded(Exception):
+    """More costly requests than are served; `wait` is whole seconds."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__("overloaded")
+        self.wait = wait
+
+
+@dataclass(slots=True)
+class Site:
+    """Everything one portal process holds."""
+
+    settings: PortalSettings
+    ports: PortalPorts
+    renderer: Renderer
+    sessions: SessionStore
+    signer: FormSigner
+    bucket: TokenBucket
+    budget: MemoryBudget
+
+    @classmethod
+    def build(cls, settings: PortalSettings, ports: PortalPorts) -> Site:
+        """A fresh site without visitors."""
+        return cls(
+            settings=settings,
+            ports=ports,
+            renderer=Renderer(settings),
+            sessions=SessionStore(
+                ports.random_bytes,
+                limit=settings.sessions,
+                idle=settings.session_idle,
+                life=settings.session_life,
+            ),
+            signer=FormSigner(settings.form_secret, settings.form_max_age),
+            bucket=TokenBucket(settings.rate, settings.burst, ports.clock.monotonic()),
+            budget=MemoryBudget(settings.draft_memory),
+        )
+
+    @property
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.ports.clock.monotonic()
+
+    def spend(self, cost: float = 1.0) -> None:
+        """Pay for a costly request. Raises `Overloaded`."""
+        wait = self.bucket.take(self.now, cost)
+        if wait:
+            raise Overloaded(int(wait) + 1)
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request in one language."""
+
+    site: Site
+    request: Request
+    language: str
+    visitor: bytes = field(repr=False)
+    known: bool
+    forget: bool = False
+
+    @classmethod
+    def of(cls, site: Site, request: Request, language: str) -> Visit:
+        """Read the cookie, or draw an id that is set only if a form is shown."""
+        visitor = _visitor(request.cookies.get(COOKIE, ""))
+        known = visitor is not None
+        return cls(site, request, language, visitor or site.ports.random_bytes(32), known)
+
+    # ------------------------------------------------------------------ session
+
+    def session(self) -> Session:
+        """The visitor's session, empty without a cookie."""
+        return self.site.sessions.load(self.visitor, self.site.now) if self.known else Session(self.visitor)
+
+    def save(self, session: Session) -> None:
+        """Keep the session."""
+        self.site.sessions.save(session, self.site.now)
+
+    def draft(self, session: Session) -> Draft | None:
+        """The draft in a session."""
+        value = session.data.get("draft")
+        return Draft.decode(value) if value is not None else None
+
+    def renew(self, session: Session) -> Session:
+        """Move the session to a new id, as after proving ticket words."""
+        self.site.sessions.drop(self.visitor)
+        self.visitor, self.known = self.site.ports.random_bytes(32), False
+        return Session(self.visitor, session.data, {})
+
+    # ------------------------------------------------------------------ forms
+
+    async def form(self, *, uploads: bool = False) -> Form:
+        """Read the posted form; see `read_form` for errors."""
+        settings = self.site.settings
+        limits = BodyLimits(
+            text=settings.text_size * 4 * 3 + 256 * 1024,
+            files=settings.files if uploads else 0,
+            file=settings.file_size,
+            total=settings.upload_size if uploads else 0,
+        )
+        return await read_form(self.request, limits, self.site.budget, self.site.ports.random_bytes)
+
+    def age(self, form: Form, name: str) -> int | None:
+        """Age of a genuine form of this visitor in seconds, else None."""
+        if not self.known or not self.same_site():
+            return None
+        return self.site.signer.age(form.get("token"), self.visitor, f"{name}", self.site.ports.clock.now())
+
+    def same_site(self) -> bool:
+        """False when the browser says that another site sent this; silence is not held against it."""
+        headers = self.request.headers
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return False
+        origin = headers.get("origin", "null").lower()
+        if origin == "null":
+            return True
+        host = origin.partition("://")[2]
+        return (host.rpartition(":")[0] or host) in self.site.settings.hosts
+
+    # ------------------------------------------------------------------ answers
+
+    def page(
+        self, template: str, *, status: int = 200, forms: tuple[str, ...] = (), **values: Any
+    ) -> Response:
+        """A page; `forms` names the forms on it, which get tokens (and the visitor a cookie)."""
+        now = self.site.ports.clock.now()
+        tokens = {name: self.site.signer.token(self.visitor, name, now) for name in forms}
+        context: Mapping[str, Any] = {"tokens": tokens, "path": self.request.url.path, **values}
+        response = Response(
+            self.site.renderer.render(template, self.language, context),
+            status,
+            media_type="text/html; charset=utf-8",
+        )
+        response.headers["content-language"] = self.language
+        return self._cookie(response, wanted=bool(forms))
+
+    def go(self, path: str) -> Response:
+        """Redirect after a post (303) to a path of this language, such as "new/check"."""
+        return self._cookie(Response(status_code=303, headers={"location": f"/{self.language}/{path}"}))
+
+    def file(self, content: bytes, media_type: str, name: str | None = None) -> Response:
+        """Exact bytes; with `name` as a download."""
+        headers = {"content-type": media_type}
+        if name is not None:
+            headers["content-disposition"] = f'attachment; filename="{name}"'
+        return self._cookie(Response(content, headers=headers))
+
+    def _cookie(self, response: Response, *, wanted: bool = True) -> Response:
+        """Set the cookie when it is new and needed; never `Secure`, never with an end date.
+
+        Browsers other than Tor Browser drop `Secure` cookies of plain-http onion sites, and an end
+        date would make browsers write the cookie to disk.
+        """
+        value = None
+        if self.forget:
+            value = ""
+        elif wanted and not self.known:
+            value = base64.urlsafe_b64encode(self.visitor).decode().rstrip("=")
+        if value is not None:
+            response.headers["set-cookie"] = f"{COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/"
+        return response
+
+
+View = Callable[[Visit], Awaitable[Response]]
+
+
+def _visitor(cookie: str) -> bytes | None:
+    if len(cookie) != 43:
+        return None
+    try:
+        value = base64.b64decode(cookie + "=", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return value if len(value) == 32 else None

@@ -1,0 +1,1 @@
+"""One module per step a visitor takes. A view gets a `Visit` and returns a response, nothing else."""

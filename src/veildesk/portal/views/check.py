@@ -1,0 +1,106 @@
+"""Check before sending: the message as agents will get it, and a choice for every finding.
+
+The text is looked through anew each time it is shown and once more when it is sent. What is sent is
+what was chosen in the posted form; a secret is hidden whatever was chosen, and saying otherwise leads
+to a page that says so first.
+"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from veildesk.portal.body import Form
+from veildesk.portal.draft import Draft
+from veildesk.portal.redaction import Checked, examine
+from veildesk.portal.sessions import Session
+from veildesk.portal.site import Visit
+from veildesk.portal.views import send
+from veildesk.portal.views.compose import contains_words, expired, own_words
+
+__all__ = ["check", "choose", "confirm"]
+
+
+def look(draft: Draft) -> Checked:
+    """What agents would get of a draft as it stands."""
+    return examine(
+        draft.text,
+        own_words=draft.own_words,
+        kept=draft.kept,
+        numbering=draft.mask_numbering,
+        salt=draft.entry,
+    )
+
+
+async def check(visit: Visit) -> Response:
+    """The check page, 410 when there is nothing to check (any more)."""
+    draft = visit.draft(visit.session())
+    if draft is None:
+        return visit.page("draft-gone.html", status=410)
+    return visit.page("check.html", forms=("check",), draft=draft, checked=look(draft))
+
+
+async def confirm(visit: Visit) -> Response:
+    """Before a message with secrets goes: they stay hidden, and why."""
+    draft = visit.draft(visit.session())
+    if draft is None:
+        return visit.page("draft-gone.html", status=410)
+    checked = look(draft)
+    secrets = [choice for choice in checked.choices if choice.secret]
+    return visit.page("confirm.html", forms=("check",), draft=draft, checked=checked, secrets=secrets)
+
+
+async def choose(visit: Visit) -> Response:
+    """Take the check page's form: send, look again, change or discard."""
+    form = await visit.form()
+    if visit.age(form, "check") is None:
+        return expired(visit, form)
+    operation = form.get("op")
+    async with visit.site.sessions.turn(visit.visitor):
+        session = visit.session()
+        draft = visit.draft(session)
+        if draft is None or draft.entry != form.get("entry"):
+            return await send.again(visit, session, form)
+        if operation == "discard":
+            return _discard(visit, session, draft)
+        exposed = _take_choices(draft, form, operation)
+        session.data["draft"] = draft.encode()
+        visit.save(session)
+        if operation == "change":
+            return visit.go("ticket" if draft.reply else "new")
+        if operation not in ("send", "send-hidden") or draft.problems:
+            return visit.go("new/check")
+        if exposed and operation == "send":
+            return visit.go("new/confirm")
+        return await send.now(visit, session, draft, look(draft))
+
+
+def _take_choices(draft: Draft, form: Form, operation: str) -> bool:
+    """Put ticks and own words into the draft; tell whether a secret was unticked.
+
+    Only what the form showed can have been unticked: a finding that is new stays hidden.
+    """
+    if "own_words" in form.fields:
+        words = own_words(form.get("own_words"))
+        draft.own_words = [word for word in words if len(word) > 1][:50]
+    draft.problems = []
+    shown, ticked = set(form.all("seen")), set(form.all("hide"))
+    all_of = operation.removeprefix("hide:") if operation.startswith("hide:") else None
+    exposed = False
+    kept = []
+    for group in look(draft).groups:
+        for choice in group.choices:
+            unticked = choice.key in shown and choice.key not in ticked and group.kind != all_of
+            exposed = exposed or (unticked and choice.secret)
+            if (unticked or (choice.key not in shown and not choice.hidden)) and not choice.secret:
+                kept.append(choice.value)
+    draft.kept = list(dict.fromkeys(kept))
+    if draft.words and contains_words(draft.text, draft.words):
+        draft.problems = ["words-in-text"]
+    return exposed
+
+
+def _discard(visit: Visit, session: Session, draft: Draft) -> Response:
+    session.data.pop("draft", None)
+    session.blobs.clear()
+    visit.save(session)
+    return visit.go("ticket" if draft.reply else "discarded")

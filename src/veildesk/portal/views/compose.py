@@ -1,0 +1,198 @@
+"""Writing a message: the form of a new ticket and of a further message in one.
+
+A posted form becomes a draft in the visitor's session and the browser is sent on, so that going back
+loses nothing. When the form cannot be trusted any more, the text is given back in the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Final
+
+from starlette.responses import Response
+
+from veildesk.core.finding import MaskNumbering
+from veildesk.core.receipt import WordsMalformed, generate, parse
+from veildesk.portal.body import Form, Upload
+from veildesk.portal.draft import Draft, DraftFile, new_draft
+from veildesk.portal.sealed import SealedWriter
+from veildesk.portal.sessions import Session
+from veildesk.portal.site import Site, Visit
+from veildesk.portal.views.thread import next_numbering
+
+__all__ = ["compose", "compose_reply", "contains_words", "expired", "fill", "new"]
+
+_OWN_WORD: Final = 2
+_LONG_ANSWER: Final = 4_000
+
+
+async def new(visit: Visit) -> Response:
+    """The form of a new ticket, filled with the draft if there is one."""
+    session = visit.session()
+    draft = visit.draft(session)
+    if draft is not None and draft.reply:
+        draft = None
+    if not visit.site.settings.open:
+        return visit.page("closed.html", status=503)
+    return visit.page("new.html", forms=("new",), draft=draft or _blank(visit.site))
+
+
+async def compose(visit: Visit) -> Response:
+    """Take a new ticket's form."""
+    if not visit.site.settings.open:
+        return visit.page("closed.html", status=503)
+    form = await visit.form(uploads=True)
+    age = visit.age(form, "new")
+    if age is None:
+        return expired(visit, form)
+    async with visit.site.sessions.turn(visit.visitor):
+        session = visit.session()
+        draft = visit.draft(session)
+        if draft is None or draft.reply:
+            _drop_draft(session)
+            draft = _begin(visit.site)
+        draft.topic = form.get("topic")
+        await _take(visit, session, draft, form, age)
+        return visit.go("new" if draft.problems else "new/check")
+
+
+async def compose_reply(visit: Visit) -> Response:
+    """Take a further message for an open ticket."""
+    before = visit.session()
+    form = await visit.form(uploads=True)
+    age = visit.age(form, "reply")
+    if age is None or "ticket" not in before.data:
+        return expired(visit, form)
+    async with visit.site.sessions.turn(visit.visitor):
+        session = visit.session()
+        session.data.setdefault("ticket", before.data["ticket"])
+        draft = visit.draft(session)
+        if draft is None or not draft.reply:
+            _drop_draft(session)
+            numbering = await next_numbering(visit, session)
+            draft = new_draft(visit.site.ports.random_bytes(16), "", numbering, reply=True)
+        await _take(visit, session, draft, form, age)
+        return visit.go("ticket" if draft.problems else "new/check")
+
+
+def expired(visit: Visit, form: Form, *, status: int = 403, problem: str = "form-expired") -> Response:
+    """Give the text back in a fresh form: nothing that was written may be lost."""
+    form.drop()
+    draft = _blank(visit.site)
+    fill(draft, form, visit.site)
+    draft.topic = form.get("topic") or "other"
+    draft.problems = [problem]
+    return visit.page("new.html", status=status, forms=("new",), draft=draft)
+
+
+def fill(draft: Draft, form: Form, site: Site) -> None:
+    """Copy the text fields of a form into a draft, cut to what is accepted in any case."""
+    ceiling = site.settings.text_size + 1
+    draft.message = form.get("message")[:ceiling]
+    draft.steps = form.get("steps")[:_LONG_ANSWER]
+    draft.version = form.get("version")[:200]
+    draft.environment = form.get("environment")[:_LONG_ANSWER]
+    draft.own_words = own_words(form.get("own_words"))
+
+
+def own_words(text: str) -> list[str]:
+    """The user's own words to hide, one a line, without blanks and doubles."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return list(dict.fromkeys(line[:200] for line in lines if line))[:500]
+
+
+async def _take(visit: Visit, session: Session, draft: Draft, form: Form, age: int) -> None:
+    """Put a posted form into the draft and note what is wrong with it."""
+    site = visit.site
+    fill(draft, form, site)
+    kept = set(form.all("keep_file"))
+    for item in draft.files:
+        if item.blob and item.blob not in kept:
+            session.blobs.pop(item.blob, None)
+    draft.files = [item for item in draft.files if item.blob and item.blob in kept]
+    fits = len(draft.files) + len(form.uploads) <= site.settings.files
+    if fits:
+        for upload in form.uploads:
+            draft.files.append(await _clean(site, session, upload))
+    form.drop()
+    draft.problems = _problems(visit, session, draft, form)
+    if not fits:
+        draft.problems.append("too-many-files")
+    if age < site.settings.form_min_age and site.bucket.busy(site.now):
+        draft.problems.append("too-fast")
+    session.data["draft"] = draft.encode()
+    visit.save(session)
+
+
+def _problems(visit: Visit, session: Session, draft: Draft, form: Form) -> list[str]:
+    settings = visit.site.settings
+    problems = []
+    if form.get("website"):
+        problems.append("honeypot")
+    if not draft.message.strip():
+        problems.append("empty")
+    if len(draft.text) > settings.text_size:
+        problems.append("too-long")
+    if not draft.reply and draft.topic not in settings.topics:
+        problems.append("topic")
+    words = draft.own_words
+    if len(words) > settings.own_words or any(len(word) < _OWN_WORD for word in words):
+        problems.append("own-words")
+    secret = draft.words or str(session.data.get("ticket", {}).get("words", ""))
+    if secret and contains_words(draft.text, secret):
+        problems.append("words-in-text")
+    return problems
+
+
+def contains_words(text: str, words: str) -> bool:
+    """Whether a text gives the ticket words away, in whatever spacing."""
+    letters = " ".join(re.findall(r"[a-z]+", text.lower()))
+    if words in letters:
+        return True
+    try:
+        return " ".join(parse(text)) == words
+    except WordsMalformed:
+        return False
+
+
+async def _clean(site: Site, session: Session, upload: Upload) -> DraftFile:
+    """Strip an upload of what tells about its author; keep the result sealed in the session."""
+    cleaned = await site.ports.cleaner.clean(upload.name, upload.media_type, upload.blob.open(upload.key))
+    item = DraftFile(
+        name=cleaned.name,
+        media_type=cleaned.media_type,
+        sent_size=upload.blob.size,
+        sent_sha256=upload.sha256,
+        removed=list(cleaned.removed),
+        refused=cleaned.refused or "",
+        text=cleaned.text,
+    )
+    upload.blob.drop()
+    if cleaned.content is None:
+        item.refused = item.refused or "refused"
+        return item
+    writer = SealedWriter(site.ports.random_bytes, site.budget)
+    try:
+        writer.write(cleaned.content)
+    except BaseException:
+        writer.abort()
+        raise
+    item.key, item.blob = base64.b64encode(writer.key).decode(), site.ports.random_bytes(8).hex()
+    session.blobs[item.blob] = writer.finish()
+    return item
+
+
+def _begin(site: Site) -> Draft:
+    random = site.ports.random_bytes
+    return new_draft(random(16), " ".join(generate(random)), MaskNumbering(random(32)), reply=False)
+
+
+def _blank(site: Site) -> Draft:
+    """A draft to show in an empty form; nothing in it is ever kept."""
+    return Draft(entry="", words="", numbering={}, topic="")
+
+
+def _drop_draft(session: Session) -> None:
+    session.data.pop("draft", None)
+    session.blobs.clear()

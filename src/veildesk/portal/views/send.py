@@ -1,0 +1,123 @@
+"""Sending: one key derivation, one durable acceptance, one receipt, however often it is tried.
+
+The ticket's lookup id and the draft's entry id make the idempotency key. Words and entry id travel
+in the form, so that a visitor whose session was lost in between (a restart) learns what happened.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+
+from starlette.responses import Response
+
+from veildesk.core.portal_entry import encode_numbering, encode_portal_entry
+from veildesk.core.ports import ThreadKeys
+from veildesk.core.receipt import WordsMalformed, parse
+from veildesk.core.submission import Channel, PortalAnchor, PortalEntry, Submission, dedup_key
+from veildesk.core.thread_entry import ThreadEntry, ThreadFile, encode_thread_entry
+from veildesk.portal.body import Form
+from veildesk.portal.draft import Draft
+from veildesk.portal.redaction import Checked
+from veildesk.portal.sessions import Session
+from veildesk.portal.site import Visit
+from veildesk.portal.views.compose import expired
+from veildesk.portal.views.thread import decode_keys, encode_keys, open_thread
+
+__all__ = ["again", "now"]
+
+
+async def now(visit: Visit, session: Session, draft: Draft, checked: Checked) -> Response:
+    """Hand a checked draft over and show the receipt."""
+    site = visit.site
+    if draft.reply:
+        keys = decode_keys(session.data["ticket"])
+        if await site.ports.threads.thread(keys.lookup_id) is None:
+            return visit.page("draft-gone.html", status=410)
+    else:
+        site.spend()
+        keys = await site.ports.cipher.derive(draft.words)
+    await site.ports.intake.accept(_submission(visit, session, draft, checked, keys))
+    session.data.pop("draft", None)
+    session.blobs.clear()
+    if not draft.reply:
+        _remember(session, keys, draft.words, draft.entry)
+    else:
+        session.data["sent"] = draft.entry
+    visit.save(session)
+    return visit.go("ticket" if draft.reply else "receipt")
+
+
+def _remember(session: Session, keys: ThreadKeys, words: str, entry: str) -> None:
+    session.data["ticket"] = encode_keys(keys, words)
+    session.data["receipt"] = {"words": words, "entry": entry}
+
+
+def _submission(
+    visit: Visit, session: Session, draft: Draft, checked: Checked, keys: ThreadKeys
+) -> Submission:
+    settings, clock = visit.site.settings, visit.site.ports.clock
+    attachments = tuple(
+        (item.name, item.media_type, session.blobs[item.blob].open(item.key_bytes))
+        for item in draft.files
+        if item.blob
+    )
+    numbering = encode_numbering(checked.numbering)
+    entry = PortalEntry(
+        text=checked.text,
+        topic="other" if draft.reply else draft.topic,
+        language=visit.language,
+        kept=tuple(draft.kept),
+        counts=checked.counts,
+        numbering=numbering,
+        attachments=attachments,
+    )
+    own_copy = ThreadEntry(
+        author="user",
+        day=datetime.datetime.fromtimestamp(clock.now(), datetime.UTC).date().isoformat(),
+        text=checked.text,
+        entry_id=draft.entry,
+        files=tuple(
+            ThreadFile(name, kind, len(content), hashlib.sha256(content).hexdigest())
+            for name, kind, content in attachments
+        ),
+        numbering=numbering,
+    )
+    return Submission(
+        channel=Channel.PORTAL,
+        dedup=dedup_key(keys.lookup_id, b"portal entry v1", bytes.fromhex(draft.entry)),
+        payload=encode_portal_entry(entry),
+        queue=settings.queue,
+        anchor=PortalAnchor(keys.lookup_id, keys.public_key),
+        thread_entry=visit.site.ports.cipher.seal(keys.public_key, encode_thread_entry(own_copy)),
+    )
+
+
+def _lost(visit: Visit, form: Form) -> Response:
+    if not form.get("message"):
+        return visit.page("draft-gone.html", status=410)
+    return expired(visit, form, status=410, problem="draft-lost")
+
+
+async def again(visit: Visit, session: Session, form: Form) -> Response:
+    """A check form whose draft is not here: it was sent already, or the session was lost.
+
+    Looking the ticket up tells which. Nothing is ever accepted here.
+    """
+    entry = form.get("entry")
+    if entry and entry == session.data.get("receipt", {}).get("entry"):
+        return visit.go("receipt")
+    if entry and entry == session.data.get("sent"):
+        return visit.go("ticket")
+    try:
+        words = " ".join(parse(form.get("words")))
+    except WordsMalformed:
+        return _lost(visit, form)
+    visit.site.spend()
+    keys = await visit.site.ports.cipher.derive(words)
+    thread = await open_thread(visit, keys)
+    if thread is None or all(item is None or item.entry_id != entry for item in thread.entries):
+        return _lost(visit, form)
+    _remember(session, keys, words, entry)
+    visit.save(session)
+    return visit.go("receipt")

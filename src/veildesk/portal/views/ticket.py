@@ -1,0 +1,208 @@
+"""Coming back: from ticket words to the thread, its signed answers, a copy of it and its end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from veildesk.core.ports import ThreadKeys
+from veildesk.core.receipt import WordsMalformed, parse
+from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
+from veildesk.portal.draft import Draft
+from veildesk.portal.render import day
+from veildesk.portal.site import Visit
+from veildesk.portal.views.thread import OpenThread, decode_keys, encode_keys, open_thread
+
+__all__ = [
+    "delete",
+    "delete_form",
+    "deleted",
+    "export",
+    "message",
+    "receipt",
+    "ticket",
+    "track",
+    "track_form",
+    "unknown",
+]
+
+
+async def receipt(visit: Visit) -> Response:
+    """The ticket words of a message just sent, as long as the session lasts."""
+    kept = visit.session().data.get("receipt")
+    if kept is None:
+        return visit.page("receipt-gone.html", status=410)
+    return visit.page("receipt.html", words=kept["words"].split())
+
+
+async def track_form(visit: Visit) -> Response:
+    """The form for ticket words, with what was typed when a word was not on the list."""
+    session = visit.session()
+    mistake: dict[str, Any] | None = session.data.pop("mistake", None)
+    if mistake is not None:
+        visit.save(session)
+    return visit.page("track.html", forms=("track",), mistake=mistake)
+
+
+async def track(visit: Visit) -> Response:
+    """Open a ticket by its words: one key derivation for any eight words that are on the list.
+
+    Without a cookie the thread is shown at once, to read only.
+    """
+    form = await visit.form()
+    if not visit.same_site() or (visit.known and visit.age(form, "track") is None):
+        return visit.page(
+            "track.html", status=403, forms=("track",), mistake={"kind": "expired", "typed": ""}
+        )
+    try:
+        words = " ".join(parse(form.get("words")))
+    except WordsMalformed as error:
+        return _malformed(visit, error, form.get("words")[:512])
+    visit.site.spend()
+    keys = await visit.site.ports.cipher.derive(words)
+    thread = await open_thread(visit, keys)
+    if thread is None:
+        return visit.go("track/unknown") if visit.known else await unknown(visit)
+    if not visit.known:
+        return _thread_page(visit, thread, readonly=True)
+    async with visit.site.sessions.turn(visit.visitor):
+        session = visit.renew(visit.session())
+        session.data = {"ticket": encode_keys(keys, words)}
+        visit.save(session)
+        return visit.go("ticket")
+
+
+def _malformed(visit: Visit, error: WordsMalformed, typed: str) -> Response:
+    mistake = {
+        "kind": "count" if error.position is None else "word",
+        "position": error.position or 0,
+        "count": error.count,
+        "typed": typed,
+    }
+    if not visit.known:
+        return visit.page("track.html", forms=("track",), mistake=mistake)
+    session = visit.session()
+    session.data["mistake"] = mistake
+    visit.save(session)
+    return visit.go("track")
+
+
+async def unknown(visit: Visit) -> Response:
+    """No ticket has these words, or none any more: the same page for both."""
+    return visit.page("track-unknown.html")
+
+
+def _keys(visit: Visit) -> ThreadKeys | None:
+    value = visit.session().data.get("ticket")
+    return None if value is None else decode_keys(value)
+
+
+async def _opened(visit: Visit) -> OpenThread | None:
+    keys = _keys(visit)
+    return None if keys is None else await open_thread(visit, keys)
+
+
+async def ticket(visit: Visit) -> Response:
+    """The thread, with the form for a further message."""
+    thread = await _opened(visit)
+    if thread is None:
+        return visit.page("ticket-gone.html", status=410)
+    session = visit.session()
+    draft = visit.draft(session)
+    return _thread_page(
+        visit,
+        thread,
+        readonly=False,
+        draft=draft if draft is not None and draft.reply else None,
+        words=session.data["ticket"].get("words", ""),
+        sent="sent" in session.data,
+    )
+
+
+def _thread_page(visit: Visit, thread: OpenThread, *, readonly: bool, **values: Any) -> Response:
+    context: dict[str, Any] = {"draft": None, "words": "", "sent": False} | values
+    context["draft"] = context["draft"] or Draft(entry="", words="", numbering={}, reply=True)
+    return visit.page(
+        "ticket.html",
+        forms=() if readonly else ("reply",),
+        readonly=readonly,
+        thread=thread,
+        expires=day(thread.view.expires_day) if thread.view.expires_day else "",
+        **context,
+    )
+
+
+async def message(visit: Visit) -> Response:
+    """The exact clear-signed text of one answer."""
+    thread = await _opened(visit)
+    if thread is None:
+        return visit.page("ticket-gone.html", status=410)
+    number = visit.request.path_params["number"]
+    entry = thread.entries[number - 1] if 0 < number <= len(thread.entries) else None
+    if entry is None or entry.signed is None:
+        raise HTTPException(404)
+    return visit.file(entry.signed.encode(), "text/plain; charset=utf-8", f"answer-{number}.asc")
+
+
+async def export(visit: Visit) -> Response:
+    """Everything of the thread as JSON: the user's own data."""
+    thread = await _opened(visit)
+    if thread is None:
+        return visit.page("ticket-gone.html", status=410)
+    body = {
+        "v": 1,
+        "state": thread.state,
+        "kept_until": day(thread.view.expires_day) if thread.view.expires_day else None,
+        "entries": [_exported(entry) for entry in thread.entries],
+    }
+    content = json.dumps(body, ensure_ascii=False, indent=1).encode()
+    return visit.file(content, "application/json", "ticket.json")
+
+
+def _exported(entry: ThreadEntry | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    value: dict[str, Any] = json.loads(encode_thread_entry(entry))
+    del value["numbering"]
+    return value
+
+
+async def delete_form(visit: Visit) -> Response:
+    """What deleting does and does not do, before it is done."""
+    if await _opened(visit) is None:
+        return visit.page("ticket-gone.html", status=410)
+    session = visit.session()
+    unsure = session.data.pop("unsure", False)
+    if unsure:
+        visit.save(session)
+    return visit.page("delete.html", forms=("delete",), unsure=unsure)
+
+
+async def delete(visit: Visit) -> Response:
+    """Delete the ticket and say what became of the helpdesk's copy."""
+    form = await visit.form()
+    keys = _keys(visit)
+    if visit.age(form, "delete") is None or keys is None:
+        return visit.page("ticket-gone.html", status=403)
+    async with visit.site.sessions.turn(visit.visitor):
+        session = visit.session()
+        if form.get("sure") != "yes":
+            session.data["unsure"] = True
+            visit.save(session)
+            return visit.go("ticket/delete")
+        outcome = await visit.site.ports.erase(keys.lookup_id)
+        session.blobs.clear()
+        session.data = {"deleted": outcome.value}
+        visit.save(session)
+        return visit.go("ticket/deleted")
+
+
+async def deleted(visit: Visit) -> Response:
+    """What was deleted and what may still exist."""
+    outcome = visit.session().data.get("deleted")
+    if outcome is None:
+        return visit.page("ticket-gone.html", status=410)
+    return visit.page("deleted.html", outcome=outcome)

@@ -1,0 +1,178 @@
+"""Stand-ins for everything the portal gets from outside, and a portal built on them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from veildesk.core.errors import AuthenticationFailed, SpoolUnavailable
+from veildesk.core.notice import Impact, IncidentState, Notice, PublishedNotice
+from veildesk.core.ports import Cleaned, ThreadKeys, ThreadView
+from veildesk.core.submission import Accepted, Submission
+from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
+from veildesk.core.ticket import Erased
+from veildesk.portal.ports import PortalPorts, PortalSettings
+
+HOST = "p" * 56 + ".onion"
+SUPPORT = "A" * 40
+NOTICES = "B" * 40
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.wall, self.steady = 1_790_000_000, 1000.0
+
+    def now(self) -> int:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.steady
+
+    def advance(self, seconds: int) -> None:
+        self.wall += seconds
+        self.steady += seconds
+
+
+class FakeCipher:
+    """Symmetric in disguise: the public key is the private one's hash, kept in a table."""
+
+    def __init__(self) -> None:
+        self.derivations: list[str] = []
+        self._private: dict[bytes, bytes] = {}
+
+    async def derive(self, words: str) -> ThreadKeys:
+        self.derivations.append(words)
+        private = hashlib.sha256(b"private" + words.encode()).digest()
+        public = hashlib.sha256(b"public" + private).digest()
+        self._private[public] = private
+        return ThreadKeys(hashlib.sha256(b"lookup" + words.encode()).digest(), public, private)
+
+    def seal(self, public_key: bytes, data: bytes) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + AESGCM(self._private[public_key]).encrypt(nonce, data, None)
+
+    def unseal(self, keys: ThreadKeys, sealed: bytes) -> bytes:
+        try:
+            return AESGCM(keys.private_key).decrypt(sealed[:12], sealed[12:], None)
+        except InvalidTag:
+            raise AuthenticationFailed("thread-entry") from None
+
+
+@dataclass
+class FakeSpool:
+    """Keeps submissions by key and threads by lookup id."""
+
+    submissions: dict[bytes, Submission] = field(default_factory=dict)
+    threads: dict[bytes, list[bytes]] = field(default_factory=dict)
+    attempts: int = 0
+    full: bool = False
+    erased: list[bytes] = field(default_factory=list)
+    outcome: Erased = Erased.REQUESTED
+
+    async def accept(self, submission: Submission) -> Accepted:
+        self.attempts += 1
+        if self.full:
+            raise SpoolUnavailable("test")
+        fresh = submission.dedup not in self.submissions
+        if fresh:
+            assert submission.anchor is not None
+            assert submission.thread_entry is not None
+            self.submissions[submission.dedup] = submission
+            self.threads.setdefault(submission.anchor.lookup_id, []).append(submission.thread_entry)
+        return Accepted("m1", "t1", fresh)
+
+    async def thread(self, lookup_id: bytes) -> ThreadView | None:
+        entries = self.threads.get(lookup_id)
+        return None if entries is None else ThreadView("t1", tuple(entries), expires_day=20_800)
+
+    async def erase(self, lookup_id: bytes) -> Erased:
+        self.erased.append(lookup_id)
+        self.threads.pop(lookup_id, None)
+        return self.outcome
+
+    @property
+    def only(self) -> Submission:
+        assert len(self.submissions) == 1
+        return next(iter(self.submissions.values()))
+
+
+class FakeCleaner:
+    """Refuses what is called .exe, cuts off what follows the word GPS elsewhere."""
+
+    async def clean(self, name: str, media_type: str, content: bytes) -> Cleaned:
+        if name.endswith(".exe"):
+            return Cleaned(name, media_type, None, refused="Programs are not accepted.")
+        if b"GPS" in content:
+            return Cleaned(name, media_type, content.split(b"GPS")[0], removed=("metadata", "location"))
+        return Cleaned(name, media_type, content, text=name.endswith(".txt"))
+
+
+class FakeNotices:
+    def __init__(self) -> None:
+        self.items: list[PublishedNotice] = []
+        self.broken = False
+
+    def published(self) -> list[PublishedNotice]:
+        if self.broken:
+            raise OSError("unreadable")
+        return self.items
+
+    def add(self, title: str, state: IncidentState, impact: Impact = Impact.MAJOR) -> PublishedNotice:
+        notice = Notice(title, state, impact, "Do nothing.", "Mail waits for an hour.", "Everybody.")
+        signed = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{title}\n-----END PGP SIGNATURE-----\n"
+        digest = hashlib.sha256(signed.encode()).hexdigest()
+        item = PublishedNotice(len(self.items) + 1, 1_790_000_000, notice, signed, digest)
+        self.items.append(item)
+        return item
+
+
+@dataclass
+class World:
+    """A portal's surroundings, all fake, all to be looked at."""
+
+    settings: PortalSettings
+    clock: FakeClock = field(default_factory=FakeClock)
+    cipher: FakeCipher = field(default_factory=FakeCipher)
+    spool: FakeSpool = field(default_factory=FakeSpool)
+    notices: FakeNotices = field(default_factory=FakeNotices)
+    cleaner: FakeCleaner = field(default_factory=FakeCleaner)
+
+    @property
+    def ports(self) -> PortalPorts:
+        return PortalPorts(
+            intake=self.spool,
+            threads=self.spool,
+            cipher=self.cipher,
+            cleaner=self.cleaner,
+            notices=self.notices,
+            clock=self.clock,
+            erase=self.spool.erase,
+            random_bytes=os.urandom,
+        )
+
+    async def answer(self, words: str, text: str, signed: str) -> None:
+        """What the delivery side does with an agent's answer."""
+        keys = await self.cipher.derive(words)
+        entry = ThreadEntry("support", "2026-09-21", text, signed=signed)
+        self.spool.threads[keys.lookup_id].append(
+            self.cipher.seal(keys.public_key, encode_thread_entry(entry))
+        )
+        self.cipher.derivations.pop()
+
+
+def settings(**changes: object) -> PortalSettings:
+    values: dict[str, object] = {
+        "organisation": "Example",
+        "hosts": (HOST,),
+        "form_secret": b"s" * 32,
+        "support_key": b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nsupport\n",
+        "support_fingerprint": SUPPORT,
+        "notices_key": b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nnotices\n",
+        "notices_fingerprint": NOTICES,
+        "support_address": "support@example.org",
+    }
+    return PortalSettings(**(values | changes))  # type: ignore[arg-type]
