@@ -88,6 +88,8 @@ class Encryption:
 class Attachment:
     """One attachment in memory. `name` is a safe base name, `content` the decoded bytes.
 
+    `media_type` may carry a charset parameter for text that was not cleaned yet.
+
     `cleaned` is true only after metadata was removed and the result checked; `refused` is a
     public sentence when the content was dropped instead.
     """

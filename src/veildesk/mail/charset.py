@@ -72,7 +72,7 @@ _C1 = re.compile(rb"[\x80-\x9f]")
 _CONTROLS = {n: None for n in (*range(32), 127, *range(0x80, 0xA0)) if n not in (9, 10)}
 _LINE_CONTROLS = dict.fromkeys((*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029), " ")
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
-_INVISIBLE = (0x200B, 0x2060, 0xFEFF, 0x00AD, *range(0xE0000, 0xE0080))
+_INVISIBLE = (0x200B, 0x2060, 0xFEFF, *range(0xE0000, 0xE0080))
 _HIDDEN = dict.fromkeys((*_BIDI, *_INVISIBLE))
 _SURROGATES = re.compile("[\ud800-\udfff]")
 

@@ -7,6 +7,7 @@ cryptography. Headers that identify anyone are read where they are needed and na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from veildesk.core.errors import LimitExceeded
@@ -23,6 +24,7 @@ __all__ = ["normalise"]
 _KEY_TYPE = "application/pgp-keys"
 _KEY_MARK = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _MAX_KEYS = 10
+_CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
 
 
 def normalise(
@@ -72,7 +74,7 @@ def normalise(
 
 
 def _subject_protected(headers: EffectiveHeaders, decrypted: bool, signatures: Sequence[Signature]) -> bool:
-    """Only a subject from inside, and only if that inside was decrypted whole or validly signed whole."""
+    """Only a subject from inside, and only if that inside was decrypted whole or validly signed."""
     if not headers.subject_inside:
         return False
     return decrypted or any(
@@ -82,7 +84,11 @@ def _subject_protected(headers: EffectiveHeaders, decrypted: bool, signatures: S
 
 def _attachment(part: Part, number: int) -> Attachment:
     fallback = default_name(part.media_type, number)
-    return Attachment(safe_name(part.filename, fallback), part.media_type, part.content)
+    media_type = part.media_type
+    charset = part.params.get("charset", "")
+    if media_type.startswith("text/") and _CHARSET.fullmatch(charset):
+        media_type = f"{media_type}; charset={charset}"
+    return Attachment(safe_name(part.filename, fallback), media_type, part.content)
 
 
 def _certificates(attachments: Sequence[Attachment]) -> tuple[bytes, ...]:

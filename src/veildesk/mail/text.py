@@ -25,7 +25,6 @@ _FRAME_TYPES = frozenset(
         "application/pgp-encrypted",
     }
 )
-_REPEATED = frozenset({"text/plain", "text/html", "text/x-amp-html", "text/enriched", "text/richtext"})
 _ENRICHED = re.compile(r"<param>[^<]*</param>|</?[A-Za-z0-9-]{1,60}>", re.IGNORECASE)
 
 
@@ -77,7 +76,7 @@ class _Reader:
 
     def _leaf(self, part: Part) -> tuple[list[str], list[Part]]:
         if not _is_text(part):
-            return [], [part] if part.media_type != "text/x-amp-html" else []
+            return [], self._kept(part)
         if len(part.content) > self.limits.text_size:
             raise LimitExceeded("text-size")
         text = clean_text(decode_bytes(part.content, part.params.get("charset")))
@@ -92,6 +91,18 @@ class _Reader:
         if part.params.get("format", "").lower() == "flowed":
             text = unflow(text, delsp=part.params.get("delsp", "").lower() == "yes")
         return [text], []
+
+    def _kept(self, part: Part) -> list[Part]:
+        """What is no text stays an attachment, but for header copies and AMP, which are noted."""
+        if part.disposition == "attachment" or part.filename is not None:
+            return [part]
+        if part.media_type == "text/rfc822-headers":
+            self.notes.append("returned-headers-dropped")
+            return []
+        if part.media_type == "text/x-amp-html":
+            self.notes.append("amp-dropped")
+            return []
+        return [part]
 
     def _has_legacy_display(self, part: Part) -> bool:
         return self.legacy_display and part.params.get("hp-legacy-display", "") == "1"
@@ -134,7 +145,7 @@ def read_body(root: Part, *, decrypted: bool = False, limits: Limits | None = No
 
 def tidy(text: str) -> str:
     """No blanks at line ends, no blank lines at the start or end."""
-    return "\n".join(line.rstrip() for line in text.split("\n")).strip()
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
 
 
 def unflow(text: str, *, delsp: bool = False) -> str:
