@@ -27,6 +27,7 @@ __all__ = [
     "Undecryptable",
     "Unparsable",
     "VeildeskError",
+    "WorkLost",
 ]
 
 
@@ -217,3 +218,12 @@ class SendRefused(VeildeskError):
     public = "The answer could not be sent."
     exit_code = 13
     hint = "See 'veildesk spool list' for the reason."
+
+
+class WorkLost(VeildeskError):
+    """The message was erased, moved or taken over meanwhile; nothing was changed."""
+
+    code = "work-lost"
+    public = "This message is no longer there."
+    exit_code = 15
+    hint = "Nothing needs to be done; see 'veildesk spool list'."

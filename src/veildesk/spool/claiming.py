@@ -1,0 +1,203 @@
+"""Work rows: claim, count, list, and the state changes of `core.work`. Transactions in the writer thread.
+
+Statements run unchanged on PostgreSQL, where `FOR UPDATE SKIP LOCKED` keeps claimers apart; SQLite has
+one writer at a time and drops the clause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import sqlalchemy as sa
+
+from veildesk.core.errors import WorkLost
+from veildesk.core.submission import Channel
+from veildesk.core.work import TRANSITIONS, Direction, Reason, State, Work
+from veildesk.spool.schema import UNFINISHED, message
+
+__all__ = [
+    "LONGEST_DELAY",
+    "change_state",
+    "check_transition",
+    "claim",
+    "counts",
+    "free_dead",
+    "listing",
+    "move_ticket",
+    "next_due",
+    "postpone",
+    "release",
+    "retried",
+    "retry",
+    "work_of",
+]
+
+LONGEST_DELAY = 86_400
+"""Longest wait for the next attempt, in seconds; what lies further ahead is due (the clock was set)."""
+
+_MOVING = frozenset(State(value) for value in UNFINISHED)
+
+
+def work_of(row: sa.Row[Any]) -> Work:
+    """A message row as work."""
+    return Work(
+        message_id=row.id,
+        ticket_id=row.ticket_id,
+        direction=Direction(row.direction),
+        channel=Channel(row.channel),
+        state=State(row.state),
+        attempts=row.attempts,
+        reason=Reason(row.reason),
+        accepted_day=row.accepted_day,
+        queue=row.queue,
+        parked_from=None if row.parked_from is None else State(row.parked_from),
+    )
+
+
+def claim(
+    connection: sa.Connection, owner: str, states: Collection[State], limit: int, now: int
+) -> list[Work]:
+    """Claim up to `limit` due messages, at most one per ticket and direction, oldest first.
+
+    Only messages on their way can be claimed, whatever `states` holds.
+    """
+    candidate, earlier = message.alias("candidate"), message.alias("earlier")
+    overtakes = sa.exists().where(
+        earlier.c.ticket_id == candidate.c.ticket_id,
+        earlier.c.direction == candidate.c.direction,
+        earlier.c.seq < candidate.c.seq,
+        earlier.c.state.in_(UNFINISHED),
+    )
+    chosen = (
+        sa.select(candidate.c.seq)
+        .where(
+            candidate.c.state.in_([state.value for state in states if state in _MOVING]),
+            candidate.c.owner.is_(None),
+            sa.or_(candidate.c.due_at <= now, candidate.c.due_at > now + LONGEST_DELAY),
+            ~overtakes,
+        )
+        .order_by(candidate.c.seq)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=candidate)
+    )
+    change = sa.update(message).where(message.c.seq.in_(chosen)).values(owner=owner)
+    rows = connection.execute(change.returning(*message.c)).all()
+    return [work_of(row) for row in sorted(rows, key=lambda row: int(row.seq))]
+
+
+def check_transition(work: Work, to: State) -> None:
+    """Raise ValueError for a transition that does not exist."""
+    if to not in TRANSITIONS[work.state]:
+        raise ValueError(f"no transition from {work.state.value} to {to.value}")
+    if work.state is State.PARKED and to is not work.parked_from:
+        raise ValueError("a parked message goes on only from where it was")
+
+
+def _held(work: Work, owner: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        message.c.id == work.message_id,
+        message.c.ticket_id == work.ticket_id,
+        message.c.state == work.state.value,
+        sa.or_(message.c.owner == owner, message.c.owner.is_(None)),
+    )
+
+
+def _change(connection: sa.Connection, where: tuple[sa.ColumnElement[bool], ...], **values: Any) -> Work:
+    row = connection.execute(
+        sa.update(message).where(*where).values(**values).returning(*message.c)
+    ).one_or_none()
+    if row is None:
+        raise WorkLost("not there, or not ours")
+    return work_of(row)
+
+
+def change_state(connection: sa.Connection, owner: str, work: Work, to: State, reason: Reason) -> Work:
+    """Move to another state. The claim stays while the message is on its way. Raises `WorkLost`."""
+    values: dict[str, Any] = {
+        "state": to.value,
+        "reason": reason.value,
+        "parked_from": work.state.value if to is State.PARKED else None,
+        "due_at": 0,
+    }
+    if to not in _MOVING:
+        values["owner"] = None
+    return _change(connection, _held(work, owner), **values)
+
+
+def postpone(connection: sa.Connection, owner: str, work: Work, reason: Reason, due_at: int) -> None:
+    """Count a failed attempt, give the claim back and set the next time."""
+    attempts = message.c.attempts + 1
+    values = {"attempts": attempts, "reason": reason.value, "due_at": due_at, "owner": None}
+    _change(connection, _held(work, owner), **values)
+
+
+def release(connection: sa.Connection, owner: str, work: Work) -> None:
+    """Give a claim back; nothing happens when it was not ours any more."""
+    mine = (message.c.id == work.message_id, message.c.owner == owner)
+    connection.execute(sa.update(message).where(*mine).values(owner=None))
+
+
+def retried(work: Work) -> State:
+    """The state a message goes on from when a person asks. Raises ValueError if it is finished."""
+    if work.state is State.PARKED and work.parked_from is not None:
+        return work.parked_from
+    if work.state is State.HELD:
+        return State.COLLECTED
+    if work.state is State.QUARANTINED:
+        return State.ACCEPTED
+    if work.state in _MOVING:
+        return work.state
+    raise ValueError(f"a message that is {work.state.value} cannot be tried again")
+
+
+def retry(connection: sa.Connection, message_id: str) -> Work:
+    """Bring a message back on its way, due now. Raises `WorkLost` or ValueError."""
+    row = connection.execute(sa.select(message).where(message.c.id == message_id)).one_or_none()
+    if row is None:
+        raise WorkLost("not there")
+    to = retried(work_of(row))
+    values = {"state": to.value, "reason": "", "attempts": 0, "due_at": 0, "parked_from": None}
+    return _change(connection, (message.c.id == message_id,), **values)
+
+
+def next_due(connection: sa.Connection, now: int) -> int | None:
+    """The nearest future time at which a postponed message becomes due."""
+    query = sa.select(sa.func.min(message.c.due_at)).where(
+        message.c.state.in_(UNFINISHED), message.c.due_at > now, message.c.owner.is_(None)
+    )
+    due: int | None = connection.execute(query).scalar_one()
+    return due
+
+
+def listing(connection: sa.Connection, states: Collection[State] | None) -> list[Work]:
+    """Messages by state, oldest first."""
+    query = sa.select(message).order_by(message.c.seq)
+    if states is not None:
+        query = query.where(message.c.state.in_([state.value for state in states]))
+    return [work_of(row) for row in connection.execute(query)]
+
+
+def counts(connection: sa.Connection) -> dict[str, int]:
+    """Messages per state; states without messages are left out."""
+    query = sa.select(message.c.state, sa.func.count()).group_by(message.c.state)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def free_dead(connection: sa.Connection, alive: Callable[[str], bool]) -> int:
+    """Free the claims of processes that are gone; returns how many."""
+    owners = connection.execute(
+        sa.select(message.c.owner)
+        .distinct()
+        .where(message.c.state.in_(UNFINISHED), message.c.owner.is_not(None))
+    ).scalars()
+    dead = [owner for owner in owners if not alive(owner)]
+    if not dead:
+        return 0
+    freed = sa.update(message).where(message.c.owner.in_(dead)).values(owner=None)
+    return connection.execute(freed).rowcount
+
+
+def move_ticket(connection: sa.Connection, owner: str, work: Work, ticket_id: str) -> Work:
+    """Hang a message under another ticket. Raises `WorkLost`."""
+    return _change(connection, _held(work, owner), ticket_id=ticket_id)

@@ -1,0 +1,164 @@
+"""The key ring: random epoch keys that wrap the tickets' data keys, kept outside the database.
+
+The database, its log and their backups hold only wrapped keys. Once an epoch key is gone from the ring,
+what was wrapped under it alone can never be opened again, wherever copies lie. The file is small, mode
+0600, replaced atomically, and checked by a digest, so that damage is noticed before anything is sealed
+under a wrong key.
+
+File: b"VDKR", version 1, root (32), count (1), count x (epoch: 4 big-endian, key: 32), SHA-256 of all
+before.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from veildesk.core.errors import KeyUnusable
+from veildesk.spool.crashpoint import crashpoint
+from veildesk.spool.durable import write_file
+
+__all__ = ["KeyRing"]
+
+_MAGIC = b"VDKR\x01"
+_EPOCH = struct.Struct(">I32s")
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    root: bytes = field(repr=False)
+    epochs: Mapping[int, bytes] = field(repr=False)
+
+    def encode(self) -> bytes:
+        body = _MAGIC + self.root + bytes([len(self.epochs)])
+        for number in sorted(self.epochs):
+            body += _EPOCH.pack(number, self.epochs[number])
+        return body + hashlib.sha256(body).digest()
+
+    @classmethod
+    def decode(cls, data: bytes) -> _Content:
+        body, digest = data[:-32], data[-32:]
+        fixed = len(_MAGIC) + 33
+        if not data.startswith(_MAGIC) or len(body) < fixed or hashlib.sha256(body).digest() != digest:
+            raise KeyUnusable("key ring damaged or of an unknown version")
+        if len(body) != fixed + body[fixed - 1] * _EPOCH.size or body[fixed - 1] == 0:
+            raise KeyUnusable("key ring damaged or of an unknown version")
+        epochs = dict(_EPOCH.iter_unpack(body[fixed:]))
+        return cls(body[len(_MAGIC) : len(_MAGIC) + 32], epochs)
+
+
+class KeyRing:
+    """Epoch keys and the root of the derived secrets, read from one file.
+
+    Create it once with `create`, then `load`. Not for use from several threads at once: the spool
+    touches epoch keys in its writer thread only; `derive_secret` may be called from anywhere.
+    """
+
+    def __init__(self, path: Path, content: _Content) -> None:
+        self._path = path
+        self._content = content
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make a new ring with one epoch. Raises `KeyUnusable` if the file exists already."""
+        if path.exists():
+            raise KeyUnusable("key ring exists already")
+        content = _Content(secrets.token_bytes(32), {1: secrets.token_bytes(32)})
+        ring = cls(path, content)
+        ring._store(content)
+        return ring
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a ring. Raises `KeyUnusable` if it is missing, readable by others or damaged."""
+        return cls(path, cls._read(path))
+
+    @staticmethod
+    def _read(path: Path) -> _Content:
+        try:
+            with path.open("rb") as stream:
+                mode = os.fstat(stream.fileno()).st_mode
+                data = stream.read()
+        except OSError:
+            raise KeyUnusable("key ring cannot be read") from None
+        if mode & 0o077:
+            raise KeyUnusable("key ring is accessible to other users")
+        return _Content.decode(data)
+
+    def _store(self, content: _Content) -> None:
+        write_file(self._path, [content.encode()], _ring_point)
+        self._content = content
+
+    @property
+    def path(self) -> Path:
+        """Where the ring lies."""
+        return self._path
+
+    @property
+    def newest(self) -> int:
+        """The epoch that new data keys are wrapped under."""
+        return max(self._content.epochs)
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """All epochs whose key is still there, oldest first."""
+        return tuple(sorted(self._content.epochs))
+
+    def epoch_key(self, epoch: int) -> bytes:
+        """The 32 bytes of an epoch; reads the file again if another process rotated.
+
+        Raises `KeyUnusable` for an epoch that is no longer there.
+        """
+        if epoch not in self._content.epochs:
+            self.reload()
+        key = self._content.epochs.get(epoch)
+        if key is None:
+            raise KeyUnusable("no such epoch in the key ring")
+        return key
+
+    def reload(self) -> None:
+        """Read the file again."""
+        self._content = self._read(self._path)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other processes from changing the ring; reads the newest content first."""
+        handle = os.open(self._path.with_name(self._path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self.reload()
+            yield
+        finally:
+            os.close(handle)
+
+    def extend(self) -> int:
+        """Add a fresh random epoch, durably; returns its number."""
+        number = self.newest + 1
+        self._store(_Content(self._content.root, {**self._content.epochs, number: secrets.token_bytes(32)}))
+        return number
+
+    def shorten(self) -> None:
+        """Destroy all epochs but the newest. Only after every data key was wrapped anew."""
+        newest = self.newest
+        self._store(_Content(self._content.root, {newest: self._content.epochs[newest]}))
+
+    def derive_secret(self, label: bytes) -> bytes:
+        """32 bytes for one purpose (HKDF-SHA-256, RFC 5869); the same for the ring's whole life."""
+        info = b"veildesk secret v1|" + label
+        return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(self._content.root)
+
+
+def _ring_point(name: str) -> None:
+    if name in ("file.synced", "file.renamed"):
+        crashpoint("ring." + name.removeprefix("file."))

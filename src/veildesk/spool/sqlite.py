@@ -1,0 +1,436 @@
+"""`SqliteSpool`: the embedded store behind `core.ports.Spool`.
+
+It holds no rules of its own: it seals outside the transaction, hands operations to the writer thread,
+and wakes those who wait. One store may be opened by several processes of one host; claims, rotation and
+orphan sweeps respect the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Self, TypeVar
+
+import sqlalchemy as sa
+
+from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
+from veildesk.core.ports import Clock, ThreadView
+from veildesk.core.submission import Accepted, Channel, PortalAnchor, Submission
+from veildesk.core.ticket import CheckResult
+from veildesk.core.work import Direction, Reason, State, Work
+from veildesk.spool import accepting, anchored, checks, claiming, erasing, joining
+from veildesk.spool.accepting import Incoming, Known, Target
+from veildesk.spool.keyring import KeyRing
+from veildesk.spool.opening import Opened, open_state, prepare
+from veildesk.spool.parts import Stored, select_part
+from veildesk.spool.rotation import rotate
+from veildesk.spool.sealing import Place, new_data_key
+from veildesk.spool.wake import Wake
+from veildesk.spool.writer import Operation
+
+__all__ = ["SqliteSpool"]
+
+_DAY = 86_400
+_TRIES = 8
+T = TypeVar("T")
+
+
+class SqliteSpool:
+    """A spool in `state_dir`: spool.db with its log, files/ and workers/.
+
+    Open it with `await SqliteSpool.open(...)` on the event loop that will use it, and `await close()` it.
+    """
+
+    def __init__(self, state: Opened, clock: Clock, retention_days: int, min_free: int) -> None:
+        self._state = state
+        self._writer = state.writer
+        self._vault = state.vault
+        self._files = state.files
+        self._owner = state.liveness.id
+        self._clock = clock
+        self._retention_days = retention_days
+        self._min_free = min_free
+        self._wake = Wake()
+        self._reaper: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        state_dir: Path,
+        keyring: KeyRing,
+        clock: Clock,
+        retention_days: int,
+        *,
+        min_free: int = 64 * 1024 * 1024,
+        reap_seconds: float = 2.0,
+    ) -> Self:
+        """Open or create the store, finish what a crash interrupted, free the claims of the dead.
+
+        `min_free` is the free space in bytes below which nothing is accepted. Raises `ConfigInvalid`
+        (store newer than the code), `KeyUnusable` (wrong key ring), `SpoolUnavailable`.
+        """
+        state = await asyncio.to_thread(open_state, state_dir, keyring)
+        spool = cls(state, clock, retention_days, min_free)
+        try:
+            await state.writer.alone("open", lambda engine: prepare(engine, state))
+        except BaseException:
+            await spool.close()
+            raise
+        spool._reaper = asyncio.create_task(spool._reap(reap_seconds), name="veildesk-spool-reaper")
+        return spool
+
+    async def close(self) -> None:
+        """Finish what waits and let go of claims, locks and files."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reaper
+        await self._writer.close()
+        await asyncio.to_thread(self._state.close)
+
+    # ------------------------------------------------------------------ taking over
+
+    async def accept(self, submission: Submission) -> Accepted:
+        """Keep a submission; returns after the fsync that made it safe. Raises `SpoolUnavailable`."""
+        self._check_space()
+        anchor = submission.anchor
+        lookup = None if anchor is None else anchor.lookup_id
+        for _ in range(_TRIES):
+            known = Known(None, None)
+            if anchor is not None or len(submission.payload) > 65536:
+                known = await self._writer.do(
+                    "read",
+                    lambda connection: accepting.find_known(
+                        connection, self._vault, submission.dedup, lookup
+                    ),
+                )
+            if known.accepted is not None:
+                return known.accepted
+            target = known.target or Target(accepting.new_id(), new_data_key(), 0, fresh=True)
+            accepted = await self._keep(await self._incoming(submission, target), "accept")
+            if accepted is not None:
+                return accepted
+        raise SpoolUnavailable("busy")
+
+    async def _incoming(self, submission: Submission, target: Target) -> Incoming:
+        message_id = accepting.new_id()
+        parts = [await self._seal(target, message_id, "raw", submission.payload)]
+        sealed_anchor: bytes | None = None
+        if submission.anchor is not None:
+            sealed_anchor = anchored.seal_anchor(target, submission.anchor)
+            if submission.thread_entry is not None:
+                name = accepting.thread_part(target.position)
+                parts.append(await self._seal(target, "", name, submission.thread_entry))
+        return Incoming(
+            message=message_id,
+            target=target,
+            direction=Direction.IN,
+            channel=submission.channel,
+            queue=submission.queue,
+            dedup=submission.dedup,
+            day=self._today(),
+            expires_day=self._today() + self._retention_days,
+            parts=parts,
+            lookup=None if submission.anchor is None else submission.anchor.lookup_id,
+            sealed_anchor=sealed_anchor,
+        )
+
+    async def _keep(
+        self, incoming: Incoming, kind: str, cursor: tuple[str, str] | None = None
+    ) -> Accepted | None:
+        def run(connection: sa.Connection) -> Accepted | None:
+            accepted = accepting.keep(connection, self._vault, incoming)
+            if accepted is not None and cursor is not None:
+                self._state.cursors.store(connection, *cursor)
+            return accepted
+
+        accepted = await self._writer.do(kind, run)
+        if accepted is None or not accepted.fresh:
+            await self._discard(incoming.parts)
+        else:
+            self._wake.changed()
+        return accepted
+
+    async def collect(
+        self, ticket_id: str, dedup: bytes, parts: Mapping[str, bytes], cursor: tuple[str, str] | None
+    ) -> Accepted:
+        """Take over an answer of an agent. Raises `WorkLost` when the ticket is gone."""
+        self._check_space()
+        for _ in range(_TRIES):
+            target = await self._target(ticket_id)
+            message_id = accepting.new_id()
+            incoming = Incoming(
+                message=message_id,
+                target=target,
+                direction=Direction.OUT,
+                channel=Channel.BACKEND,
+                queue="",
+                dedup=dedup,
+                day=self._today(),
+                expires_day=self._today() + self._retention_days,
+                parts=[await self._seal(target, message_id, name, data) for name, data in parts.items()],
+            )
+            accepted = await self._keep(incoming, "collect", cursor)
+            if accepted is not None:
+                return accepted
+        raise SpoolUnavailable("busy")
+
+    # ------------------------------------------------------------------ work
+
+    async def claim(self, states: Collection[State], limit: int = 1) -> list[Work]:
+        """Claim due work; a message waits while an earlier one of its ticket is on its way."""
+        self._wake.look()
+        return await self._writer.do(
+            "claim", lambda connection: claiming.claim(connection, self._owner, states, limit, self._now())
+        )
+
+    async def wait(self, timeout: float) -> None:
+        """Return when something changed since this task's last claim, or when work becomes due."""
+        now = self._now()
+        due = await self._writer.do("read", lambda connection: claiming.next_due(connection, now))
+        await self._wake.wait(timeout if due is None else min(timeout, due - now))
+
+    async def part(self, message_id: str, name: str) -> bytes | None:
+        """A message's blob, opened."""
+        return await self._open_part(
+            lambda connection: anchored.ticket_of(connection, message_id), message_id, name
+        )
+
+    async def ticket_part(self, ticket_id: str, name: str) -> bytes | None:
+        """A ticket's blob, opened."""
+        return await self._open_part(lambda _: ticket_id, "", name)
+
+    async def _open_part(self, ticket_of: anchored.TicketOf, message_id: str, name: str) -> bytes | None:
+        def run(connection: sa.Connection) -> tuple[bytes, Stored] | None:
+            ticket_id = ticket_of(connection)
+            key = None if ticket_id is None else self._vault.get(connection, ticket_id)
+            if ticket_id is None or key is None:
+                return None
+            stored = select_part(connection, Place(ticket_id, message_id, name))
+            return None if stored is None else (key, stored)
+
+        found = await self._writer.do("read", run)
+        return None if found is None else await self._files.open(*found)
+
+    async def advance(
+        self,
+        work: Work,
+        to: State,
+        *,
+        reason: Reason = Reason.NONE,
+        parts: Mapping[str, bytes | None] | None = None,
+        ticket_parts: Mapping[str, bytes | None] | None = None,
+        backend_ref: str | None = None,
+        marker: bytes | None = None,
+        thread_entry: bytes | None = None,
+    ) -> Work:
+        """Change state with everything that belongs to it, in one commit.
+
+        Raises ValueError for a transition that does not exist, `WorkLost` when the message is gone or
+        another process has it, `SpoolUnavailable`.
+        """
+        claiming.check_transition(work, to)
+        blobs = anchored.blobs(work, parts or {}, ticket_parts or {}, backend_ref)
+        for _ in range(_TRIES):
+            target = await self._target(work.ticket_id) if blobs or thread_entry is not None else None
+            full = blobs
+            if target is not None and thread_entry is not None:
+                full = {**blobs, ("", accepting.thread_part(target.position)): thread_entry}
+            sealed = await self._seal_all(target, full)
+            change = anchored.Change(work, to, reason, sealed, tuple(full), target, marker)
+            run = partial(anchored.apply, vault=self._vault, owner=self._owner, change=change)
+            files = await self._writer.do("advance", run)
+            if files is not None:
+                await self._forget(files.names)
+                self._wake.changed(but_me=to in (State.DELIVERING, State.SENDING))
+                return files.work
+            await self._discard(sealed)
+        raise SpoolUnavailable("busy")
+
+    async def postpone(self, work: Work, reason: Reason, delay: float) -> None:
+        """Count a failed attempt; due again in `delay` seconds, a day at most. Raises `WorkLost`."""
+        seconds = int(min(max(delay, 0.0), claiming.LONGEST_DELAY) + 0.999)
+        due_at = self._now() + seconds if seconds else 0
+        await self._writer.do(
+            "postpone",
+            lambda connection: claiming.postpone(connection, self._owner, work, reason, due_at),
+        )
+        self._wake.changed(but_me=True)
+
+    async def release(self, work: Work) -> None:
+        """Give a claim back unchanged."""
+        await self._writer.do("release", lambda connection: claiming.release(connection, self._owner, work))
+        self._wake.changed(but_me=True)
+
+    async def retry(self, message_id: str) -> Work:
+        """Bring a parked, held, quarantined or postponed message back, due at once.
+
+        Raises `WorkLost` for an unknown message, ValueError for a finished one.
+        """
+        work = await self._writer.do("retry", lambda connection: claiming.retry(connection, message_id))
+        self._wake.changed()
+        return work
+
+    async def join(self, work: Work, ticket_id: str) -> Work:
+        """Move a claimed message into another ticket; its old ticket goes if nothing else is in it.
+
+        Raises `WorkLost` when the message or the other ticket is gone.
+        """
+        if ticket_id == work.ticket_id:
+            return work
+        source = await self._target(work.ticket_id)
+        target = await self._target(ticket_id)
+        held = await self._writer.do(
+            "read", lambda connection: joining.parts_of(connection, work.ticket_id, work.message_id)
+        )
+        opened = {stored.place.part: await self._files.open(source.key, stored) for stored in held}
+        sealed = [await self._seal(target, work.message_id, name, data) for name, data in opened.items()]
+        expires_day = self._today() + self._retention_days
+        moved, files = await self._writer.do(
+            "join",
+            lambda connection: joining.join(
+                connection, self._vault, self._owner, work, target, sealed, expires_day
+            ),
+        )
+        await self._forget(files)
+        return moved
+
+    # ------------------------------------------------------------------ looking up
+
+    async def cursor(self, backend: str) -> str | None:
+        """Where the last poll of a backend ended."""
+        return await self._read(lambda connection: self._state.cursors.load(connection, backend))
+
+    async def set_cursor(self, backend: str, position: str) -> None:
+        """Store a position."""
+        await self._writer.do(
+            "cursor", lambda connection: self._state.cursors.store(connection, backend, position)
+        )
+
+    async def find_by_marker(self, marker: bytes) -> str | None:
+        """The ticket a marker belongs to."""
+        return await self._read(lambda connection: anchored.by_marker(connection, marker))
+
+    async def backend_ref(self, ticket_id: str) -> str | None:
+        """The helpdesk's id of a ticket."""
+        ref = await self.ticket_part(ticket_id, anchored.BACKEND_REF)
+        return None if ref is None else ref.decode()
+
+    async def anchor(self, ticket_id: str) -> PortalAnchor | None:
+        """The portal anchor of a ticket, None for mail."""
+        return await self._read(lambda connection: anchored.anchor_of(connection, self._vault, ticket_id))
+
+    async def thread(self, lookup_id: bytes) -> ThreadView | None:
+        """A portal thread; its entries stay sealed to the words."""
+        found = await self._read(lambda connection: anchored.thread_of(connection, self._vault, lookup_id))
+        if found is None:
+            return None
+        entries = [await self._files.open(found.key, stored) for stored in found.entries]
+        return ThreadView(found.ticket, tuple(entries), expires_day=found.expires_day)
+
+    async def listing(self, states: Collection[State] | None = None) -> list[Work]:
+        """Messages by state, oldest first."""
+        return await self._read(lambda connection: claiming.listing(connection, states))
+
+    async def counts(self) -> Mapping[str, int]:
+        """Messages per state."""
+        return await self._read(claiming.counts)
+
+    async def expired(self, today: int) -> list[str]:
+        """Tickets whose last day of retention lies before `today` (days since 1970)."""
+        return await self._read(lambda connection: erasing.expired(connection, today))
+
+    # ------------------------------------------------------------------ destroying and checking
+
+    async def erase(self, ticket_id: str) -> None:
+        """Destroy a ticket's key, then rows and files; the log is truncated when this returns.
+
+        Raises `SpoolUnavailable` ("log-in-use") when another reader kept the log; repeat it then.
+        """
+        today = self._today()
+        await self._writer.alone(
+            "erase", lambda engine: erasing.erase(engine, self._vault, self._files, ticket_id, today)
+        )
+        self._wake.changed()
+
+    async def rotate(self) -> int:
+        """Wrap all data keys under a fresh epoch key and destroy the old ones; returns how many keys.
+
+        Afterwards no older copy of the database opens with today's ring.
+        """
+        return await self._writer.alone(
+            "rotate", lambda engine: rotate(engine, self._state.ring, self._vault)
+        )
+
+    async def check(self) -> list[CheckResult]:
+        """What can be said about the store's health, without changing anything."""
+        return await self._writer.alone(
+            "check", lambda engine: checks.check(engine, self._state, self._min_free)
+        )
+
+    # ------------------------------------------------------------------ inside
+
+    def _now(self) -> int:
+        return self._clock.now()
+
+    def _today(self) -> int:
+        return self._clock.now() // _DAY
+
+    async def _read(self, run: Operation[T]) -> T:
+        return await self._writer.do("read", run)
+
+    async def _target(self, ticket_id: str) -> Target:
+        target = await self._read(lambda connection: accepting.target_of(connection, self._vault, ticket_id))
+        if target is None:
+            raise WorkLost("ticket gone")
+        return target
+
+    async def _seal(self, target: Target, message_id: str, name: str, data: bytes) -> Stored:
+        try:
+            return await self._files.seal(target.key, Place(target.ticket, message_id, name), data)
+        except SpoolUnavailable as error:
+            if error.detail == "io-error":
+                self._writer.fail(error.detail)
+            raise
+
+    async def _seal_all(
+        self, target: Target | None, blobs: Mapping[tuple[str, str], bytes | None]
+    ) -> list[Stored]:
+        if target is None:
+            return []
+        return [
+            await self._seal(target, message_id, name, data)
+            for (message_id, name), data in blobs.items()
+            if data is not None
+        ]
+
+    async def _discard(self, parts: Iterable[Stored]) -> None:
+        await self._forget([stored.file for stored in parts if stored.file is not None])
+
+    async def _forget(self, files: Collection[str]) -> None:
+        # The rows are gone: a file that cannot be removed now is swept at the next start.
+        if files:
+            with contextlib.suppress(SpoolUnavailable):
+                await asyncio.to_thread(self._files.remove, files)
+
+    def _check_space(self) -> None:
+        try:
+            space = os.statvfs(self._state.directory)
+        except OSError:
+            raise SpoolUnavailable("state directory not readable") from None
+        if space.f_bavail * space.f_frsize < self._min_free:
+            raise SpoolUnavailable("disk-full")
+
+    async def _reap(self, seconds: float) -> None:
+        version: int | None = None
+        while True:
+            await asyncio.sleep(seconds)
+            with contextlib.suppress(VeildeskError):
+                freed, current = await self._writer.do("read", self._state.look_around)
+                if freed or current != version:
+                    version = current
+                    self._wake.changed()

@@ -1,0 +1,79 @@
+"""The tickets' data keys in the database: made, wrapped, unwrapped, wrapped anew, destroyed.
+
+Everything here runs inside a transaction in the writer thread. Which epoch is in use stands in the
+database, so that a process whose copy of the ring is old reads the file again before it wraps.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+import sqlalchemy as sa
+
+from veildesk.core.errors import KeyUnusable
+from veildesk.spool.keyring import KeyRing
+from veildesk.spool.schema import ring_state, ticket_key
+from veildesk.spool.sealing import unwrap_key, wrap_key
+
+__all__ = ["Vault"]
+
+
+class Vault:
+    """Wraps and unwraps data keys with the epoch keys of `ring`."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+        self._proof = ring.derive_secret(b"spool identity")[:16]
+
+    def attach(self, connection: sa.Connection) -> None:
+        """Tie a new store to the ring. Raises `KeyUnusable` if it belongs to another one."""
+        row = connection.execute(sa.select(ring_state.c.epoch, ring_state.c.proof)).one_or_none()
+        if row is None:
+            values = {"id": 1, "epoch": self._ring.newest, "proof": self._proof}
+            connection.execute(sa.insert(ring_state).values(values))
+        elif not hmac.compare_digest(row.proof, self._proof):
+            raise KeyUnusable("the key ring belongs to another store")
+
+    def put(self, connection: sa.Connection, ticket: str, key: bytes) -> None:
+        """Store the data key of a new ticket, wrapped."""
+        epoch: int = connection.execute(sa.select(ring_state.c.epoch)).scalar_one()
+        wrapped = wrap_key(self._ring.epoch_key(epoch), epoch, ticket, key)
+        connection.execute(sa.insert(ticket_key).values(ticket_id=ticket, epoch=epoch, wrapped=wrapped))
+
+    def get(self, connection: sa.Connection, ticket: str) -> bytes | None:
+        """The data key of a ticket; None when it was destroyed or never there."""
+        query = sa.select(ticket_key.c.epoch, ticket_key.c.wrapped).where(ticket_key.c.ticket_id == ticket)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        return unwrap_key(self._ring.epoch_key(row.epoch), row.epoch, ticket, row.wrapped)
+
+    def destroy(self, connection: sa.Connection, ticket: str) -> None:
+        """Delete the wrapped key."""
+        connection.execute(sa.delete(ticket_key).where(ticket_key.c.ticket_id == ticket))
+
+    def rewrap(self, connection: sa.Connection, epoch: int) -> int:
+        """Wrap all data keys under `epoch`; returns how many were changed."""
+        target = self._ring.epoch_key(epoch)
+        rows = connection.execute(sa.select(ticket_key).where(ticket_key.c.epoch != epoch)).all()
+        changed = [
+            {
+                "t": row.ticket_id,
+                "w": wrap_key(
+                    target,
+                    epoch,
+                    row.ticket_id,
+                    unwrap_key(self._ring.epoch_key(row.epoch), row.epoch, row.ticket_id, row.wrapped),
+                ),
+            }
+            for row in rows
+        ]
+        if changed:
+            change = (
+                sa.update(ticket_key)
+                .where(ticket_key.c.ticket_id == sa.bindparam("t"))
+                .values(epoch=epoch, wrapped=sa.bindparam("w"))
+            )
+            connection.execute(change, changed)
+        connection.execute(sa.update(ring_state).values(epoch=epoch))
+        return len(changed)
