@@ -31,6 +31,7 @@ from veildesk.core.message import Signature, Verdict
 from veildesk.core.ports import CertificateStatus, DecryptedData, DetachedSignature
 from veildesk.openpgp.armor import find_blocks, outside
 from veildesk.openpgp.bounded_process import Finished, MemoryFile, run_bounded
+from veildesk.openpgp.content import literal_data, uncompressed
 from veildesk.openpgp.key_listing import read_listing
 from veildesk.openpgp.packets import (
     Certificate,
@@ -40,6 +41,7 @@ from veildesk.openpgp.packets import (
     read_certificate,
     signature_packets,
     split_packets,
+    without_passphrases,
 )
 from veildesk.openpgp.status import Report, StatusMalformed, judge, read_report
 
@@ -49,10 +51,9 @@ _LOG = logging.getLogger("veildesk.openpgp")
 _FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})\Z")
 _MINIMUM = (2, 2, 40)
 _HASHES = {"8": "sha256", "9": "sha384", "10": "sha512", "11": "sha224"}
-# Up to this size any ratio is fine; beyond it, more than a thousandfold growth is a bomb.
-_FREE_GROWTH = 16 * 1024 * 1024
-_RATIO = 1000
 _OUTPUT = 16 * 1024 * 1024
+_MAX_CERTIFICATES = 32
+_VERSION_4 = 40
 _OPTIONS = (
     "--no-options",
     "--batch",
@@ -131,36 +132,60 @@ class GnuPGEngine:
         if shape.modern:
             raise Undecryptable("version-not-supported")
         if shape.kind is not Kind.ENCRYPTED:
-            return await self._unwrap(wire, shape, certificates)
-        limit = min(self._limits.plaintext_size, _FREE_GROWTH + _RATIO * len(wire))
-        async with self._keyring(certificates) as keyring:
-            done, report = await self._decrypt(wire, keyring, limit)
+            plain, signatures = await self._open_signed(wire, shape, certificates)
+            return DecryptedData(plain, encrypted=False, integrity=None, signatures=signatures)
+        if not shape.recipients:
+            raise Undecryptable("passphrase-only")
+        if shape.passphrases:
+            wire = without_passphrases(wire)
+        # gpg takes only the encryption off; what is inside is taken apart here, see content.py.
+        done, report = await self._decrypt(wire)
         if not report.sound_decryption:
-            raise _why_not(report, shape)
-        signatures = self._verdicts(report)
-        _require_explained(done, report)
-        if not report.has("PLAINTEXT") or report.errors:
-            raise Unparsable("plaintext-structure")
+            raise _why_not(report)
+        if report.errors or not (done.code == 0 or (done.code == 2 and report.has("NO_SECKEY"))):
+            raise Unparsable("exit-code")
+        plain, signatures = await self._unwrap(done.output, certificates)
         return DecryptedData(
-            done.output,
+            plain,
             encrypted=True,
             integrity=shape.integrity,
             signatures=signatures,
             recipients=shape.recipients,
         )
 
-    async def _unwrap(self, wire: bytes, shape: Shape, certificates: Sequence[bytes]) -> DecryptedData:
+    async def _open_signed(
+        self, wire: bytes, shape: Shape, certificates: Sequence[bytes]
+    ) -> tuple[bytes, tuple[Signature, ...]]:
+        if wire.startswith(b"-----"):
+            return await self._verify_signed(wire, shape.signatures, certificates)
         if shape.kind not in (Kind.SIGNED, Kind.COMPRESSED):
             raise Unparsable("not-a-message")
-        limit = min(self._limits.plaintext_size, _FREE_GROWTH + _RATIO * len(wire))
+        plain, signatures = await self._unwrap(wire, certificates)
+        if not signatures:
+            raise Unparsable("not-a-message")
+        return plain, signatures
+
+    async def _unwrap(
+        self, data: bytes, certificates: Sequence[bytes]
+    ) -> tuple[bytes, tuple[Signature, ...]]:
+        """The content of a literal or signed message and the verdicts on its signatures."""
+        packets, shape = await asyncio.to_thread(uncompressed, data, self._limits.plaintext_size)
+        if shape.kind is Kind.LITERAL:
+            return literal_data(packets), ()
+        return await self._verify_signed(packets, shape.signatures, certificates)
+
+    async def _verify_signed(
+        self, data: bytes, count: int, certificates: Sequence[bytes]
+    ) -> tuple[bytes, tuple[Signature, ...]]:
+        """Only what gpg gives out as signed is returned, with one verdict per signature."""
         async with self._keyring(certificates) as keyring:
-            done, report = await self._gpg([*keyring, "--decrypt"], wire, limit)
-        signatures = self._verdicts(report)
-        _require_explained(done, report)
-        wanted = shape.signatures or 1
-        if report.has("BEGIN_DECRYPTION") or report.errors or len(signatures) < wanted:
-            raise Unparsable("signed-structure")
-        return DecryptedData(done.output, encrypted=False, integrity=None, signatures=signatures)
+            done, report = await self._gpg([*keyring, "--decrypt"], data, len(data))
+        verdicts = self._verdicts(report)
+        if not _explained(done, report) or report.errors or report.has("BEGIN_DECRYPTION"):
+            raise Unparsable("signed-message")
+        if not report.has("PLAINTEXT") or len(verdicts) != count:
+            raise Unparsable("signed-message")
+        return done.output, verdicts
 
     async def verify_detached(
         self, data: bytes, signature: bytes, certificates: Sequence[bytes]
@@ -226,10 +251,11 @@ class GnuPGEngine:
     async def certificate_status(self, certificate: bytes, at: int | None = None) -> CertificateStatus:
         """See `core.ports.Engine.certificate_status`."""
         read = read_certificate(certificate)
-        moment = [f"--faked-system-time={at}!"] if at is not None else []
-        async with self._keyring([read.data], own=False) as keyring:
-            words = [*moment, *keyring, "--with-colons", "--fixed-list-mode", "--list-keys"]
-            done, _ = await self._gpg(words, b"", _OUTPUT)
+        options = ["--with-colons", "--fixed-list-mode", "--import-options=import-show"]
+        if at is not None:
+            options.append(f"--faked-system-time={at}!")
+        async with self._folder() as folder:
+            done, _ = await self._import(str(folder / "certificate.kbx"), read.data, *options)
         listed = read_listing(done.output)
         if done.code or len(listed) != 1 or listed[0].fingerprint != read.fingerprint:
             raise KeyUnusable("certificate-not-listed")
@@ -287,13 +313,14 @@ class GnuPGEngine:
 
     # ------------------------------------------------------------------ running gpg
 
-    async def _decrypt(self, wire: bytes, keyring: Sequence[str], limit: int) -> tuple[Finished, Report]:
-        """Decrypt with each passphrase until one run gets as far as the ciphertext."""
-        done, report = await self._gpg([*keyring, "--decrypt"], wire, limit)
+    async def _decrypt(self, wire: bytes) -> tuple[Finished, Report]:
+        """Take the encryption off, with each passphrase until a run gets as far as the ciphertext."""
+        words = ["--unwrap", "--decrypt"]
+        done, report = await self._gpg(words, wire, len(wire))
         for phrase in self._passphrases[1:]:
-            if report.has("DECRYPTION_OKAY") or report.has("BADMDC"):
+            if report.has("BEGIN_DECRYPTION"):
                 break
-            done, report = await self._gpg([*keyring, "--decrypt"], wire, limit, passphrase=phrase)
+            done, report = await self._gpg(words, wire, len(wire), passphrase=phrase)
         return done, report
 
     async def _gpg(
@@ -346,20 +373,30 @@ class GnuPGEngine:
             shutil.rmtree(folder, ignore_errors=True)
 
     @asynccontextmanager
-    async def _keyring(self, certificates: Sequence[bytes], *, own: bool = True) -> AsyncIterator[list[str]]:
+    async def _keyring(self, certificates: Sequence[bytes]) -> AsyncIterator[list[str]]:
         """Options for a keyring of just these certificates; unreadable ones are left out."""
-        read: dict[str, Certificate] = {}
+        read: list[Certificate] = []
         for one in certificates:
             with contextlib.suppress(KeyUnusable):
                 certificate = read_certificate(one)
-                read.setdefault(certificate.fingerprint, certificate)
-        words = [] if own else ["--no-default-keyring"]
+                if len(certificate.fingerprint) == _VERSION_4:
+                    read.append(certificate)
+        if not read:
+            yield []
+            return
         async with self._folder() as folder:
-            if read:
-                path = folder / "certificates.gpg"
-                path.write_bytes(b"".join(one.data for one in read.values()))
-                words += ["--keyring", str(path)]
-            yield words
+            ring = str(folder / "certificates.kbx")
+            _, report = await self._import(ring, b"".join(one.data for one in read))
+            if report.order.count("IMPORT_OK") < len(read) > 1:
+                # One certificate that gpg cannot read must not keep it from reading the others.
+                for certificate in read[:_MAX_CERTIFICATES]:
+                    await self._import(ring, certificate.data)
+            yield ["--keyring", ring]
+
+    async def _import(self, ring: str, data: bytes, *options: str) -> tuple[Finished, Report]:
+        """Import into a throw-away keyring: gpg drops there what is not bound by a self-signature."""
+        words = [*options, "--no-default-keyring", "--keyring", ring, "--import"]
+        return await self._gpg(words, data, _OUTPUT)
 
     def _verdicts(self, report: Report) -> tuple[Signature, ...]:
         try:
@@ -385,13 +422,13 @@ def _message(data: bytes) -> tuple[bytes, Shape]:
     return block.source, Shape(Kind.SIGNED, signatures=len(found))
 
 
-def _why_not(report: Report, shape: Shape) -> VeildeskError:
+def _why_not(report: Report) -> VeildeskError:
     """The error for a decryption that is not sound; broken integrity wins over everything."""
     if report.has("BADMDC") or report.has("DECRYPTION_OKAY"):
         return NotSoundCiphertext("integrity")
     if report.has("DECRYPTION_INFO"):
         return NotSoundCiphertext("integrity")
-    if report.has("NO_SECKEY") or report.has("DECRYPTION_FAILED") or shape.passphrases:
+    if report.has("NO_SECKEY") or report.has("DECRYPTION_FAILED"):
         return Undecryptable("no-usable-secret-key")
     return Unparsable("ciphertext")
 
@@ -402,11 +439,6 @@ def _explained(done: Finished, report: Report) -> bool:
         return True
     words = {one.verdict.keyword for one in report.signatures if one.verdict is not None}
     return (done.code == 1 and "BADSIG" in words) or (done.code == 2 and "ERRSIG" in words)
-
-
-def _require_explained(done: Finished, report: Report) -> None:
-    if not _explained(done, report):
-        raise Unparsable("exit-code")
 
 
 def _signing(signer: str) -> list[str]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from veildesk.core.errors import KeyUnusable, LimitExceeded, MailRefused, VeildeskError
+from veildesk.core.errors import KeyUnusable, LimitExceeded, Undecryptable, Unparsable, VeildeskError
 from veildesk.core.limits import Limits
 from veildesk.core.message import Encryption, Integrity, Scope, Signature, Verdict
 from veildesk.core.ports import Engine
@@ -44,7 +44,7 @@ class OpenedMail:
     declares protected headers and an encryption or a valid signature over the whole backs that.
     `certificates` are candidates the mail carries, binary. `notes` are fixed words: "legacy-inline",
     "mixed-encrypted-plain", "not-encrypted-posing", "repaired-structure", "smime-unsupported",
-    "encrypted-structure", "signed-structure".
+    "encrypted-structure", "signed-structure", "inner-undecryptable".
     """
 
     encryption: Encryption
@@ -84,9 +84,17 @@ async def open_mail(
         if state.layers > limits.crypto_layers:
             raise LimitExceeded("crypto-layers")
         state.notes.update(dict.fromkeys(layer.notes))
-        state.entity = await _peel(layer, state, engine, certificates)
+        try:
+            state.entity = await _peel(layer, state, engine, certificates)
+        except (Undecryptable, Unparsable):
+            if state.integrity is None:
+                raise
+            # The mail itself was encrypted to us; what it holds besides stays closed.
+            state.notes["inner-undecryptable"] = None
+            break
         state.root = await _parse(state.entity, limits)
-    state.notes.update(dict.fromkeys(layer.notes))
+    else:
+        state.notes.update(dict.fromkeys(layer.notes))
     encryption = _encryption(state)
     state.signatures += await _partial(state, engine, certificates)
     protected = _is_protected(state)
@@ -141,7 +149,7 @@ async def _verify(span: SignedSpan, engine: Engine, certificates: Sequence[bytes
         return await engine.verify_detached(span.data, span.signature, certificates)
     try:
         return (await engine.open(span.signature, certificates)).signatures
-    except (MailRefused, VeildeskError):
+    except VeildeskError:
         return (Signature(Verdict.INVALID),)
 
 

@@ -17,6 +17,7 @@ from veildesk.core.message import Integrity
 from veildesk.openpgp.armor import find_blocks, outside
 
 __all__ = [
+    "LITERAL",
     "Certificate",
     "Kind",
     "Packet",
@@ -26,6 +27,8 @@ __all__ = [
     "read_certificate",
     "signature_packets",
     "split_packets",
+    "whole_body",
+    "without_passphrases",
 ]
 
 MAX_PACKETS = 4096
@@ -153,6 +156,20 @@ def _skip_partial(data: bytes, at: int) -> int:
             return at
 
 
+def whole_body(packet: Packet) -> bytes:
+    """The body with the chunks of a partial length put together."""
+    raw, at = packet.raw, 1
+    if not raw[0] & 0x40 or not 224 <= raw[1] < 255:
+        return packet.body
+    chunks: list[bytes] = []
+    partial = True
+    while partial:
+        start, length, partial = _new_length(raw, at)
+        at = start + length
+        chunks.append(raw[start:at])
+    return b"".join(chunks)
+
+
 def classify(data: bytes) -> Shape:
     """Tell what binary packets are.
 
@@ -197,6 +214,11 @@ def _encrypted(packets: list[Packet]) -> Shape:
     )
 
 
+def without_passphrases(data: bytes) -> bytes:
+    """An encrypted message without its passphrase packets: a mail is opened with a key or not at all."""
+    return b"".join(one.raw for one in split_packets(data) if one.tag != SKESK)
+
+
 def _recipient(packet: Packet) -> str:
     if packet.body[:1] == b"\x03" and len(packet.body) > 9:
         return packet.body[1:9].hex().upper()
@@ -213,9 +235,9 @@ def _signed(packets: list[Packet], tags: list[int]) -> Shape:
     if signatures == len(tags):
         return Shape(Kind.SIGNATURE, signatures=signatures, modern=_modern(packets))
     one_pass = [ONE_PASS] * signatures
-    for content in (LITERAL, COMPRESSED):
-        if tags in ([*one_pass, content, *[SIGNATURE] * signatures], [*[SIGNATURE] * signatures, content]):
-            return Shape(Kind.SIGNED, signatures=signatures, modern=_modern(packets))
+    after = [SIGNATURE] * signatures
+    if signatures and tags in ([*one_pass, LITERAL, *after], [*after, LITERAL]):
+        return Shape(Kind.SIGNED, signatures=signatures, modern=_modern(packets))
     raise Unparsable("message-structure")
 
 

@@ -55,6 +55,9 @@ _HASHES = {
     12: "sha3-256",
     14: "sha3-512",
 }
+# One of several keys did not open the message; another one may have.
+_AGAINST = frozenset({"NODATA", "UNEXPECTED", "BADARMOR"})
+_HARMLESS_ERRORS = frozenset({"pkdecrypt_failed"})
 _WEAK = frozenset({"md5", "sha1", "ripemd160"})
 _DATA_CLASSES = frozenset({"00", "01"})
 _NO_PUBLIC_KEY = 9
@@ -181,7 +184,7 @@ def read_report(raw: bytes) -> Report:
             _put(records, line)
         elif word == "ENC_TO":
             recipients.append(line.text(0))
-        elif word in ("NODATA", "UNEXPECTED", "ERROR", "BADARMOR"):
+        elif word in _AGAINST or (word == "ERROR" and line.text(0) not in _HARMLESS_ERRORS):
             errors.append(word)
         elif _looks_decisive(word):
             raise StatusMalformed("unknown-decisive")

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from unit.openpgp.lab import Lab, new_lab
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    with new_lab() as made:
+        yield made
