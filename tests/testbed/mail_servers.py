@@ -236,6 +236,8 @@ class MailServers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         _until(lambda: not any(_running(pid) for pid in family), "end of dovecot")
+        # Where nobody reaps orphans, Dovecot would take its own dead predecessor for a running one.
+        (self.root / "dovecot" / "run" / "master.pid").unlink(missing_ok=True)
 
     def kick(self, user: str) -> None:
         """Have Dovecot say BYE to a user's sessions and close them."""
@@ -279,7 +281,9 @@ class MailServers:
         """The mails in a folder, in order of arrival."""
         return [path.read_bytes() for path in self._mail_files(user, folder)]
 
-    def wait_messages(self, user: str, count: int, *, folder: str = "INBOX", seconds: float = 20) -> list[bytes]:
+    def wait_messages(
+        self, user: str, count: int, *, folder: str = "INBOX", seconds: float = 20
+    ) -> list[bytes]:
         """Wait until a folder has at least `count` mails and return them."""
         _until(lambda: len(self._mail_files(user, folder)) >= count, f"{count} mails", seconds)
         return self.messages(user, folder)

@@ -215,5 +215,5 @@ class ImapPoller:
         accepted = await self._acceptance.keep(
             raw, self._settings.queue, null_sender=has_null_return_path(raw)
         )
-        log.info("mail-kept fresh=%s bytes=%d", accepted.fresh, len(raw))
+        log.info("mail-kept fresh=%s", accepted.fresh)
         return True

@@ -358,5 +358,5 @@ class MailSession(SMTP):
         except VeildeskError as error:
             log.warning("mail-not-kept code=%s", error.code)
             return error.smtp_reply
-        log.info("mail-kept fresh=%s bytes=%d", accepted.fresh, len(raw))
+        log.info("mail-kept fresh=%s", accepted.fresh)
         return "250 2.0.0 Kept"

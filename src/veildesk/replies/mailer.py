@@ -111,7 +111,7 @@ class SmtpMailer:
         except (SMTPException, OSError):
             raise SendFailed("smtp-connection-lost") from None
         else:
-            log.info("mail-sent bytes=%d", len(wire))
+            log.info("mail-sent")
             with contextlib.suppress(SMTPException, OSError):
                 await client.quit(timeout=_QUIT_SECONDS)
         finally:
