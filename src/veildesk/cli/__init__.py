@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from veildesk import __version__
-from veildesk.cli import gateway, notice, spool
+from veildesk.cli import gateway, inspect, notice, spool
 
 __all__ = ["main"]
 
@@ -21,5 +21,6 @@ main.add_command(gateway.run)
 main.add_command(gateway.check_config)
 main.add_command(gateway.status)
 main.add_command(gateway.doctor)
+main.add_command(inspect.inspect)
 main.add_command(notice.notice)
 main.add_command(spool.spool)
