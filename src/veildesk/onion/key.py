@@ -100,16 +100,18 @@ def load_key(path: Path) -> OnionKey:
     Its group may read it (service managers hand credentials over like that), nobody else may.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise KeyUnusable("onion-key-missing") from None
     except OSError:
         raise KeyUnusable("onion-key-unreadable") from None
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(file.fileno())
+    try:
+        about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode) or about.st_mode & 0o037:
             raise KeyUnusable("onion-key-permissions")
-        return OnionKey.decode(file.read(97))
+        return OnionKey.decode(os.read(descriptor, 97))
+    finally:
+        os.close(descriptor)
 
 
 def create_key(path: Path) -> OnionKey:
