@@ -2,8 +2,8 @@
 
 Plain Python without pytest. Several instances run beside each other: ports are free ones, and nothing
 outside one directory is written. Both servers need root to switch to the accounts of their Debian
-packages; no account is made. Postfix hands mail for the gateway's domain to an LMTP listener (`set_gateway_lmtp`) and
-mail for @users.test to Dovecot, where the users read it by IMAP.
+packages; no account is made. Postfix hands mail for the gateway's domain to an LMTP listener
+(`set_gateway_lmtp`) and mail for @users.test to Dovecot, where the users read it by IMAP.
 """
 
 from __future__ import annotations

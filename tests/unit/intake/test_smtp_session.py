@@ -6,10 +6,10 @@ import ssl
 from pathlib import Path
 
 import pytest
+
 from testbed.mail_tls import make_authority, make_certificate
 from testbed.recording_intake import RecordingIntake
 from testbed.smtp_dialogue import Dialogue
-
 from veildesk.core.envelope import split_envelope
 from veildesk.core.errors import ConfigInvalid, NotEncrypted, SpoolUnavailable
 from veildesk.core.limits import Limits
