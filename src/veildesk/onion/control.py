@@ -145,7 +145,9 @@ class ControlLink:
 
     async def _run(self, function: Callable[[], T]) -> T:
         try:
-            return await asyncio.wait_for(self._worker.submit(function), self._timeout)
+            # asyncio.timeout and not wait_for, which until Python 3.12 may swallow a cancellation.
+            async with asyncio.timeout(self._timeout):
+                return await self._worker.submit(function)
         except TimeoutError:
             raise ControlFailed(Trouble.SILENT) from None
         except ControlFailed:
@@ -212,4 +214,5 @@ class ControlLink:
         done = closer.submit(controller.close)
         closer.end()
         with contextlib.suppress(TimeoutError, stem.ControllerError, OSError):
-            await asyncio.wait_for(done, 2.0)
+            async with asyncio.timeout(2.0):
+                await done

@@ -45,7 +45,8 @@ class FakeOnion:
     async def wait_published(self, timeout: float) -> None:
         """Return when published. Raises `OnionUnavailable`."""
         try:
-            await asyncio.wait_for(self._published.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._published.wait()
         except TimeoutError:
             raise OnionUnavailable(Trouble.CONTROL_MISSING.value) from None
 

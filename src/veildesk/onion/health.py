@@ -138,18 +138,17 @@ async def _check_published(
     await link.watch_descriptors(outcome.put_nowait)
     if not (await link.send(f"HSFETCH {label}")).ok:
         return
-    deadline = asyncio.get_running_loop().time() + timeout
-    while True:
-        try:
-            left = deadline - asyncio.get_running_loop().time()
-            event = await asyncio.wait_for(outcome.get(), max(left, 0))
-        except TimeoutError:
-            trouble = Trouble.UPLOAD
-            _put(found, "onion.published", Level.FAIL, trouble.value, "published", trouble.hint)
-            return
-        if event.address == label and event.action == "RECEIVED":
-            _put(found, "onion.published", Level.OK, "fetched from a directory")
-            return
+    try:
+        async with asyncio.timeout(timeout):
+            while True:
+                event = await outcome.get()
+                if event.address == label and event.action == "RECEIVED":
+                    break
+    except TimeoutError:
+        trouble = Trouble.UPLOAD
+        _put(found, "onion.published", Level.FAIL, trouble.value, "published", trouble.hint)
+    else:
+        _put(found, "onion.published", Level.OK, "fetched from a directory")
 
 
 async def _check_proof_of_work(

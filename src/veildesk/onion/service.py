@@ -74,7 +74,8 @@ class _Onion:
     async def wait_published(self, timeout: float) -> None:
         """Return when a directory has the descriptor. Raises `OnionUnavailable` with the trouble's word."""
         try:
-            await asyncio.wait_for(self._published.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._published.wait()
         except TimeoutError:
             raise OnionUnavailable((self._trouble or Trouble.UPLOAD).value) from None
 
@@ -209,7 +210,8 @@ async def _network_trouble(link: ControlLink) -> Trouble:
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         return False
     return True
