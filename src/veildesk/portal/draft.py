@@ -15,18 +15,21 @@ __all__ = ["Draft", "DraftFile", "new_draft"]
 
 @dataclass(slots=True)
 class DraftFile:
-    """A file of a draft: cleaned content is in the session's blob `blob` under `key` (base64).
+    """A file of a draft: it is in the session's blob `blob` under `key` (base64), as it was uploaded.
 
-    `sent_size` and `sent_sha256` are those of the file as uploaded; `refused` says why it will not go.
+    Cleaning was tried once to tell what it will take out; the one whose result is delivered comes
+    later, together with redaction. `refused` says why a file will not go (its content is forgotten
+    then), `left_out` names the members of an archive that will not, each with the reason.
     """
 
     name: str
     media_type: str
-    sent_size: int
-    sent_sha256: str
+    size: int
+    sha256: str
     blob: str = ""
     key: str = field(default="", repr=False)
     removed: list[str] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
     refused: str = ""
     text: bool = False
 

@@ -62,6 +62,10 @@ class SealedBlob:
             self._budget.release(self.size)
             self.size = 0
 
+    def __del__(self) -> None:
+        """Whatever way a request ended, its memory is counted out."""
+        self.drop()
+
 
 class SealedWriter:
     """Takes plaintext piece by piece and holds at most one chunk of it."""
@@ -95,6 +99,9 @@ class SealedWriter:
         self._budget.release(self.size)
         self._pending.clear()
         self._chunks, self.size = [], 0
+
+    def __del__(self) -> None:
+        self.abort()
 
     def _seal(self, data: bytes, *, last: bool) -> None:
         number = len(self._chunks)

@@ -13,10 +13,10 @@ from typing import Final
 from starlette.responses import Response
 
 from veildesk.core.finding import MaskNumbering
+from veildesk.core.ports import Cleaned
 from veildesk.core.receipt import WordsMalformed, generate, parse
-from veildesk.portal.body import Form, Upload
+from veildesk.portal.body import Form, Upload, safe_name
 from veildesk.portal.draft import Draft, DraftFile, new_draft
-from veildesk.portal.sealed import SealedWriter
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import Site, Visit
 from veildesk.portal.views.thread import next_numbering
@@ -113,8 +113,9 @@ async def _take(visit: Visit, session: Session, draft: Draft, form: Form, age: i
     draft.files = [item for item in draft.files if item.blob and item.blob in kept]
     fits = len(draft.files) + len(form.uploads) <= site.settings.files
     if fits:
-        for upload in form.uploads:
-            draft.files.append(await _clean(site, session, upload))
+        while form.uploads:
+            draft.files.append(await _clean(site, session, form.uploads[0]))
+            form.uploads.pop(0)
     form.drop()
     draft.problems = _problems(visit, session, draft, form)
     if not fits:
@@ -157,30 +158,29 @@ def contains_words(text: str, words: str) -> bool:
 
 
 async def _clean(site: Site, session: Session, upload: Upload) -> DraftFile:
-    """Strip an upload of what tells about its author; keep the result sealed in the session."""
+    """Try what cleaning takes out of an upload; keep it sealed in the session unless it is refused."""
     cleaned = await site.ports.cleaner.clean(upload.name, upload.media_type, upload.blob.open(upload.key))
     item = DraftFile(
-        name=cleaned.name,
-        media_type=cleaned.media_type,
-        sent_size=upload.blob.size,
-        sent_sha256=upload.sha256,
-        removed=list(cleaned.removed),
+        name=safe_name(cleaned.name),
+        media_type=upload.media_type,
+        size=upload.blob.size,
+        sha256=upload.sha256,
+        removed=list(dict.fromkeys(_removed(cleaned))),
+        left_out=[(member.name, member.refused) for member in cleaned.members if member.refused],
         refused=cleaned.refused or "",
         text=cleaned.text,
     )
-    upload.blob.drop()
-    if cleaned.content is None:
-        item.refused = item.refused or "refused"
+    if item.refused:
+        upload.blob.drop()
         return item
-    writer = SealedWriter(site.ports.random_bytes, site.budget)
-    try:
-        writer.write(cleaned.content)
-    except BaseException:
-        writer.abort()
-        raise
-    item.key, item.blob = base64.b64encode(writer.key).decode(), site.ports.random_bytes(8).hex()
-    session.blobs[item.blob] = writer.finish()
+    item.key, item.blob = base64.b64encode(upload.key).decode(), site.ports.random_bytes(8).hex()
+    session.blobs[item.blob] = upload.blob
     return item
+
+
+def _removed(cleaned: Cleaned) -> list[str]:
+    """What is taken out of a file or of the files in it."""
+    return [*cleaned.removed, *(word for member in cleaned.members for word in _removed(member))]
 
 
 def _begin(site: Site) -> Draft:

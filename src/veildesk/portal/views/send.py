@@ -7,7 +7,6 @@ in the form, so that a visitor whose session was lost in between (a restart) lea
 from __future__ import annotations
 
 import datetime
-import hashlib
 
 from starlette.responses import Response
 
@@ -78,8 +77,9 @@ def _submission(
         text=checked.text,
         entry_id=draft.entry,
         files=tuple(
-            ThreadFile(name, kind, len(content), hashlib.sha256(content).hexdigest())
-            for name, kind, content in attachments
+            ThreadFile(item.name, item.media_type, item.size, item.sha256)
+            for item in draft.files
+            if item.blob
         ),
         numbering=numbering,
     )
