@@ -1,0 +1,62 @@
+"""Base58 with its double SHA-256 checksum (Base58Check) and the Monero block form.
+
+Only decoding and checking: whether a text is an address is decided by its checksum, not by whether
+a point lies on a curve, since a mistyped address is worth hiding all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from veildesk.redact.checksum.keccak import keccak256
+
+__all__ = ["BITCOIN", "RIPPLE", "check", "decode", "monero_ok"]
+
+BITCOIN = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
+
+_INDEX = {alphabet: {char: i for i, char in enumerate(alphabet)} for alphabet in (BITCOIN, RIPPLE)}
+_XMR_BLOCKS = {2: 1, 3: 2, 5: 3, 6: 4, 7: 5, 9: 6, 10: 7, 11: 8}
+
+
+def decode(text: str, alphabet: str = BITCOIN) -> bytes | None:
+    """The bytes of a base58 text of at most 200 characters, None if it is none."""
+    if not text or len(text) > 200:
+        return None
+    index = _INDEX[alphabet]
+    number = 0
+    for char in text:
+        digit = index.get(char)
+        if digit is None:
+            return None
+        number = number * 58 + digit
+    zeros = len(text) - len(text.lstrip(alphabet[0]))
+    return b"\x00" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def check(text: str, alphabet: str = BITCOIN) -> bytes | None:
+    """The payload (version byte first) if the last four bytes are its checksum, else None."""
+    data = decode(text, alphabet)
+    if data is None or len(data) < 5:
+        return None
+    payload, sum_ = data[:-4], data[-4:]
+    digest = hashlib.sha256(hashlib.sha256(payload).digest()).digest()
+    return payload if digest[:4] == sum_ else None
+
+
+def monero_ok(text: str) -> bool:
+    """Whether a Monero address (blocks of 11 characters for 8 bytes) has a true checksum."""
+    data = bytearray()
+    for start in range(0, len(text), 11):
+        block = text[start : start + 11]
+        size = _XMR_BLOCKS.get(len(block))
+        number = 0
+        for char in block:
+            digit = _INDEX[BITCOIN].get(char)
+            if digit is None:
+                return False
+            number = number * 58 + digit
+        if size is None or number >> (8 * size):
+            return False
+        data += number.to_bytes(size, "big")
+    return len(data) > 4 and keccak256(bytes(data[:-4]))[:4] == bytes(data[-4:])

@@ -1,0 +1,41 @@
+"""The checksum of BIP-173 (bech32) and BIP-350 (bech32m), for any human-readable part.
+
+Taproot addresses are bech32m; age and nostr keys and Cardano addresses are longer than the 90
+characters of BIP-173, so no length limit is kept here.
+"""
+
+from __future__ import annotations
+
+__all__ = ["CHARSET", "valid"]
+
+CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+_INDEX = {char: i for i, char in enumerate(CHARSET)}
+_GENERATORS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_CONSTANTS = (1, 0x2BC830A3)
+
+
+def _polymod(values: list[int]) -> int:
+    check = 1
+    for value in values:
+        top = check >> 25
+        check = (check & 0x1FFFFFF) << 5 ^ value
+        for i, generator in enumerate(_GENERATORS):
+            if top >> i & 1:
+                check ^= generator
+    return check
+
+
+def valid(text: str) -> bool:
+    """Whether `text` (one case only) carries a true bech32 or bech32m checksum."""
+    if text not in (text.lower(), text.upper()):
+        return False
+    text = text.lower()
+    prefix, separator, data = text.rpartition("1")
+    if not separator or not prefix or len(data) < 6:
+        return False
+    values = [_INDEX.get(char, -1) for char in data]
+    if -1 in values:
+        return False
+    expanded = [ord(char) >> 5 for char in prefix] + [0] + [ord(char) & 31 for char in prefix]
+    return _polymod(expanded + values) in _CONSTANTS

@@ -1,0 +1,112 @@
+"""Leftovers of encodings and deliberate spelling-out, undone inside a view.
+
+Quoted-printable (RFC 2045 § 6.7), percent (RFC 3986 § 2.1), HTML references, JSON and C escapes,
+defanged dots and colons, and addresses spelled out as "name (at) host (dot) tld" in many languages.
+A decoded piece is only ever used to find more: what the plain view finds stays found.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+from veildesk.redact.view import Edit, View, edited
+
+__all__ = ["AT_WORDS", "DOT_WORDS", "TRIGGERS", "decoded_view"]
+
+AT_WORDS = (
+    "at", "ät", "aet", "arroba", "arobase", "arrobas", "chiocciola", "собака", "собачка", "собак", "эт", "ат",
+    "艾特", "圈a", "在", "小老鼠", "アット", "アットマーク", "골뱅이", "apenstaartje", "kukac", "malpa", "małpa",
+    "zavinac", "zavináč", "snabel-a", "snabela", "krollalfa", "krøllalfa", "kissanhanta", "klammeraffe",
+    "affenschwanz", "равлик", "равлик", "вухо", "маймунско а", "et", "a commerciale", "коммерческое at", "@", "＠",
+)  # fmt: skip
+DOT_WORDS = (
+    "dot", "punkt", "punto", "ponto", "point", "punt", "piste", "tochka", "точка", "тчк", "крапка", "kropka",
+    "tecka", "tečka", "bodka", "nokta", "点", "點", "ドット", "점", "точки", "d0t",
+)  # fmt: skip
+
+_AT = "|".join(sorted(map(re.escape, AT_WORDS), key=len, reverse=True))
+_DOT = "|".join(sorted(map(re.escape, DOT_WORDS), key=len, reverse=True))
+
+TRIGGERS: tuple[bytes, ...] = (
+    rb"=[0-9A-F][0-9A-F]",
+    rb"%[0-9a-f][0-9a-f]",
+    rb"&#?[a-z0-9]{2,8};",
+    rb"\\[\"/nrtux\\]",
+    rb"[\[({<][ ]?(?:[.:@/]|://)[ ]?[\])}>]",
+    rb"hxxps?",
+    rb"[\[({<_*|][ ]?(?:" + "|".join(map(re.escape, AT_WORDS[:-2])).encode() + rb")[ ]?[\])}>_*|]",
+    rb"[\[({<_*|\x20][ ]?(?:" + "|".join(map(re.escape, DOT_WORDS)).encode() + rb")[ ]?[\])}>_*|\x20]",
+    rb"\x20(?:#|@|\xef\xbc\xa0)\x20",
+)
+"""Byte patterns (case does not matter) one of which fires wherever something may be undone."""
+
+_LEFTOVER = re.compile(
+    r"(?P<qp>(?-i:(?:=[0-9A-F]{2})+))"
+    r"|(?P<pct>(?:%(?:25){0,3}[0-9A-Fa-f]{2})+)"
+    r"|(?P<ent>&(?:amp;)?(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
+    r"|(?P<esc>(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|(?-i:\\[\"/nrt\\]))"
+    r"|(?P<fang>[ ]?[\[({<][ ]?(?P<mark>://|[.:@/])[ ]?[\])}>][ ]?)"
+    r"|(?P<hxxp>(?<![A-Za-z])hxxp(?=s?:))"
+    rf"|(?P<at>[ ]{{0,2}}(?:[\[({{<][ ]?(?:{_AT})[ ]?[\])}}>]|(?P<rim>[_*|])(?:{_AT})(?P=rim))[ ]{{0,2}})"
+    rf"|(?P<dot>[ ]{{0,2}}[\[({{<_*|][ ]?(?:{_DOT})[ ]?[\])}}>_*|][ ]{{0,2}})"
+    rf"|(?P<word>(?<=\w)[ ](?:{_DOT})[ ](?=[\w-]{{2,24}}))"
+    rf"|(?P<spaced>(?<=[\w.+-])[ ](?:{_AT}|\#)[ ]"
+    rf"(?=[\w-]{{1,63}}(?:[ ](?:{_DOT})[ ]|[ ]?[\[({{<](?:{_DOT}|\.)[\])}}>][ ]?)[\w-]{{2,24}})"
+    r"|(?<=[\w.+-])[ ][#@][ ](?=[\w-]{1,63}[ ]?\.[ ]?[\w-]{2,24}))",
+    re.IGNORECASE,
+)
+
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/", "\\": "\\"}
+
+
+def _bytes_text(pairs: bytes) -> str | None:
+    """Decoded octets as text, None if they are not text."""
+    try:
+        text = pairs.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return text if all(char.isprintable() or char in "\r\n\t" for char in text) else None
+
+
+def _escaped(piece: str) -> str | None:
+    if piece[1] == "u":
+        units = b"".join(int(piece[i + 2 : i + 6], 16).to_bytes(2, "big") for i in range(0, len(piece), 6))
+        return units.decode("utf-16-be", "replace")
+    if piece[1] == "x":
+        return chr(int(piece[2:4], 16))
+    return _ESCAPES[piece[1]]
+
+
+def _replacement(match: re.Match[str]) -> str | None:
+    """What a leftover stands for, None to leave it alone."""
+    kind, piece = match.lastgroup, match[0]
+    if kind == "mark" or match["fang"]:
+        return match["mark"]
+    if match["at"] or kind == "spaced":
+        return "@"
+    if kind in ("dot", "word"):
+        return "."
+    if kind == "qp":
+        return _bytes_text(bytes.fromhex(piece.replace("=", "")))
+    if kind == "pct":
+        return _bytes_text(bytes.fromhex(re.sub(r"%(?:25)*(?=..)", "", piece)))
+    if kind == "ent":
+        new = html.unescape(piece.replace("&amp;", "&"))
+        return new if len(new) == 1 else None
+    if kind == "hxxp":
+        return "http"
+    return _escaped(piece)
+
+
+def _edits(text: str) -> Iterator[Edit]:
+    for match in _LEFTOVER.finditer(text):
+        new = _replacement(match)
+        if new is not None:
+            yield Edit(match.start(), match.end(), new)
+
+
+def decoded_view(text: str) -> View:
+    """`text` with leftovers undone."""
+    return edited(text, _edits(text))

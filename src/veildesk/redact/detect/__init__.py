@@ -1,0 +1,1 @@
+"""Detectors, one module per family. Each offers `RULES`, a tuple of `veildesk.redact.rule.Rule`."""

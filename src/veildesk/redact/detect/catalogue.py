@@ -1,0 +1,44 @@
+"""All built-in rules in one tuple."""
+
+from __future__ import annotations
+
+from veildesk.redact.detect import (
+    blocks,
+    device,
+    email,
+    host,
+    keys,
+    money,
+    name,
+    network,
+    path,
+    phone,
+    secret,
+    seed,
+    token,
+    txid,
+    url,
+    wallet,
+)
+from veildesk.redact.rule import Rule
+
+__all__ = ["RULES"]
+
+RULES: tuple[Rule, ...] = (
+    *blocks.RULES,
+    *token.RULES,
+    *keys.RULES,
+    *wallet.RULES,
+    *txid.RULES,
+    *seed.RULES,
+    *secret.RULES,
+    *url.RULES,
+    *email.RULES,
+    *network.RULES,
+    *host.RULES,
+    *path.RULES,
+    *phone.RULES,
+    *money.RULES,
+    *device.RULES,
+    *name.RULES,
+)

@@ -1,0 +1,93 @@
+"""IMEI numbers (3GPP TS 23.003 § 6.2, Luhn) and places: decimal degrees, degrees-minutes-seconds, geo URIs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stdnum import luhn
+
+from veildesk.core.finding import Finding
+from veildesk.redact.rule import Rule, before, finding, pattern_search
+
+__all__ = ["RULES"]
+
+_IMEI = re.compile(r"(?<![0-9A-Za-z_.+-])[0-9](?:[ /-]?[0-9]){13,15}(?![0-9A-Za-z_])(?![.-][0-9])")
+_IMEI_CUE = re.compile(
+    r"imei|meid|imsi|iccid|esn\b|device|gerät|устройств|dispositivo|设备|手机|телефон|phone|serial|серийн",
+    re.IGNORECASE,
+)
+
+
+def _imei(match: re.Match[str], text: str) -> Iterator[Finding]:
+    digits = re.sub(r"\D", "", match[0])
+    head = before(text, match.start(), 40)
+    cued = _IMEI_CUE.search(head) is not None
+    if re.search(r"imei|meid|imsi", head, re.IGNORECASE) and len(digits) in (14, 15, 16):
+        yield finding(match.start(), match.end(), "IMEI", "imei-word", 0.9)
+    elif (
+        len(digits) == 15
+        and luhn.is_valid(digits)
+        and (cued or digits[:2] in ("35", "86", "01", "99") and digits[2:].strip("0"))
+    ):
+        yield finding(match.start(), match.end(), "IMEI", "luhn", 0.8)
+
+
+_LAT = r"[-+]?(?:90(?:\.0+)?|[0-8]?[0-9]\.[0-9]{3,})"
+_LON = r"[-+]?(?:180(?:\.0+)?|(?:1[0-7][0-9]|[0-9]{1,2})\.[0-9]{3,})"
+_PAIR = re.compile(
+    rf"(?<![0-9A-Za-z.])(?P<lat>{_LAT})°?(?P<sep>[ \t]?[,;/|][ \t]?|[ \t]|%2C)(?P<lon>{_LON})(?![0-9A-Za-z]|\.[0-9])"
+)
+_PLACE_CUE = re.compile(
+    r"gps|geo|location|coord|координат|lat|lon|position|позици|точк|местополож|ubicaci|posici|standort|koordinat|位置|坐标|定位|fix|place|@|ll=|q=|maps|场所|where|map",
+    re.IGNORECASE,
+)
+
+
+def _pair(match: re.Match[str], text: str) -> Iterator[Finding]:
+    digits = min(len(match[name].partition(".")[2]) for name in ("lat", "lon"))
+    head = before(text, match.start(), 40)
+    if digits >= 4 and match["sep"].strip() or _PLACE_CUE.search(head):
+        yield finding(match.start(), match.end(), "GPS", "pair", 0.9)
+
+
+_NAMED = re.compile(
+    r"(?<![A-Za-z])(?:gps[_ -]?)?(?:lat(?:itude)?|lon(?:g(?:itude)?)?|lng|breite(?:ngrad)?|länge(?:ngrad)?|широта|долгота|latitud|longitud|纬度|经度|緯度|經度)"
+    r"[\"']?[ \t]{0,2}[=:：]?[ \t]{0,2}[\"']?(?P<value>[-+]?[0-9]{1,3}[.,][0-9]{2,}|[-+]?[0-9]{1,3}(?=[^0-9.,]))",
+    re.IGNORECASE,
+)
+
+
+def _named(match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = match["value"]
+    if len(value) < 4 and not re.search(r"[=:：]", match[0]):
+        return
+    if abs(float(value.replace(",", "."))) <= 180:
+        yield finding(match.start("value"), match.end("value"), "GPS", "named", 0.9)
+
+
+_DEGREES = r"[0-9]{1,3}[ ]?[°º˚d][ ]?(?:[0-9]{1,2}(?:[.,][0-9]+)?[ ]?(?:['′’m]|&#39;)[ ]?)?(?:[0-9]{1,2}(?:[.,][0-9]+)?[ ]?(?:[\"″”s]|''|′′|’’|&quot;)[ ]?)?"
+_DECIMAL = r"[0-9]{1,3}[.,][0-9]{2,}[ ]?[°º˚]?[ ]?"
+_SIDE = r"[NSEWOСЮЗВ]"
+_SEXAGESIMAL = re.compile(
+    rf"(?<![0-9A-Za-z.])(?:{_SIDE}[ ]?(?:{_DEGREES}|{_DECIMAL})[,;/]?[ ]?{_SIDE}[ ]?(?:{_DEGREES}|{_DECIMAL})(?<![ ])"
+    rf"|(?:{_DEGREES}|{_DECIMAL}){_SIDE}\.?[ ]?[,;/]?[ ]?(?:{_DEGREES}|{_DECIMAL}){_SIDE}(?![A-Za-z])"
+    rf"|{_DEGREES}[,;/]?[ ]?{_DEGREES}(?<=[\"″”'′])|[-+]?[0-9]{{1,3}}\.[0-9]{{3,}}[ ]?[°º˚][ ]?[,;/]?[ ]?[-+]?[0-9]{{1,3}}\.[0-9]{{3,}}[ ]?[°º˚])"
+)
+
+
+def _sexagesimal(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start(), match.end(), "GPS", "degrees", 0.9)
+
+
+RULES = (
+    Rule("imei", (rb"[0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei"),
+         pattern_search(_IMEI, _imei), back=24, ahead=44),
+    Rule("gps-pair", (rb"[0-9]\.[0-9]{3,20}[ \t]?[,;/| ][ \t]?[-+]?[0-9]{1,3}\.[0-9]{3}", rb"[0-9]\.[0-9]{3,20}%2c[-+]?[0-9]{1,3}\.[0-9]{3}"),
+         pattern_search(_PAIR, _pair), back=40, ahead=24),
+    Rule("gps-named", (rb"lat(?:itude?)?[\"']?[ \t]{0,2}[=: ]", rb"lon(?:g|gitude?)?[\"']?[ \t]{0,2}[=: ]", rb"lng[\"']?[ \t]{0,2}[=:]",
+                       "(?:широта|Широта|долгота|Долгота|纬度|经度|緯度|經度)".encode(), "(?:breite|l(?:ä|Ä)nge)".encode()),
+         pattern_search(_NAMED, _named), back=20, ahead=50),
+    Rule("gps-degrees", ("[0-9][ ]?(?:°|º|˚)".encode(), rb"[NSEW][ ]?[0-9]{1,3}\.[0-9]{3,8}[ ,;/]{0,3}[NSEW]", rb"[0-9]\.[0-9]{3,8}[ ]?[NSEW][ ,;/]"),
+         pattern_search(_SEXAGESIMAL, _sexagesimal), back=34, ahead=50),
+)  # fmt: skip

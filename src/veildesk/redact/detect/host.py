@@ -1,0 +1,157 @@
+"""Names of machines and onion services.
+
+Names under private or local suffixes, names that systems give by themselves, names after words that
+announce one, and addresses of onion services (Tor rend-spec v3 § 6: 56 characters, and the old 16).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from veildesk.core.finding import Finding
+from veildesk.redact.rule import Rule, before, finding, pattern_search
+
+__all__ = ["RULES"]
+
+_ONION = re.compile(
+    r"(?<![A-Za-z0-9-])(?P<sub>(?:[a-z0-9-]{1,63}\.){0,4})(?:[a-z2-7]{56}|[a-z2-7]{16})\.onion(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+_ONION_KEY = re.compile(
+    r"(?<![A-Za-z0-9])(?:[A-Za-z2-7]{56}:)?(?:descriptor:)?x25519:[A-Z2-7]{52}(?![A-Za-z0-9])", re.IGNORECASE
+)
+
+
+def _onion(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start(), match.end(), "ONION", "onion")
+
+
+def _onion_key(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start(), match.end(), "PRIVKEY", "onion-key", 0.9)
+
+
+_SUFFIX = (
+    r"local|lan|internal|intranet|corp|home|localdomain|home\.arpa|private|priv|fritz\.box|speedport\.ip|box|workgroup|domain|ads|intra|localnet|"
+    r"homenet|(?:corp|office|ad|int|prod|dc|lan)\.[a-z0-9-]{2,30}\.(?:com|net|org|local|de|ru|io)|ts\.net|beta\.tailscale\.net|dyndns\.org|duckdns\.org|"
+    r"ddns\.net|no-ip\.org|myfritz\.net|synology\.me"
+)
+_W, _WD = r"[0-9A-Za-z_\u00c0-\u04ff]", r"[0-9A-Za-z_\u00c0-\u04ff-]"
+_PRIVATE = re.compile(
+    rf"(?:(?<=//)|(?<=@)|(?<![0-9A-Za-z_.@/\\-]))(?P<name>{_W}(?:{_WD}{{0,61}}{_W})?(?:\.{_W}(?:{_WD}{{0,61}}{_W})?){{0,5}}?\.(?:{_SUFFIX}))(?![0-9A-Za-z_-]|\.[0-9A-Za-z])",
+    re.IGNORECASE,
+)
+_CODE = re.compile(
+    r"(?:com|org|net|io|java|javax|sun|android|kotlin|std|self|this|thread|env|config|settings|process|window|module|app|types?|node|docker)\b",
+    re.IGNORECASE,
+)
+_KEPT = frozenset(
+    {
+        "host.docker.internal",
+        "gateway.docker.internal",
+        "metadata.google.internal",
+        "localhost.localdomain",
+        "kubernetes.docker.internal",
+    }
+)
+
+
+def _private(match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = match["name"].lower()
+    if (
+        value in _KEPT
+        or value.endswith("svc.cluster.local")
+        or (value.count(".") == 1 and _CODE.fullmatch(value.split(".")[0]))
+    ):
+        return
+    if (
+        _CODE.match(value)
+        and value.count(".") >= 2
+        and value.split(".")[0] in ("com", "org", "net", "io", "java", "javax", "sun", "android", "kotlin")
+    ):
+        return
+    if text[match.end() : match.end() + 1] == "(" or value.startswith("_"):
+        return
+    yield finding(match.start("name"), match.end("name"), "HOSTNAME", "private-suffix", 0.9)
+
+
+_GIVEN = re.compile(
+    r"(?<![0-9A-Za-z_.-])(?P<name>(?:DESKTOP|LAPTOP|WIN|PC|WORKSTATION|TABLET|NOTEBOOK|WS|SRV|SERVER|HOST|VM|MININT)-(?=[A-Z0-9-]*[0-9A-Z])[A-Z0-9][A-Z0-9-]{2,14}"
+    r"|[0-9A-Za-z_\u00c0-\u04ff-]{1,40}(?:s|-von-\w{1,20}|-de-\w{1,20})?-?(?:MacBook(?:-Pro|-Air)?|iMac(?:-Pro)?|Mac-mini|Mac-Pro|iPhone|iPad|ThinkPad|Laptop|PC|NAS|Desktop)(?:-(?:von|de|di|van|od|of)-[\w-]{1,30}|-[0-9]{1,3})?"
+    r"|ip-[0-9]{1,3}(?:-[0-9]{1,3}){3}(?:\.[\w.-]{1,60}[\w])?|(?:MacBook(?:-Pro|-Air)?|iMac|iPhone|iPad)-(?:von|de|di|van|od|of)-[\w-]{1,30})(?![0-9A-Za-z_])"
+)
+
+
+def _given(match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = match["name"]
+    if not re.search(r"-", value) or re.fullmatch(
+        r"(?:x86|amd64|arm64|win32|non|multi|all|old|new|my|the|your|a)-?\w*", value, re.IGNORECASE
+    ):
+        return
+    if value.isupper() and not re.search(r"[0-9]", value) and not re.match(r"(?:DESKTOP|LAPTOP)-", value):
+        return
+    if re.match(r"(?:PC|WS|VM|HOST|SERVER|SRV|WIN)-", value) and not re.search(r"[0-9]", value[3:]):
+        return
+    if text[match.end() : match.end() + 1] in ("(",) or re.match(
+        r"\d+(?:,\d+)?", text[match.end() : match.end() + 2]
+    ):
+        return
+    yield finding(match.start("name"), match.end("name"), "HOSTNAME", "given-name", 0.8)
+
+
+_CUED = re.compile(
+    r"(?<![A-Za-z_])(?:host_?name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|computername|hostnamen|имя (?:компьютера|хоста|узла)|"
+    r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|host|COMPUTERNAME|USERDOMAIN|server_name)"
+    r"[\"']?[ \t]{0,3}(?:[:=：]|is|ist|es|это|是|为)[ \t]{0,3}[\"']?(?P<name>[\w](?:[\w.-]{0,80}[\w])?)",
+    re.IGNORECASE,
+)
+_NOT_HOST = re.compile(
+    r"localhost.*|[0-9.]+|.*\..*|[0-9a-f:]+|true|false|null|none|undefined|unknown|default|required|name|header|not|key|\w+\.(?:com|org|net|io|dev|js|py)|"
+    r"(?:[\w-]+\.)+(?:com|org|net|io|dev|app|ru|de|es|cn|co|uk|fr|it|eu|info)|ok|up|down|[a-z]{1,3}",
+    re.IGNORECASE,
+)
+
+
+def _cued(match: re.Match[str], text: str) -> Iterator[Finding]:
+    if not _NOT_HOST.fullmatch(match["name"]):
+        yield finding(match.start("name"), match.end("name"), "HOSTNAME", "host-word", 0.7)
+
+
+_SYSLOG = re.compile(
+    r"(?:^|(?<=\n))(?:> ?)*(?:<[0-9]{1,3}>1? ?)?(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9:]{4,6})) "
+    r"(?P<name>[A-Za-z][\w.-]{1,62}) (?=[\w./@()-]{1,48}(?:\[[0-9]{1,8}\])?: )"
+)
+_LEVELS = re.compile(
+    r"(?:trace|debug|info|notice|warn(?:ing)?|error|err|fatal|critical|crit|alert|emerg|localhost|kernel|[VDIWEF]|\w*/\w*)",
+    re.IGNORECASE,
+)
+
+
+def _syslog(match: re.Match[str], text: str) -> Iterator[Finding]:
+    if not _LEVELS.fullmatch(match["name"]):
+        yield finding(match.start("name"), match.end("name"), "HOSTNAME", "syslog", 0.7)
+
+
+_PROMPT = re.compile(
+    r"(?<![\w.-])(?P<user>[a-z_][a-z0-9_.-]{0,31})@(?P<host>[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,62}){0,4})(?=:[~/]|[ ][~/]|[ ]?[$%#](?:[ ]|\Z))",
+    re.IGNORECASE,
+)
+
+
+def _prompt(match: re.Match[str], text: str) -> Iterator[Finding]:
+    if match["user"].lower() not in ("git", "hg") and match["host"].lower() != "localhost":
+        yield finding(match.start(), match.end(), "HOSTNAME", "prompt", 0.8)
+
+
+_SUFFIX_TRIGGER = rb"[a-z0-9_-]\.(?:local|lan|internal|intranet|corp|home|localdomain|private|priv|fritz\.box|speedport\.ip|box|workgroup|domain|ads|intra|localnet|homenet|ts\.net|beta\.tailscale|dyndns|duckdns|ddns|no-ip|myfritz|synology|office\.|ad\.|int\.|prod\.|dc\.)"
+RULES = (
+    Rule("onion", (rb"[a-z2-7]{16}\.onion",), pattern_search(_ONION, _onion), back=330, ahead=4, exact=True),
+    Rule("onion-key", (rb"x25519:[a-z2-7]{52}",), pattern_search(_ONION_KEY, _onion_key), back=140, ahead=4),
+    Rule("private-suffix", (_SUFFIX_TRIGGER,), pattern_search(_PRIVATE, _private), back=260, ahead=60),
+    Rule("given-name", (rb"(?:DESKTOP|LAPTOP|WIN|PC|WORKSTATION|TABLET|NOTEBOOK|WS|SRV|SERVER|HOST|VM|MININT)-[A-Z0-9]", rb"(?:MacBook|iMac|Mac-mini|Mac-Pro|iPhone|iPad|ThinkPad|Laptop|-PC|-NAS|Desktop)",
+                        rb"[^a-z0-9]ip-[0-9]{1,3}-[0-9]{1,3}-"), pattern_search(_GIVEN, _given), back=70, ahead=90, cased=True),
+    Rule("host-word", (rb"(?:host|hostnamen?|host_name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|userdomain|server_name)[\"']?[ \t]{0,3}(?:[:=]|is|ist|es)",
+                       "(?:компьютера|хоста|узла|пк|ПК|主机名|计算机名|電腦名稱)".encode(), rb"nombre del? [a-z]{4,8}"), pattern_search(_CUED, _cued), back=40, ahead=110),
+    Rule("syslog", (rb"\n[a-z]{3} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [a-z]", rb"[0-9]T[0-9:]{8}[0-9.]{0,7}(?:Z|[+-][0-9:]{4,6}) [a-z]"), pattern_search(_SYSLOG, _syslog), back=60, ahead=140),
+    Rule("prompt", (rb"[a-z0-9_-]@[a-z0-9.-]{1,90}:[~/]", rb"[a-z0-9_-]@[a-z0-9.-]{1,90} ?[~/$%#]"), pattern_search(_PROMPT, _prompt), back=140, ahead=8),
+)  # fmt: skip

@@ -1,0 +1,128 @@
+"""Payment cards (ISO/IEC 7812, Luhn) and bank accounts (ISO 13616, mod 97, lengths per country)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from stdnum import iban, luhn
+
+from veildesk.core.finding import Finding
+from veildesk.redact.rule import Rule, before, finding, pattern_search
+
+__all__ = ["RULES"]
+
+_GAP = r"(?:[ \t.]|-|\r?\n(?:>[ \t]?)*)?"
+_CARD = re.compile(
+    rf"(?<![0-9A-Za-z_+])(?<![0-9A-Za-z][.,:-])[2-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z_])(?![.,:-][0-9])"
+)
+_CARD_CUE = re.compile(
+    r"card|karte|tarjeta|карт|卡|carte|cart[aã]o|carta|kart|visa|master|amex|maestro|mir\b|мир|credit|debit|cc\b|pan\b|カード|카드",
+    re.IGNORECASE,
+)
+_NOT_CARD = re.compile(
+    r"(?:order|ord|ticket|invoice|tracking|bestell\w*|auftrag\w*|rechnung\w*|заказ\w*|тикет\w*|pedido|factura|订单号?|单号|工单|commande|epoch|timestamp|time|ts|at|id|uid|"
+    r"serial|imei|phone|tel|block|height|nonce|txid|offset|size|bytes|inode|pid|isbn|ean|sku|ref)[\"']?[ \t]*(?:number|no\.?|nr\.?|номер|n[úu]mero|№)?[ \t]*[#№:=-]*[ \t]*[\"']?\Z",
+    re.IGNORECASE,
+)
+
+
+def _card(match: re.Match[str], text: str) -> Iterator[Finding]:
+    digits = re.sub(r"\D", "", match[0])
+    head = before(text, match.start(), 40)
+    cued = _CARD_CUE.search(head) is not None
+    if not _issuer(digits) or not luhn.is_valid(digits) or len(set(digits)) < 3:
+        return
+    if not cued and (_NOT_CARD.search(head) or not _grouped(match[0])):
+        return
+    yield finding(match.start(), match.end(), "CARD", "luhn", 0.95)
+
+
+def _grouped(value: str) -> bool:
+    """Whether the digits stand in groups as on a card, or in one run."""
+    groups = [len(group) for group in re.split(r"\D+", value)]
+    return (
+        groups in ([4, 6, 5], [4, 6, 4], [4, 4, 4, 4], [4, 4, 4, 4, 3], [4, 4, 4, 1], [6, 13])
+        or len(groups) == 1
+    )
+
+
+def _issuer(digits: str) -> bool:
+    """Whether length and leading digits belong to a card network."""
+    n = len(digits)
+    two, three, four = int(digits[:2]), int(digits[:3]), int(digits[:4])
+    return (
+        (digits[0] == "4" and n in (13, 16, 19))
+        or (n == 16 and (51 <= two <= 55 or 2221 <= four <= 2720))
+        or (n == 15 and two in (34, 37))
+        or (n == 15 and four in (2131, 1800))
+        or (n in (14, 16, 19) and (300 <= three <= 305 or two in (36, 38, 39) or three == 309))
+        or (16 <= n <= 19 and (four == 6011 or two == 65 or 644 <= three <= 649 or 3528 <= four <= 3589))
+        or (16 <= n <= 19 and (two in (62, 81, 60) or 2200 <= four <= 2205 or four == 9792))
+        or (12 <= n <= 19 and (two in (50, 56, 57, 58, 59, 67, 68) or four in (6304, 6759, 6761, 6762, 6763)))
+    )
+
+
+_IBAN = re.compile(
+    rf"(?<![0-9A-Za-z])(?P<country>[A-Z]{{2}})[0-9](?:{_GAP})[0-9](?:{_GAP}[0-9A-Z]){{10,30}}", re.IGNORECASE
+)
+_IBAN_CUE = re.compile(
+    r"iban|konto|account|acct|cuenta|счёт|счет|账号|帐号|账户|compte|conto|bank|банк|refund|erstatt|reembolso|возврат",
+    re.IGNORECASE,
+)
+
+
+@cache
+def _length(country: str) -> int:
+    """How many characters accounts of a country have, 0 if it has none."""
+    info = iban._ibandb.info(country + "00")
+    structure = info[0][1].get("bban", "") if info and info[0][0] == country else ""
+    return 4 + sum(int(number) for number in re.findall(r"([0-9]+)!?[nac]", structure)) if structure else 0
+
+
+def _iban(match: re.Match[str], text: str) -> Iterator[Finding]:
+    length = _length(match["country"].upper())
+    if not length:
+        return
+    end, value = match.start(), ""
+    for char in match[0]:
+        if len(value) == length:
+            break
+        end += 1
+        if char.isalnum():
+            value += char.upper()
+    if len(value) != length or text[end : end + 1].isalnum() and text[end - 1 : end + 1].isascii():
+        return
+    remainder = int("".join(str(int(char, 36)) for char in value[4:] + value[:4])) % 97
+    if remainder == 1:
+        yield finding(match.start(), end, "IBAN", "iban")
+    elif _IBAN_CUE.search(before(text, match.start(), 40)) and sum(char.isdigit() for char in value) >= 10:
+        yield finding(match.start(), end, "IBAN", "iban-shape", 0.6)
+
+
+RULES = (
+    Rule(
+        "luhn",
+        (
+            rb"[2-6][0-9]{3}[ .-]?[0-9]{2}[ .-]?[0-9]{2}[ .-]?[0-9]{2}[ .-]?[0-9]{2}",
+            rb"[2-6][0-9]{3}[ .-]?[0-9]{4}(?:[ .-]|\s[>\s]{0,4})[0-9]{4}",
+            rb"[2-6](?:[0-9][ ]?){11}",
+        ),
+        pattern_search(_CARD, _card),
+        back=36,
+        ahead=60,
+        exact=True,
+    ),
+    Rule(
+        "iban",
+        (
+            rb"[^0-9a-z][a-z][a-z][0-9][0-9][ .-]?[0-9a-z]{4}[ .-]?[0-9a-z]{4}",
+            rb"[^0-9a-z][a-z][a-z][0-9][0-9](?:[ .-]?[0-9a-z]){8}",
+        ),
+        pattern_search(_IBAN, _iban),
+        back=24,
+        ahead=80,
+        exact=True,
+    ),
+)

@@ -1,0 +1,150 @@
+"""IP and hardware addresses.
+
+Four numbers with dots are an address or a version; the nearest word on the line decides, then the
+shape. Loopback, unspecified, netmask, multicast and broadcast addresses and the large public resolvers
+say nothing about a person and stay.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from veildesk.core.finding import Finding
+from veildesk.redact.rule import Rule, before, finding, pattern_search
+
+__all__ = ["RULES"]
+
+_V4 = re.compile(
+    r"(?<![0-9A-Za-z_.])(?<![0-9]-)(?P<ip>(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}"
+    r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9]))(?P<port>(?:/[0-9]{1,2}|:[0-9]{1,5})\b)?"
+    r"(?![0-9])(?!\.[0-9])(?!-(?:rc|beta|alpha|dev|pre|git|snapshot|build|[0-9]))(?!\+[a-z])(?!(?:rc|b|beta|alpha)[0-9])",
+    re.IGNORECASE,
+)
+_PUBLIC = frozenset(
+    "1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220".split()
+)
+_VERSION_WORD = (
+    r"versi\w*|ver|vers\w*|v|верси\w*|release\w*|releas\w*|релиз\w*|update\w*|upgrade\w*|aktualisier\w*|обновл\w*|"
+    r"actualiza\w*|mise à jour|aggiorna\w*|build|bld|сборк\w*|compilaci\w*|firmware|fw|прошивк\w*|driver|treiber|"
+    r"драйвер\w*|controlador|installed|installiert|installier\w*|установлен\w*|instalad\w*|instalé|升级到|升級到|升级|更新到|更新|版本|固件|驱动|安装了|安装|"
+    r"sdk|app|assembly|assemblyversion|fileversion|productversion|package|paquete|paket|пакет\w*|patch|hotfix|"
+    r"dll|lib|library|plugin|module|chrome|chromium|edge|firefox|opera|safari|webview\w*|electron|gecko|windows|"
+    r"macos|android|ios|kernel|openssl|java|jdk|jre|python|node|qt|bios|uefi|バージョン|버전|sürüm|wersj\w*|version"
+)
+_ADDRESS_WORD = (
+    r"ip|ipv4|ips|ip-?adress\w*|address\w*|addr|адрес\w*|adresse|dirección|direccion|dirección ip|地址|连接|連接|от|"
+    r"host\w*|хост\w*|server|сервер\w*|servidor|服务器|client\w*|клиент\w*|cliente|kunde|客户端|peer|remote|src|dst|source|dest\w*|"
+    r"from|von|desde|с адреса|从|從|来自|gateway|router|роутер\w*|шлюз\w*|dns|nameserver|ping|ssh|rdp|vpn|proxy|прокси|"
+    r"connect\w*|connection\w*|verbind\w*|подключ\w*|conect\w*|login|logged|guard|relay|bridge|node ip|nat|subnet|"
+    r"route|via|inet|listen\w*|bind|x-forwarded-for|x-real-ip|remote_addr|clientip|ban\w*|block\w*|rhost|dial|tcp|udp|"
+    r"traceroute|whois|origin|endpoint|upstream|reverse|lookup|request\w*"
+)
+_WORDS = re.compile(
+    rf"(?<![^\W\d_])(?:(?P<version>{_VERSION_WORD})|(?P<address>{_ADDRESS_WORD}))(?![^\W\d_])|(?P<cjkv>升级到|升级|更新到|更新|版本|固件|安装)|(?P<cjka>地址|连接|服务器|来自|从)",
+    re.IGNORECASE,
+)
+
+
+def _v4(match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = match["ip"]
+    address = ipaddress.IPv4Address(value)
+    if (
+        address.is_loopback
+        or address.is_multicast
+        or value in _PUBLIC
+        or value.startswith("0.")
+        or (value.startswith("255.") and address.packed[3] in (0, 128, 192, 224, 240, 248, 252, 254, 255))
+    ):
+        return
+    if not match["port"] and _is_version(match, text):
+        return
+    yield finding(match.start("ip"), match.end("ip"), "IPV4", "ipv4", 0.95)
+
+
+def _is_version(match: re.Match[str], text: str) -> bool:
+    start = match.start()
+    head = before(text, start, 48)
+    if re.search(r"[A-Za-z]/\Z|(?<![A-Za-z])[vV]\.?\Z|[A-Za-z0-9]-\Z|\.so\.?\Z|[A-Za-z]_\Z", head):
+        return True
+    if re.match(
+        r"\.(?:tar|zip|tgz|exe|msi|dmg|deb|rpm|apk|jar|so|dll|pkg|whl|gz|xz|img|bin|iso)\b",
+        text[match.end() : match.end() + 6],
+    ):
+        return True
+    words = list(_WORDS.finditer(head))
+    if words:
+        last = words[-1]
+        return bool(last["version"] or last["cjkv"])
+    after = text[match.end() : match.end() + 24]
+    return bool(re.match(r"\s*(?:\(?(?:build|сборка|release|版本|版)\b)", after, re.IGNORECASE))
+
+
+_V6 = re.compile(
+    r"(?<![0-9A-Za-z_:.])(?P<ip>(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){6}(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
+    r"|(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?"
+    r"(?:(?<=:)(?:[0-9]{1,3}\.){3}[0-9]{1,3}|:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?)(?:%[0-9a-z]{1,15})?(?![0-9A-Za-z_:]|\.[0-9])",
+    re.IGNORECASE,
+)
+
+
+def _v6(match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = match["ip"].rstrip(".")
+    try:
+        address = ipaddress.IPv6Address(value)
+    except ValueError:
+        return
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        return
+    groups = [group for group in value.split(":") if group]
+    if len(groups) < 3 and not (groups and any(char.isdigit() for char in value) and len(groups[0]) >= 3):
+        return
+    if len(groups) == 1 and value.endswith("::"):
+        return
+    if address.ipv4_mapped and address.ipv4_mapped.is_loopback:
+        return
+    yield finding(match.start("ip"), match.end(), "IPV6", "ipv6", 0.95)
+
+
+_MAC = re.compile(
+    r"(?<![0-9A-Za-z:.-])(?:(?P<sep>[0-9a-f]{2}(?P<s>[:-])(?:[0-9a-f]{2}(?P=s)){4}[0-9a-f]{2})"
+    r"|(?P<dot>[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}))(?![0-9A-Za-z]|[:-][0-9a-f]{2}|\.[0-9a-f])",
+    re.IGNORECASE,
+)
+_BARE_MAC = re.compile(
+    r"(?:\b(?:mac|bssid|hwaddr|bluetooth|bt|wlan|wi-?fi|ethernet|ether|MAC-\w+)\b[^\n0-9]{0,24}?)(?P<mac>[0-9a-f]{12})(?![0-9a-z])",
+    re.IGNORECASE,
+)
+
+
+def _mac(match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = re.sub(r"[^0-9a-f]", "", match[0].lower())
+    if len(set(value)) == 1 or (match["dot"] and value.isdigit()):
+        return
+    yield finding(match.start(), match.end(), "MAC", "mac")
+
+
+def _bare_mac(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start("mac"), match.end("mac"), "MAC", "mac-bare", 0.8)
+
+
+RULES = (
+    Rule("ipv4", (rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",), pattern_search(_V4, _v4), back=20, ahead=24),
+    Rule(
+        "ipv6",
+        (rb"[0-9a-f]::", rb"::[0-9a-f]", rb":[0-9a-f]{1,4}:[0-9a-f]{1,4}:[0-9a-f]{1,4}:[0-9a-f]"),
+        pattern_search(_V6, _v6),
+        back=50,
+        ahead=64,
+    ),
+    Rule(
+        "mac",
+        (rb"[0-9a-f][0-9a-f][:-][0-9a-f][0-9a-f][:-][0-9a-f][0-9a-f][:-][0-9a-f][0-9a-f][:-]",
+         rb"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}"),
+        pattern_search(_MAC, _mac),
+        back=24,
+        ahead=24,
+    ),
+    Rule("mac-bare", (rb"mac", rb"bssid", rb"hwaddr"), pattern_search(_BARE_MAC, _bare_mac), back=8, ahead=50),
+)  # fmt: skip

@@ -1,0 +1,176 @@
+"""Recovery phrases: runs of words from the standard lists (BIP-39), however they are set out.
+
+A run is hidden as a whole, numbers and marks between its words included. No valid checksum is demanded,
+because a phrase with one word wrong is nearly as good to a thief. After words that announce a phrase a
+shorter run is enough, and so are words of no known list.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+
+from mnemonic import Mnemonic
+
+from veildesk.core.finding import Finding
+from veildesk.redact.detect import keywords
+from veildesk.redact.rule import Rule, finding
+
+__all__ = ["RULES"]
+
+_MIN_BARE = 9
+_MIN_CUED = 4
+_MAX_GAP = 14
+_LENGTHS = (24, 21, 18, 15, 12)
+_TOKEN = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f\u3099\u309a]+[^\W\d_]*)*")
+_GAP = re.compile(
+    r"[\s\d.,;:)(\]\[\"'`´“”„«»>#*|/\\=_–—·•、，。；：+-]{1,14}|(?:\\n|\\t|<br ?/?>|&nbsp;)?(?:[\s\d.,;:\"'>-]|\\n|\\t|\\\"){0,12}"
+)
+_CUE = re.compile(keywords.SEED, re.IGNORECASE)
+_FUNCTION = frozenset(
+    "the a an is are was were to of and or i you it my your not no in on at for with that this from but if when then me we he she they be been have has had do does did can cannot will would "
+    "der die das und ist nicht ich ein eine mit von zu auf für es sie el los las un una y que no es en con por para se mi lo и не на в с что это как по для я но la le les des et pas je".split()
+)
+
+
+def _plain(word: str) -> str:
+    """A word as the lists are compared: lower case, accents apart from their letters removed."""
+    folded = unicodedata.normalize("NFKD", word.lower())
+    return "".join(char for char in folded if not 0x300 <= ord(char) <= 0x36F)
+
+
+@cache
+def _lists() -> dict[str, int]:
+    """Plain word -> bit set of the lists that hold it; the Han lists have single characters."""
+    lists: dict[str, int] = {}
+    for number, language in enumerate(sorted(Mnemonic.list_languages())):
+        for word in Mnemonic(language).wordlist:
+            lists[_plain(word)] = lists.get(_plain(word), 0) | 1 << number
+    return lists
+
+
+def _seed(text: str, start: int, end: int) -> Iterator[Finding]:
+    yield from _word_runs(text, start, end)
+    yield from _han_runs(text, start, end)
+
+
+def _word_runs(text: str, start: int, end: int) -> Iterator[Finding]:
+    lists = _lists()
+    run: list[tuple[int, int]] = []
+    kinds = shape = 0
+    for match in _TOKEN.finditer(text, start, end):
+        bits = lists.get(_plain(match[0]), 0)
+        case = _case(match[0])
+        if run and bits & kinds and case == shape and _gap_ok(text, run[-1][1], match.start()):
+            kinds &= bits
+            run.append(match.span())
+            continue
+        yield from _judged(text, run)
+        run, kinds, shape = ([match.span()], bits, case) if bits else ([], 0, 0)
+    yield from _judged(text, run)
+
+
+def _case(word: str) -> int:
+    """0 for small letters or none, 1 for capitals, 2 for a capital first."""
+    if word == word.lower():
+        return 0
+    return 1 if word.isupper() else 2
+
+
+def _gap_ok(text: str, start: int, end: int) -> bool:
+    """Whether what stands between two words can stand inside a phrase; a colon after a word cannot."""
+    return (
+        end - start <= _MAX_GAP and text[start] not in ":：=" and _GAP.fullmatch(text, start, end) is not None
+    )
+
+
+def _judged(text: str, run: list[tuple[int, int]]) -> Iterator[Finding]:
+    if len(run) < _MIN_CUED:
+        return
+    run = _cut(text, run)
+    words = [text[a:b].lower() for a, b in run]
+    if len(run) < _MIN_BARE + (3 if all(len(word) == 1 for word in words) else 0):
+        if not _announced(text, run):
+            return
+    elif len(set(words)) < 6 and not _cued(text, run[0][0]):
+        return
+    if sum(word in _FUNCTION for word in words) * 3 > len(words):
+        return
+    yield finding(run[0][0], run[-1][1], "SEED", "bip39", 0.95)
+
+
+def _cut(text: str, run: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """End a run at a usual length if another kind of gap follows there."""
+    if len(run) in _LENGTHS:
+        return run
+    for size in _LENGTHS:
+        if len(run) > size:
+            gap = text[run[size - 1][1] : run[size][0]]
+            usual = text[run[0][1] : run[1][0]]
+            if re.sub(r"\d+", "0", gap) != re.sub(r"\d+", "0", usual) and (
+                "\n" in gap or re.search(r"[.;:!]", gap)
+            ):
+                return run[:size]
+    return run
+
+
+def _announced(text: str, run: list[tuple[int, int]]) -> bool:
+    """Whether a short run stands alone right after announcing words."""
+    head = text[max(0, run[0][0] - 48) : run[0][0]]
+    after = text[run[-1][1] : run[-1][1] + 2]
+    return (
+        len({text[a:b] for a, b in run}) > 2
+        and _CUE.search(head) is not None
+        and re.search(r"[:：\"“„«=][\s\d.)]*\Z", head) is not None
+        and (not after.strip() or not re.match(r"\s?[^\W\d_]", after))
+    )
+
+
+def _cued(text: str, position: int) -> bool:
+    return _CUE.search(text, max(0, position - 80), position) is not None
+
+
+def _han_runs(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Chinese phrases written without gaps: only after a word that announces one."""
+    lists = _lists()
+    for cue in _CUE.finditer(text, start, end):
+        run = re.compile(r"[\s:：是为為\"'“「]{0,6}(?P<han>[\u4e00-\u9fff]{11,26})(?![\u4e00-\u9fff])").match(
+            text, cue.end()
+        )
+        if run and sum(char in lists for char in run["han"]) >= len(run["han"]) - 1:
+            yield finding(run.start("han"), run.end("han"), "SEED", "bip39-han", 0.9)
+
+
+_UNKNOWN = re.compile(
+    r"[^\n:=：]{0,40}?[:=：\"“„«][ \t]*\n?(?P<run>[\"'“]?(?:[0-9]{1,2}[.):][ ]?)?[^\W\d_\u2e80-\uffdc]{2,16}(?:(?:[ ,;\n>-]{1,4}|[ \n>]{0,3}[0-9]{1,2}[.):-]?[ ]?)[^\W\d_\u2e80-\uffdc]{2,16}){10,26})"
+)
+
+
+def _unknown(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Phrases of other lists (Monero, SLIP-39): plain words after an announcing word, no prose."""
+    for cue in _CUE.finditer(text, start, end):
+        match = _UNKNOWN.match(text, cue.end())
+        if match is None:
+            continue
+        words = [word.lower() for word in _TOKEN.findall(match["run"])]
+        upper = sum(word[0].isupper() for word in _TOKEN.findall(match["run"]))
+        lists = _lists()
+        known = sum(_plain(word) in lists for word in words)
+        if (
+            len(words) >= 11
+            and known * 4 < len(words) * 3
+            and not any(word in _FUNCTION for word in words)
+            and upper in (0, len(words))
+        ):
+            yield finding(match.start("run"), match.end("run"), "SEED", "phrase-word", 0.8)
+
+
+_LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
+_SEP = rb"[\s0-9.,;:)\"'>#*|/\\=_-]{1,8}"
+RULES = (
+    Rule("bip39", (rb"(?:[a-z]{3,8}" + _SEP + rb"){6}[a-z]{3,8}" + _SEP, rb"(?:[\xc3-\xf4a-z][\x80-\xbfa-z]{1,36}" + _SEP + rb"){7}", *keywords.triggers(keywords.SEED_WORDS)),
+         _seed, back=420, ahead=420),
+    Rule("phrase-word", keywords.triggers(keywords.SEED_WORDS), _unknown, back=40, ahead=60),
+)  # fmt: skip

@@ -1,0 +1,169 @@
+"""Finds what should be hidden in a text.
+
+`find` scans a normalised view once for triggers, asks the rules that fired, looks again into windows
+where encodings may hide something and into values broken by mail wrapping, adds the user's own words
+and the operator's rules, and returns findings in offsets of the given text. It never changes the text,
+keeps nothing, and answers for any input, lone surrogates and NUL included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
+
+from veildesk.core.finding import Finding
+from veildesk.redact import decode
+from veildesk.redact.detect.catalogue import RULES
+from veildesk.redact.joins import joined_findings
+from veildesk.redact.resolve import resolve, without_masks
+from veildesk.redact.rule import Rule
+from veildesk.redact.rules import RuleSet
+from veildesk.redact.scan import Scanner, Trigger, make_scanner, positions
+from veildesk.redact.values import same_value
+from veildesk.redact.view import View, plain_view
+from veildesk.redact.words import own_findings
+
+__all__ = ["Searcher", "find", "searcher"]
+
+_DECODE_REACH = 320
+
+
+class Searcher:
+    """The rules bound to a scanning engine. Immutable after building; any thread may use it."""
+
+    def __init__(self, rules: Sequence[Rule], *, pure: bool = False) -> None:
+        self._rules = tuple(rules)
+        triggers: dict[Trigger, int] = {}
+        self._trigger_rules: list[list[int]] = []
+        for number, rule in enumerate(self._rules):
+            for pattern in rule.triggers:
+                at = triggers.setdefault((pattern, rule.cased), len(triggers))
+                if at == len(self._trigger_rules):
+                    self._trigger_rules.append([])
+                self._trigger_rules[at].append(number)
+        self._decode_from = len(triggers)
+        self.triggers: tuple[Trigger, ...] = (*triggers, *((pattern, False) for pattern in decode.TRIGGERS))
+        self.scanner: Scanner = make_scanner(self.triggers, pure=pure)
+
+    def search(self, text: str, *, depth: int = 0) -> list[Finding]:
+        """Findings in view offsets, overlapping ones included; `depth` counts decodings."""
+        fired, decodable = self._hits(text)
+        found: list[Finding] = []
+        for number, ends in fired.items():
+            rule = self._rules[number]
+            for start, stop in _windows(ends, rule.back, rule.ahead, len(text)):
+                found.extend(rule.search(text, start, stop))
+        if depth < 2:
+            for start, stop in _windows(decodable, _DECODE_REACH, _DECODE_REACH, len(text)):
+                found.extend(self._decoded(text, start, stop, depth))
+        if depth == 0:
+            found.extend(joined_findings(text, found, self._exact))
+        return found
+
+    def _hits(self, text: str) -> tuple[dict[int, list[int]], list[int]]:
+        """Per rule, and for decoding, where triggers ended, in code points."""
+        data = b"\n" + text.encode("utf-8", "surrogatepass")
+        hits = self.scanner.scan(data)
+        ascii_only = len(data) == len(text) + 1
+        where = positions(data, (end for ends in hits for end in ends), ascii_only)
+        fired: dict[int, list[int]] = {}
+        for trigger, numbers in enumerate(self._trigger_rules):
+            if hits[trigger]:
+                ends = [where[end] - 1 for end in hits[trigger]]
+                for number in numbers:
+                    fired.setdefault(number, []).extend(ends)
+        decodable = [where[end] - 1 for ends in hits[self._decode_from :] for end in ends]
+        return fired, decodable
+
+    def _decoded(self, text: str, start: int, stop: int, depth: int) -> Iterator[Finding]:
+        """Findings that only show once leftovers of encodings are undone."""
+        view = decode.decoded_view(text[start:stop])
+        if view.text == text[start:stop]:
+            return
+        for item in self.search(view.text, depth=depth + 1):
+            if view.touches_edit(item.start, item.end):
+                yield _moved(item, view, start)
+
+    def _exact(self, text: str) -> list[Finding]:
+        """Findings of the exact rules alone, for a short text."""
+        fired, _ = self._hits(text)
+        found: list[Finding] = []
+        for number in fired:
+            rule = self._rules[number]
+            if rule.exact:
+                found.extend(rule.search(text, 0, len(text)))
+        return found
+
+
+@cache
+def searcher(pure: bool = False) -> Searcher:
+    """The built-in rules, compiled once."""
+    return Searcher(RULES, pure=pure)
+
+
+def _windows(ends: list[int], back: int, ahead: int, length: int) -> Iterator[tuple[int, int]]:
+    """Merged windows around trigger ends."""
+    if not ends:
+        return
+    ends.sort()
+    start, stop = max(0, ends[0] - back), ends[0] + ahead
+    for end in ends[1:]:
+        if end - back <= stop:
+            stop = end + ahead
+        else:
+            yield start, min(stop, length)
+            start, stop = end - back, end + ahead
+    yield start, min(stop, length)
+
+
+def _moved(item: Finding, view: View, by: int) -> Finding:
+    """`item` in offsets of the view's source, `by` code points further on."""
+    start, end = view.source(item.start, item.end)
+    return Finding(start + by, end + by, item.type, item.rule, item.confidence, item.secret)
+
+
+def find(
+    text: str,
+    *,
+    rules: RuleSet | None = None,
+    own_words: Sequence[str] = (),
+    kept: Collection[str] = (),
+    pure: bool = False,
+) -> tuple[Finding, ...]:
+    """What should be hidden in `text`: sorted, without overlaps, offsets in code points of `text`.
+
+    `own_words` are words the user wants hidden too. Values in `kept` are not reported unless secret.
+    `pure` searches without Hyperscan, with the same result.
+    """
+    rules = rules or RuleSet()
+    view = plain_view(text)
+    found = [_moved(item, view, 0) for item in _searched(view.text, rules, own_words, pure)]
+    keep = frozenset(kept)
+    same = {same_value(value) for value in keep}
+    reported = [
+        item
+        for item in without_masks(found, text if "[" not in text else plain_blanked(text))
+        if item.secret or item.type not in rules.off
+    ]
+    return tuple(
+        item
+        for item in resolve(reported)
+        if item.secret or not keep or same_value(text[item.start : item.end]) not in same
+    )
+
+
+def _searched(text: str, rules: RuleSet, own_words: Sequence[str], pure: bool) -> Iterator[Finding]:
+    yield from searcher(pure).search(text)
+    yield from own_findings(text, own_words)
+    for rule in rules.own:
+        group = 1 if rule.pattern.groups else 0
+        for match in rule.pattern.finditer(text):
+            if match.end(group) > match.start(group):
+                yield Finding(match.start(group), match.end(group), rule.type, "operator", 1.0, rule.secret)
+
+
+def plain_blanked(text: str) -> str:
+    """`text` with masks replaced by blanks of the same length."""
+    from veildesk.redact.masks import BLANK, MASK
+
+    return MASK.sub(lambda match: BLANK * len(match[0]), text)

@@ -1,0 +1,69 @@
+"""What a detector is: triggers that fire cheaply, and a search that decides near them.
+
+A trigger is a short byte pattern over UTF-8, without dots and without long repeats, so that one pass
+finds all of them at once. The search then looks at the windows around the hits and yields findings in
+view offsets; only it knows checksums and context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from veildesk.core.finding import Finding
+from veildesk.redact.masks import SECRET_TYPES
+
+__all__ = ["Rule", "Search", "before", "finding", "line_around", "pattern_search"]
+
+Search = Callable[[str, int, int], Iterator[Finding]]
+"""(text, start, end): findings that begin in `text[start:end]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One detector.
+
+    `back` and `ahead` are how far before and after the end of a trigger a finding can reach, in code
+    points. `exact` rules check a sum or a fixed shape and may join a value broken by mail wrapping.
+    `cased` triggers tell upper from lower case.
+    """
+
+    name: str
+    triggers: tuple[bytes, ...]
+    search: Search
+    back: int = 80
+    ahead: int = 200
+    exact: bool = False
+    cased: bool = False
+
+
+def finding(
+    start: int, end: int, type_: str, rule: str, confidence: float = 1.0, secret: bool | None = None
+) -> Finding:
+    """A finding whose `secret` follows from its type unless told otherwise."""
+    return Finding(start, end, type_, rule, confidence, type_ in SECRET_TYPES if secret is None else secret)
+
+
+def pattern_search(
+    pattern: re.Pattern[str], judge: Callable[[re.Match[str], str], Iterator[Finding]]
+) -> Search:
+    """A search that asks `judge` about each match of `pattern`."""
+
+    def search(text: str, start: int, end: int) -> Iterator[Finding]:
+        for match in pattern.finditer(text, start, end):
+            yield from judge(match, text)
+
+    return search
+
+
+def before(text: str, position: int, length: int = 40) -> str:
+    """Up to `length` characters before `position`, on the same line."""
+    start = max(0, position - length)
+    return text[max(text.rfind("\n", start, position) + 1, start) : position]
+
+
+def line_around(text: str, start: int, end: int, length: int = 80) -> str:
+    """The line around a span, cut `length` characters before and after it."""
+    stop = text.find("\n", end, end + length)
+    return before(text, start, length) + text[start : stop if stop >= 0 else end + length]

@@ -1,0 +1,137 @@
+"""A normalised view of a text, with a map back to the text it came from.
+
+`plain_view` undoes disguise that keeps meaning: format characters vanish, full-width and styled
+letters and digits become ASCII, odd spaces become spaces, masks become blanks. Offsets are code
+points throughout. `View.source` turns a span of the view into the span of the original that holds it,
+removed characters included.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from veildesk.redact.masks import BLANK, MASK
+
+__all__ = ["Edit", "View", "edited", "plain_view"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace `text[start:end]` by `new`."""
+
+    start: int
+    end: int
+    new: str
+
+
+class View:
+    """A text and the way back to its source. `text` is what detectors see."""
+
+    __slots__ = ("_edits", "_starts", "text")
+
+    def __init__(self, text: str, edits: list[tuple[int, int, int, int]] | None = None) -> None:
+        """`edits` are (view start, view end, source start, source end), in order."""
+        self.text = text
+        self._edits = edits or []
+        self._starts = [edit[0] for edit in self._edits]
+
+    def source(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the source behind `text[start:end]`, which must not be empty."""
+        if not self._edits:
+            return start, end
+        return self._from(start), self._to(end)
+
+    def _from(self, position: int) -> int:
+        at = bisect_right(self._starts, position) - 1
+        if at < 0:
+            return position
+        view_start, view_end, source_start, source_end = self._edits[at]
+        del view_start
+        return source_start if position < view_end else source_end + position - view_end
+
+    def _to(self, position: int) -> int:
+        at = bisect_right(self._starts, position - 1) - 1
+        if at < 0:
+            return position
+        _, view_end, _, source_end = self._edits[at]
+        return source_end if position <= view_end else source_end + position - view_end
+
+    def touches_edit(self, start: int, end: int) -> bool:
+        """Whether `text[start:end]` holds or spans something that was changed in length or value."""
+        at = bisect_right(self._starts, start) - 1
+        if at >= 0 and self._edits[at][1] > start:
+            return True
+        return at + 1 < len(self._edits) and self._starts[at + 1] < end
+
+
+def edited(text: str, edits: Iterable[Edit]) -> View:
+    """Apply ordered, non-overlapping edits to `text`."""
+    pieces: list[str] = []
+    spans: list[tuple[int, int, int, int]] = []
+    position = length = 0
+    for edit in edits:
+        piece = text[position : edit.start]
+        length += len(piece)
+        pieces += (piece, edit.new)
+        spans.append((length, length + len(edit.new), edit.start, edit.end))
+        length += len(edit.new)
+        position = edit.end
+    if not spans:
+        return View(text)
+    pieces.append(text[position:])
+    return View("".join(pieces), spans)
+
+
+_INVISIBLE_EXTRA = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef"
+
+
+@cache
+def _tables() -> tuple[dict[int, str], re.Pattern[str], re.Pattern[str]]:
+    """(one-to-one translation, invisible characters, anything that needs the translation)."""
+    table: dict[int, str] = {}
+    invisible: list[str] = []
+    for code in range(0x80, sys.maxunicode + 1):
+        if (
+            0x3400 <= code <= 0xD7FF
+            or 0xE000 <= code <= 0xF8FF
+            or 0x20000 <= code <= 0xDFFFF
+            or code > 0xE0FFF
+        ):
+            continue
+        char = chr(code)
+        category = unicodedata.category(char)
+        if category == "Cf":
+            invisible.append(char)
+        elif category == "Zs":
+            table[code] = " "
+        elif category == "Nd":
+            table[code] = str(unicodedata.decimal(char))
+        elif 0xFF01 <= code <= 0xFF5E or 0x1D400 <= code <= 0x1D7FF or 0xFE50 <= code <= 0xFE6B:
+            plain = unicodedata.normalize("NFKC", char)
+            if len(plain) == 1 and plain.isascii():
+                table[code] = plain
+    for code in (0x2010, 0x2011, 0x2012, 0x2013, 0x2212):
+        table[code] = "-"
+    for code in (0x2024, 0xFF61):
+        table[code] = "."
+    gone = re.compile("[" + "".join(map(re.escape, invisible)) + _INVISIBLE_EXTRA + "]+")
+    odd = re.compile("[" + "".join(map(re.escape, map(chr, sorted(table)))) + "]")
+    return table, gone, odd
+
+
+def plain_view(text: str) -> View:
+    """The view in which detectors look first."""
+    if "[" in text:
+        text = MASK.sub(lambda match: BLANK * len(match[0]), text)
+    if text.isascii():
+        return View(text)
+    table, gone, odd = _tables()
+    if odd.search(text):
+        text = text.translate(table)
+    return edited(text, (Edit(match.start(), match.end(), "") for match in gone.finditer(text)))
