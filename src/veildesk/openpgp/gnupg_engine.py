@@ -318,7 +318,7 @@ class GnuPGEngine:
         words = ["--unwrap", "--decrypt"]
         done, report = await self._gpg(words, wire, len(wire))
         for phrase in self._passphrases[1:]:
-            if report.has("BEGIN_DECRYPTION"):
+            if report.has("DECRYPTION_INFO"):
                 break
             done, report = await self._gpg(words, wire, len(wire), passphrase=phrase)
         return done, report
@@ -438,7 +438,9 @@ def _explained(done: Finished, report: Report) -> bool:
     if done.code == 0:
         return True
     words = {one.verdict.keyword for one in report.signatures if one.verdict is not None}
-    return (done.code == 1 and "BADSIG" in words) or (done.code == 2 and "ERRSIG" in words)
+    if done.code == 1:
+        return bool(words & {"BADSIG", "EXPSIG"})
+    return done.code == 2 and "ERRSIG" in words
 
 
 def _signing(signer: str) -> list[str]:

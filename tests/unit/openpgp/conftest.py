@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from unit.openpgp.lab import Lab, new_lab
+from testbed.openpgp_lab import Lab, new_lab
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from unit.openpgp.lab import Lab, literal, packet
+from testbed.openpgp_lab import Lab, literal, packet
 from veildesk.core.errors import LimitExceeded, NotSoundCiphertext, Undecryptable, Unparsable, VeildeskError
 from veildesk.core.message import Integrity, Verdict
 from veildesk.openpgp.packets import split_packets

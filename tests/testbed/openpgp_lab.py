@@ -19,8 +19,8 @@ from veildesk.openpgp.packets import split_packets
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
     from cryptography.hazmat.decrepit.ciphers.modes import CFB
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
 SHM = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 BASE = ["gpg", "--no-options", "--batch", "--no-tty", "--trust-model=always", "--pinentry-mode=loopback"]
@@ -48,7 +48,17 @@ class Lab:
         return done.stdout
 
     def make(self, who: str, user_id: str, *options: str, expires: str = "never") -> str:
-        self.gpg(who, *options, "--passphrase=", "--quick-generate-key", "--", user_id, "future-default", "default", expires)
+        self.gpg(
+            who,
+            *options,
+            "--passphrase=",
+            "--quick-generate-key",
+            "--",
+            user_id,
+            "future-default",
+            "default",
+            expires,
+        )
         listing = self.gpg(who, "--with-colons", "--list-keys").decode("utf-8", "replace")
         self.fingerprints[who] = re.findall(r"^fpr:+([0-9A-F]{40}):", listing, re.MULTILINE)[0]
         return self.fingerprints[who]
@@ -61,7 +71,9 @@ class Lab:
         path.write_bytes(self.certificate(who))
         return str(path)
 
-    def encrypt(self, data: bytes, *words: str, by: str = "user", to: Sequence[str] = ("desk",), sign: bool = False) -> bytes:
+    def encrypt(
+        self, data: bytes, *words: str, by: str = "user", to: Sequence[str] = ("desk",), sign: bool = False
+    ) -> bytes:
         recipients = [word for one in to for word in ("-f", self.certificate_file(one))]
         return self.gpg(by, *words, *recipients, *(["--sign"] if sign else []), "--encrypt", stdin=data)
 
@@ -92,7 +104,9 @@ class Lab:
     def close(self) -> None:
         for home in self.root.iterdir():
             if home.is_dir():
-                subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], capture_output=True)
+                subprocess.run(
+                    ["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], capture_output=True
+                )
         shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -1,0 +1,142 @@
+"""The contract of `core.ports.Engine`, run over gpg and over the fake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from testbed.openpgp_lab import Lab, new_lab
+from veildesk.core.errors import KeyUnusable, Undecryptable, VeildeskError
+from veildesk.core.message import Integrity, Scope, Verdict
+from veildesk.core.ports import Engine
+from veildesk.openpgp.fake_engine import FakeEngine
+
+MAIL = b"Content-Type: text/plain; charset=utf-8\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
+
+
+@dataclass
+class Pair:
+    """Two sides that know each other's fingerprints."""
+
+    desk: Engine
+    user: Engine
+    desk_key: str
+    user_key: str
+
+
+@pytest.fixture(scope="module")
+def gpg_lab():
+    with new_lab() as made:
+        yield made
+
+
+@pytest.fixture(params=["gnupg", "fake"])
+async def pair(request: pytest.FixtureRequest, gpg_lab: Lab) -> AsyncIterator[Pair]:
+    if request.param == "fake":
+        desk, user = FakeEngine(), FakeEngine()
+        yield Pair(desk, user, desk.add_key("support@desk.example"), user.add_key("rosa@example.org"))
+        return
+    real_desk, real_user = gpg_lab.engine("desk"), gpg_lab.engine("user")
+    await real_desk.start()
+    await real_user.start()
+    yield Pair(real_desk, real_user, gpg_lab.fingerprints["desk"], gpg_lab.fingerprints["user"])
+
+
+async def test_sealed_data_opens_with_its_signer(pair: Pair) -> None:
+    sealed = await pair.user.seal(MAIL, [await pair.desk.export(pair.desk_key)], pair.user_key)
+    assert sealed.startswith(b"-----BEGIN PGP MESSAGE-----")
+    opened = await pair.desk.open(sealed, [await pair.user.export(pair.user_key)])
+    assert opened.data == MAIL
+    assert opened.encrypted
+    assert opened.integrity in (Integrity.MDC, Integrity.AEAD)
+    (signature,) = opened.signatures
+    assert signature.verdict is Verdict.VALID
+    assert signature.fingerprint == pair.user_key
+    assert signature.scope is Scope.PART
+    assert not signature.bound_to_from
+
+
+async def test_unknown_signer_still_opens(pair: Pair) -> None:
+    sealed = await pair.user.seal(MAIL, [await pair.desk.export(pair.desk_key)], pair.user_key)
+    opened = await pair.desk.open(sealed, [])
+    assert opened.data == MAIL
+    assert [(one.verdict, one.fingerprint) for one in opened.signatures] == [(Verdict.UNKNOWN_KEY, None)]
+
+
+async def test_not_for_us_is_undecryptable(pair: Pair) -> None:
+    sealed = await pair.user.seal(MAIL, [await pair.user.export(pair.user_key)], pair.user_key)
+    with pytest.raises(Undecryptable):
+        await pair.desk.open(sealed, [])
+
+
+async def test_damaged_ciphertext_yields_nothing(pair: Pair) -> None:
+    sealed = await pair.user.seal(MAIL, [await pair.desk.export(pair.desk_key)], pair.user_key)
+    lines = sealed.split(b"\n")
+    middle = next(at for at, line in enumerate(lines) if len(line) > 40) + (1 if len(lines) > 8 else 0)
+    lines[middle] = lines[middle][:20] + (b"A" if lines[middle][20:21] != b"A" else b"B") + lines[middle][21:]
+    with pytest.raises(VeildeskError):
+        await pair.desk.open(b"\n".join(lines), [])
+
+
+async def test_detached_signature_is_about_exact_bytes(pair: Pair) -> None:
+    made = await pair.user.sign_detached(MAIL, pair.user_key)
+    assert made.hash_name in ("sha256", "sha384", "sha512")
+    known = [await pair.user.export(pair.user_key)]
+    (good,) = await pair.desk.verify_detached(MAIL, made.armored.encode(), known)
+    assert (good.verdict, good.fingerprint, good.hash_name) == (Verdict.VALID, pair.user_key, made.hash_name)
+    (bad,) = await pair.desk.verify_detached(MAIL + b"x", made.armored.encode(), known)
+    assert bad.verdict is Verdict.INVALID
+    (unknown,) = await pair.desk.verify_detached(MAIL, made.armored.encode(), [])
+    assert unknown.verdict is Verdict.UNKNOWN_KEY
+    assert [one.verdict for one in await pair.desk.verify_detached(MAIL, b"nonsense", known)] == [
+        Verdict.INVALID
+    ]
+
+
+async def test_clear_signed_text_comes_back(pair: Pair) -> None:
+    signed = await pair.desk.clearsign("All systems are up.\nSecond line.\n", pair.desk_key)
+    assert signed.startswith("-----BEGIN PGP SIGNED MESSAGE-----\n")
+    assert "\r" not in signed
+    known = [await pair.desk.export(pair.desk_key)]
+    opened = await pair.user.open(signed.encode(), known)
+    assert opened.data.decode() == "All systems are up.\nSecond line.\n"
+    assert not opened.encrypted
+    assert [one.verdict for one in opened.signatures] == [Verdict.VALID]
+    forged = await pair.user.open(signed.replace("up", "down").encode(), known)
+    assert [one.verdict for one in forged.signatures] == [Verdict.INVALID]
+
+
+async def test_certificates_say_what_they_are_good_for(pair: Pair) -> None:
+    status = await pair.desk.certificate_status(await pair.user.export(pair.user_key))
+    assert status.fingerprint == pair.user_key
+    assert status.addresses == ("rosa@example.org",)
+    assert status.can_encrypt
+    assert status.can_sign
+    assert not status.expired
+    assert not status.revoked
+    with pytest.raises(KeyUnusable):
+        await pair.desk.certificate_status(b"no key")
+
+
+async def test_keys_that_are_not_there_are_refused(pair: Pair) -> None:
+    missing = "0" * 40
+    known = [await pair.user.export(pair.user_key)]
+    for attempt in (
+        pair.desk.seal(MAIL, known, missing),
+        pair.desk.seal(MAIL, [], pair.desk_key),
+        pair.desk.seal(MAIL, [b"no key"], pair.desk_key),
+        pair.desk.sign_detached(MAIL, missing),
+        pair.desk.clearsign("x", missing),
+        pair.desk.export(missing),
+        pair.desk.export("--output"),
+    ):
+        with pytest.raises(KeyUnusable):
+            await attempt
+
+
+@pytest.mark.parametrize("data", [b"", b"just text\n", b"\x00\x01", b"-----BEGIN PGP MESSAGE-----\n"])
+async def test_what_is_no_message_is_refused(pair: Pair, data: bytes) -> None:
+    with pytest.raises(VeildeskError):
+        await pair.desk.open(data, [])
