@@ -27,7 +27,12 @@ class GatewayProcess:
     def command(self, *words: str, check: bool = True) -> str:
         """Run a veildesk command on this gateway's configuration and return its output."""
         done = subprocess.run(
-            [*VEILDESK, *words], capture_output=True, text=True, check=False, env=self._environment(), timeout=120
+            [*VEILDESK, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self._environment(),
+            timeout=120,
         )
         if check and done.returncode:
             raise RuntimeError(f"veildesk {' '.join(words)}: exit {done.returncode}: {done.stderr.strip()}")
@@ -72,10 +77,18 @@ class GatewayProcess:
         from veildesk.ops.control import ask
 
         try:
-            result: dict[str, Any] = ask(self.folder / "state" / "control", {"command": "status"}, 5.0)["result"]
+            result: dict[str, Any] = ask(self.folder / "state" / "control", {"command": "status"}, 5.0)[
+                "result"
+            ]
         except (OSError, ValueError, TimeoutError, KeyError):
             return None
         return result
+
+    def command_poll(self) -> None:
+        """Ask the helpdesk for answers now."""
+        from veildesk.ops.control import ask
+
+        ask(self.folder / "state" / "control", {"command": "poll"}, 5.0)
 
     def wait(self, what: str, seconds: float, **counts: int) -> dict[str, Any]:
         """Wait until at least so many messages are in each named state."""

@@ -70,8 +70,8 @@ class Person:
         inner.add_attachment(own, maintype="application", subtype="pgp-keys", filename="key.asc")
         sealed = self._gpg("--armor", "--sign", "--encrypt", "-r", self._support, data=inner.as_bytes())
         outer = self._outer("...")
-        outer["Content-Type"] = 'multipart/encrypted; protocol="application/pgp-encrypted"; boundary="=-vd"'
         return outer.as_bytes().rstrip(b"\r\n") + (
+            b'\r\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="=-vd"'
             b"\r\n\r\n--=-vd\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
             b"\r\n--=-vd\r\nContent-Type: application/octet-stream\r\n\r\n"
             + sealed.replace(b"\n", b"\r\n")
@@ -92,7 +92,9 @@ class Person:
     def _autocrypt(self) -> str:
         import base64
 
-        return base64.b64encode(self._gpg("--export-options", "export-minimal", "--export", self.fingerprint)).decode()
+        return base64.b64encode(
+            self._gpg("--export-options", "export-minimal", "--export", self.fingerprint)
+        ).decode()
 
     def plain(self, subject: str, text: str) -> bytes:
         """An ordinary mail."""
@@ -124,7 +126,9 @@ class Person:
         context = ssl.create_default_context(cafile=str(self._servers.tls_ca))
         end = time.monotonic() + seconds
         while True:
-            with imaplib.IMAP4_SSL("localhost", self._servers.imap_port, ssl_context=context, timeout=30) as box:
+            with imaplib.IMAP4_SSL(
+                "localhost", self._servers.imap_port, ssl_context=context, timeout=30
+            ) as box:
                 box.login(self.address, self._servers.password(self.address))
                 box.select("INBOX", readonly=True)
                 found = box.search(None, "ALL")[1][0].split()

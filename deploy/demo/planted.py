@@ -34,7 +34,15 @@ class Planted:
         """Everything that must not come through, seed words also in pairs."""
         words = self.seed.split()
         pairs = [" ".join(words[i : i + 2]) for i in range(len(words) - 1)]
-        single = [self.email, self.ipv4, self.bitcoin, self.ethereum, self.api_key, self.path_user, self.camera]
+        single = [
+            self.email,
+            self.ipv4,
+            self.bitcoin,
+            self.ethereum,
+            self.api_key,
+            self.path_user,
+            self.camera,
+        ]
         return [*single, self.seed, *pairs]
 
     def paragraph(self) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from veildesk.mail.address import single_address
-from veildesk.mail.charset import decode_bytes
+from veildesk.mail.charset import decode_bytes, decode_header
 from veildesk.mail.parameters import parse_parameters
 from veildesk.mail.parse import Part
 
@@ -37,7 +37,8 @@ def message_ids(values: Iterable[bytes]) -> tuple[str, ...]:
     """
     found: list[str] = []
     for value in values:
-        text = decode_bytes(value)
+        # Some mail libraries write a long id as encoded words, against RFC 2047 § 5.
+        text = decode_header(value) if b"=?" in value else decode_bytes(value)
         ids = _BRACKETED.findall(text)
         bare = text.strip()
         if not ids and "@" in bare and len(bare) <= 250 and not re.search(r"[\s<>]", bare):

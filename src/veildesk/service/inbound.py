@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from veildesk.core.contact import Contact, decode_contact, encode_contact
 from veildesk.core.encoding import decode_entry, encode_entry
 from veildesk.core.envelope import split_envelope
-from veildesk.core.errors import BackendRefused, NotEncrypted, NotSigned, VeildeskError
+from veildesk.core.errors import BackendRefused, NotEncrypted, NotSigned, Unparsable, VeildeskError
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.limits import Limits
 from veildesk.core.message import Attachment, OpenedMessage, Scope, Verdict
@@ -92,6 +92,9 @@ class Inbound:
             if pinned is not None:
                 known = (*self.contacts, pinned)
                 message = await read_mail(raw, self.engine, known, self.limits, null_sender=null_sender)
+        if message.encryption.scope is Scope.PART and not (message.text.strip() or message.attachments):
+            # All of it is ciphertext that is not opened where it stands: an empty ticket would lose it.
+            raise Unparsable("encrypted-structure")
         self._require(item.work.queue, message)
         return dataclasses.replace(item, message=message)
 
@@ -290,6 +293,8 @@ def _clean_entry(item: Item, numbering: MaskNumbering) -> TicketEntry:
         if file.media_type.startswith("text/"):
             content = mask(content.decode("utf-8", "replace")).encode()
         files.append(File(mask(file.name), file.media_type, content))
+    if message is not None and message.encryption.scope is Scope.PART:
+        notices.append("A part of this mail is encrypted in a way that is not opened, and is not shown.")
     if message is not None and message.automatic:
         notices.append("This is an automatic message, not an answer of the person.")
     return TicketEntry(

@@ -110,13 +110,14 @@ class Inspector:
             return _document(Disposition.QUARANTINE, "internal")
 
     async def _open(self, raw: bytes) -> OpenedMessage:
-        """Verify with the keys of our own home first: few mails need all the others."""
-        if not self.certificates:
-            return await read_mail(raw, self.engine, (), self.limits)
+        """Verify with the keys of our own home first: few mails need all the others.
+
+        Keys that a mail brings along are left out: a report says what the given keys say.
+        """
         message = await read_mail(raw, self.engine, (), self.limits, carried_keys=False)
-        if all(one.verdict is Verdict.VALID for one in message.signatures):
+        if not self.certificates or all(one.verdict is Verdict.VALID for one in message.signatures):
             return message
-        return await read_mail(raw, self.engine, self.certificates, self.limits)
+        return await read_mail(raw, self.engine, self.certificates, self.limits, carried_keys=False)
 
     async def _report(self, message: OpenedMessage) -> dict[str, Any]:
         disposition, reason = dispose(message)

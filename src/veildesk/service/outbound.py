@@ -22,7 +22,7 @@ from veildesk.core.submission import PortalAnchor, dedup_key
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
 from veildesk.core.ticket import AgentReply
 from veildesk.core.work import Reason, State, Work
-from veildesk.mail import compose
+from veildesk.mail.compose import Draft, protected_entity, signable_entity, wrap_encrypted, wrap_signed
 from veildesk.redact.engine import find
 from veildesk.replies.guard import guard_contact, guard_text
 
@@ -40,7 +40,7 @@ class Outgoing:
     reply: AgentReply = field(repr=False)
     contact: Contact | None = field(default=None, repr=False)
     anchor: PortalAnchor | None = field(default=None, repr=False)
-    draft: compose.Draft | None = field(default=None, repr=False)
+    draft: Draft | None = field(default=None, repr=False)
     wire: bytes | None = field(default=None, repr=False)
 
 
@@ -116,12 +116,12 @@ class Outbound:
         return dataclasses.replace(item, work=await self._hand_over(item.work))
 
     # --------------------------------------------------------------- details
-    def _draft(self, item: Outgoing, contact: Contact | None) -> compose.Draft:
+    def _draft(self, item: Outgoing, contact: Contact | None) -> Draft:
         contact = _needed(contact)
         subject = contact.subject or "Your message"
         if not subject.lower().startswith("re:"):
             subject = f"Re: {subject}"
-        return compose.Draft(
+        return Draft(
             sender=self.address,
             sender_name=self.name,
             recipient=contact.address,
@@ -134,14 +134,14 @@ class Outbound:
             files=item.reply.files,
         )
 
-    async def _seal_mail(self, draft: compose.Draft, contact: Contact) -> bytes:
+    async def _seal_mail(self, draft: Draft, contact: Contact) -> bytes:
         if contact.certificate is not None:
-            inner = compose.protected_entity(draft)
+            inner = protected_entity(draft)
             armored = await self.engine.seal(inner, [contact.certificate], self.signer)
-            return compose.wrap_encrypted(draft, armored)
-        inner = compose.signable_entity(draft)
+            return wrap_encrypted(draft, armored)
+        inner = signable_entity(draft)
         signature = await self.engine.sign_detached(inner, self.signer)
-        return compose.wrap_signed(draft, inner, signature)
+        return wrap_signed(draft, inner, signature)
 
     async def _hand_over(self, work: Work) -> Work:
         packed = await self.spool.part(work.message_id, "wire")

@@ -40,7 +40,7 @@ def from_config(name: str, settings: Mapping[str, Any]) -> MaildirBackend:
         base / settings["replies"],
         sender=settings.get("from", "tickets@veildesk.invalid"),
         recipient=settings.get("to", "agents@veildesk.invalid"),
-        domain=settings.get("domain", "tickets.veildesk.invalid"),
+        domain=settings.get("domain", "veildesk.invalid"),
     )
 
 
@@ -95,7 +95,8 @@ class MaildirBackend:
 
     def _deliver(self, entry: TicketEntry) -> Delivered:
         self._prepare()
-        own_id = f"{entry.thread}.{entry.key}@{self._domain}"
+        # Short enough for one header line: some programs fold longer ids into unusable forms.
+        own_id = f"{entry.thread}.{entry.key[:8]}@{self._domain}"
         ref = entry.ref or own_id
         if self._find(entry.key):
             return Delivered(ref=ref, fresh=False)
