@@ -10,6 +10,7 @@ import asyncio
 from veildesk.attachments.assemble import assemble, refuse
 from veildesk.attachments.bounds import Bounds
 from veildesk.attachments.reasons import Refusal
+from veildesk.attachments.texts import declared_charset
 from veildesk.attachments.treat import treat
 from veildesk.attachments.wire import Request
 from veildesk.core.ports import Cleaned
@@ -28,7 +29,8 @@ class InProcessCleaner:
         """Clean one file in a thread; never raises for its content."""
         if len(content) > self._bounds.input_size:
             return refuse(name, Refusal.TOO_LARGE)
-        item = await asyncio.to_thread(treat, Request(bytes(content), bounds=self._bounds))
+        request = Request(bytes(content), declared_charset(media_type), self._bounds)
+        item = await asyncio.to_thread(treat, request)
         return assemble(name, item, self._bounds)
 
     async def check(self) -> list[CheckResult]:

@@ -210,15 +210,15 @@ def _is_mail(content: bytes) -> bool:
 def looks_like_text(content: bytes) -> bool:
     """Whether bytes can be text in some charset: a byte order mark, or hardly any control bytes.
 
-    One control byte in a hundred is allowed, as crash logs hold stray ones; UTF-16 without a mark
-    is told by its zero bytes all standing on one side.
+    One control byte in twenty is allowed, as crash logs hold stray ones (packed data has one in
+    ten); UTF-16 without a mark is told by its zero bytes all standing on one side.
     """
     if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         return True
     if utf16_side(content) is not None:
         return True
     controls = len(content) - len(content.translate(None, _CONTROL))
-    return controls * 100 <= len(content) or (controls <= 1 and len(content) < 100)
+    return controls * 20 <= len(content)
 
 
 def utf16_side(content: bytes) -> str | None:

@@ -96,13 +96,13 @@ def read_xml(data: bytes, events: Events) -> None:
     depth = 0
 
     def refuse(*_: object) -> None:
-        raise FileRefused(Refusal.BOMB)
+        raise FileRefused(Refusal.UNSAFE)
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth > _DEEPEST:
-            raise FileRefused(Refusal.BOMB)
+            raise FileRefused(Refusal.UNSAFE)
         # Where "id" and "r:id" meet, the one with a namespace wins.
         ordered = sorted(attributes.items(), key=lambda item: " " in item[0])
         events.start(_local(name), {_local(key): value for key, value in ordered})

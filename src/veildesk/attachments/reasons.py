@@ -21,6 +21,7 @@ class Refusal(StrEnum):
     TOO_MANY_MEMBERS = "too-many-members"
     TOO_DEEP = "too-deep"
     BOMB = "bomb"
+    UNSAFE = "unsafe"
     DAMAGED = "damaged"
     PROTECTED = "protected"
     NOTHING_LEFT = "nothing-left"
@@ -55,6 +56,7 @@ _SENTENCES = {
     Refusal.TOO_MANY_MEMBERS: "The archive holds more files than can be cleaned safely.",
     Refusal.TOO_DEEP: "Archives within archives are not opened this deep; send the files themselves.",
     Refusal.BOMB: "The file unpacks to far more than its size and was not opened.",
+    Refusal.UNSAFE: "The document is built in a way that is not safe to read.",
     Refusal.DAMAGED: "The file is damaged or incomplete and could not be cleaned.",
     Refusal.PROTECTED: "The file is protected with a password and could not be cleaned.",
     Refusal.NOTHING_LEFT: "Nothing in this file could be delivered.",

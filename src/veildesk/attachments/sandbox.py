@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from veildesk.attachments.assemble import assemble, refuse
 from veildesk.attachments.bounds import Bounds
 from veildesk.attachments.bubblewrap import Layout, command
 from veildesk.attachments.reasons import Refusal
+from veildesk.attachments.texts import declared_charset
 from veildesk.attachments.wire import BadAnswer, Request, decode_item, encode_request
 from veildesk.core.ports import Cleaned
 from veildesk.core.ticket import CheckResult, Level
@@ -29,8 +29,8 @@ __all__ = ["SandboxCleaner"]
 
 _LOG = logging.getLogger("veildesk.attachments")
 _HERE = Path(__file__).resolve().parent
-_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:+-]{1,40})", re.I)
 _STEP = 256 * 1024
+_GRACE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ class SandboxCleaner:
         """Clean one file; never raises for its content. Of the declared type only the charset is used."""
         if len(content) > self._bounds.input_size:
             return refuse(name, Refusal.TOO_LARGE)
-        declared = _CHARSET.search(media_type)
-        request = Request(bytes(content), declared[1] if declared else "", self._bounds)
+        request = Request(bytes(content), declared_charset(media_type), self._bounds)
         try:
             confined = await self._is_confined()
             if self._require and not confined:
@@ -173,7 +172,18 @@ async def _read(process: asyncio.subprocess.Process, most: int) -> bytes:
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End the whole session of a process: under bubblewrap its namespaces die with it."""
+    """End the whole session of a process: under bubblewrap its namespaces die with it.
+
+    What it still had to say is read and dropped, as asyncio reports an end only after the last byte;
+    a stranger that keeps the pipe open is not waited for longer than the grace.
+    """
+    assert process.stdout is not None
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    try:
+        async with asyncio.timeout(_GRACE):
+            while await process.stdout.read(_STEP):
+                pass
+            await process.wait()
+    except TimeoutError:
+        _LOG.error("worker-left-behind")

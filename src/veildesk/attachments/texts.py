@@ -11,7 +11,7 @@ import re
 
 from veildesk.attachments.kind import utf16_side
 
-__all__ = ["decode", "is_plain", "plain"]
+__all__ = ["declared_charset", "decode", "is_plain", "plain"]
 
 # ECMA-48 control sequences and operating system commands, as terminals and log files hold them.
 _ESCAPES = re.compile(
@@ -24,6 +24,19 @@ _FORBIDDEN = re.compile(
     "\U000e0000-\U000e007f]"
 )
 _CYRILLIC_PAIR = re.compile(rb"[\xc0-\xff]{3,}")
+
+
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:+-]{1,40})", re.I)
+# Charsets that mail and logs really use; Python's registry also holds escapes and transforms.
+_KNOWN = re.compile(
+    r"(?:iso-8859-|windows-|cp|koi8-|gb|big5|euc-|iso-2022-|shift_jis|tis-620|mac)[\w-]*", re.I
+)
+
+
+def declared_charset(media_type: str) -> str:
+    """The charset parameter of a declared media type if it is a known one, else nothing."""
+    found = _CHARSET.search(media_type)
+    return found[1] if found and _KNOWN.fullmatch(found[1]) else ""
 
 
 def decode(content: bytes, charset: str = "") -> str:
@@ -49,7 +62,6 @@ def _strict(content: bytes, charset: str) -> str | None:
     if not charset:
         return None
     try:
-        # Only text codecs: Python also registers transforms, which bytes.decode refuses itself.
         return content.decode(charset)
     except (LookupError, ValueError):
         return None
