@@ -8,7 +8,7 @@ stranger ever controls this program.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from veildesk.mail.address import single_address
@@ -81,6 +81,12 @@ def effective_headers(outer: Part, payload: Part | None = None) -> EffectiveHead
     from outside, since programs of that time protect only some; address fields go together.
     """
     protection = header_protection(payload) if payload is not None else Protection.NONE
+    if payload is not None and protection is Protection.NONE and _hidden_by_mutt(outer, payload):
+        return replace(
+            _collect(outer, outer, outer, Protection.NONE),
+            subject=decode_header(payload.value("Subject") or b""),
+            subject_inside=True,
+        )
     if payload is None or protection is Protection.NONE:
         return _collect(outer, outer, outer, Protection.NONE)
     if protection is Protection.V1:
@@ -88,6 +94,11 @@ def effective_headers(outer: Part, payload: Part | None = None) -> EffectiveHead
         author = payload if payload.values("From") else outer
         return _collect(subject, author, outer, protection, payload)
     return _collect(payload, payload, payload, protection)
+
+
+def _hidden_by_mutt(outer: Part, payload: Part) -> bool:
+    """Mutt 1.12 moved the subject inside and left "..." outside, without any mark at the payload."""
+    return outer.value("Subject") == b"..." and payload.value("Subject") is not None
 
 
 def _collect(

@@ -159,9 +159,20 @@ def html_to_text(source: str, *, drop_class: str | None = None) -> str:
             case Data(text):
                 writer.data(text)
     writer.finish()
+    return _render(writer.lines)
+
+
+def _render(lines: list[tuple[int, str]]) -> str:
+    """Lines with their quotation marks; a blank line belongs to the outer of the two around it."""
     out: list[str] = []
-    for quote, text in writer.lines:
-        line = ("> " * quote + text.replace("\u00a0", " ")).rstrip()
-        if line.strip("> ") or (out and out[-1].strip("> ")):
-            out.append(line)
-    return "\n".join(out).strip("\n")
+    blank, last = False, 0
+    for quote, text in lines:
+        text = text.replace("\u00a0", " ").rstrip()
+        if not text:
+            blank = True
+            continue
+        if blank and out:
+            out.append(("> " * min(last, quote)).rstrip())
+        out.append("> " * quote + text)
+        blank, last = False, quote
+    return "\n".join(out)

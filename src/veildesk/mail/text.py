@@ -16,9 +16,12 @@ from veildesk.mail.charset import clean_text, decode_bytes
 from veildesk.mail.html import html_to_text
 from veildesk.mail.parse import Part
 
-__all__ = ["LEGACY_DISPLAY_CLASS", "Body", "read_body", "tidy", "unflow"]
+__all__ = ["LEGACY_DISPLAY_CLASS", "Body", "read_body", "strip_clear_signature", "tidy", "unflow"]
 
 LEGACY_DISPLAY_CLASS = "header-protection-legacy-display"
+_SIGNED_BEGIN = "-----BEGIN PGP SIGNED MESSAGE-----"
+_SIGNATURE_BEGIN = "-----BEGIN PGP SIGNATURE-----"
+_SIGNATURE_END = "-----END PGP SIGNATURE-----"
 _FRAME_TYPES = frozenset(
     {
         *("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"),
@@ -90,7 +93,7 @@ class _Reader:
             text = text.partition("\n\n")[2]
         if part.params.get("format", "").lower() == "flowed":
             text = unflow(text, delsp=part.params.get("delsp", "").lower() == "yes")
-        return [text], []
+        return [strip_clear_signature(text)], []
 
     def _kept(self, part: Part) -> list[Part]:
         """What is no text stays an attachment, but for header copies and AMP, which are noted."""
@@ -149,19 +152,39 @@ def tidy(text: str) -> str:
 
 
 def unflow(text: str, *, delsp: bool = False) -> str:
-    """Join flowed lines to paragraphs (RFC 3676 § 4), quotation depth kept, stuffing removed."""
+    """Undo what format=flowed adds to lines (RFC 3676 § 4): stuffed blanks, and with DelSp soft breaks.
+
+    Lines keep the width their writer saw, which the format allows, so that patches, tables and quoted
+    text stay as they are. With DelSp the break may cut a word, so there lines are joined.
+    """
     out: list[str] = []
     open_depth = -1
     for raw in text.split("\n"):
         line = raw.lstrip(">")
         depth = len(raw) - len(line)
         line = line.removeprefix(" ")
-        signature = line == "-- "
-        flowed = line.endswith(" ") and not signature
-        content = line[:-1] if flowed and delsp else line
-        if open_depth == depth and not signature:
+        flowed = delsp and line.endswith(" ") and line != "-- "
+        content = line[:-1] if flowed else line
+        if open_depth == depth and line != "-- ":
             out[-1] += content
         else:
             out.append(f"{'>' * depth} {content}" if depth else content)
         open_depth = depth if flowed else -1
     return "\n".join(out)
+
+
+def strip_clear_signature(text: str) -> str:
+    """The text inside a clear-signed block that is the whole text (RFC 9580 § 7), for reading only.
+
+    What it is worth is told elsewhere; a text with anything around the block stays as it is.
+    """
+    head, mark, rest = text.strip().partition("\n")
+    if head.rstrip() != _SIGNED_BEGIN or not mark or not rest.endswith(_SIGNATURE_END):
+        return text
+    body, mark, signature = rest.partition(f"\n{_SIGNATURE_BEGIN}\n")
+    if not mark or _SIGNATURE_BEGIN in signature or f"\n{_SIGNED_BEGIN}" in body:
+        return text
+    _, mark, signed = body.partition("\n\n")
+    if not mark:
+        return text
+    return "\n".join(line.removeprefix("- ") for line in signed.split("\n"))
