@@ -19,6 +19,8 @@ _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _LABEL = r"[A-Za-z0-9\u00a1-\U0010ffff](?:[A-Za-z0-9_\u00a1-\U0010ffff-]*[A-Za-z0-9\u00a1-\U0010ffff])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _QUOTED_LOCAL = re.compile(r'"[^"\\\x00-\x1f\x7f]{1,64}"')
+# Many programs leave commas and colons in encoded words, against RFC 2047 § 5; no address fits in here.
+_ENCODED_WORD = re.compile(r'=\?[A-Za-z0-9_*-]{1,40}\?[bBqQ]\?[^?\s<>@"()]*\?=')
 _MAX_COMMENT_DEPTH = 10
 
 
@@ -103,6 +105,9 @@ def _tokens(text: str) -> list[tuple[str, str]] | None:
         elif char in " \t":
             pos += 1
             tokens.append(("blank", " "))
+        elif (encoded := _ENCODED_WORD.match(text, pos)) is not None:
+            tokens.append(("word", encoded.group()))
+            pos = encoded.end()
         else:
             end = pos
             while end < len(text) and text[end] not in ' \t"(<>),:;':

@@ -70,10 +70,13 @@ class _Reader:
 
     def _alternative(self, children: tuple[Part, ...]) -> tuple[list[str], list[Part]]:
         """The first alternative with plain text, else the last with any; attachments of all."""
+        before = list(self.notes)
         read = [(child, *self.read(child)) for child in children]
         filled = [item for item in read if "".join(item[1]).strip()]
         plain = [item for item in filled if any(leaf.media_type == "text/plain" for leaf in item[0].leaves())]
         chosen = plain[0] if plain else (filled[-1] if filled else None)
+        if plain and "html-made-text" not in before:
+            self.notes = [note for note in self.notes if note != "html-made-text"]
         files = [part for _, _, attached in read for part in attached]
         return (chosen[1] if chosen is not None else []), files
 

@@ -22,6 +22,7 @@ from veildesk.mail.address import Mailbox, parse_mailboxes, single_address, vali
             b"=?utf-8?q?A_=3Cbob@bank.example=3E?= <eve@evil.example>",
             [("A <bob@bank.example>", "eve@evil.example")],
         ),
+        (b"=?utf-8?Q?Doe,_J.:_x?= <j@example.org>", [("Doe, J.: x", "j@example.org")]),
         (b"a@example.org, b@example.org", [("", "a@example.org"), ("", "b@example.org")]),
         (b"team: a@example.org, b@example.org;", [("", "a@example.org"), ("", "b@example.org")]),
         (b"undisclosed-recipients:;", []),
