@@ -8,7 +8,7 @@ keeps nothing, and answers for any input, lone surrogates and NUL included.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 
 from veildesk.core.finding import Finding
@@ -64,15 +64,18 @@ class Searcher:
         """Per rule, and for decoding, where triggers ended, in code points."""
         data = b"\n" + text.encode("utf-8", "surrogatepass")
         hits = self.scanner.scan(data)
-        ascii_only = len(data) == len(text) + 1
-        where = positions(data, (end for ends in hits for end in ends), ascii_only)
+        where: Mapping[int, int] | None = None
+        if len(data) != len(text) + 1:
+            where = positions(data, [end for _, end in hits])
         fired: dict[int, list[int]] = {}
-        for trigger, numbers in enumerate(self._trigger_rules):
-            if hits[trigger]:
-                ends = [where[end] - 1 for end in hits[trigger]]
-                for number in numbers:
-                    fired.setdefault(number, []).extend(ends)
-        decodable = [where[end] - 1 for ends in hits[self._decode_from :] for end in ends]
+        decodable: list[int] = []
+        for trigger, end in hits:
+            at = (end if where is None else where[end]) - 1
+            if trigger < self._decode_from:
+                for number in self._trigger_rules[trigger]:
+                    fired.setdefault(number, []).append(at)
+            else:
+                decodable.append(at)
         return fired, decodable
 
     def _decoded(self, text: str, start: int, stop: int, depth: int) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ __all__ = ["SURE", "joined_findings"]
 SURE = 0.9
 """From this confidence on a finding counts as complete."""
 
+_BLOCKS = frozenset({"PEM", "PGP", "SEED"})
 _CONTEXT = 60
 _REACH = 200
 _MAX_LINES = 24
@@ -32,8 +33,11 @@ def joined_findings(
     """Findings that span line breaks of `text`; `exact` searches a short text."""
     complete = {item.end for item in found if item.confidence >= SURE}
     done = -1
+    blocks = sorted((item.start, item.end) for item in found if item.type in _BLOCKS)
     at = text.find("\n")
     while at >= 0:
+        while blocks and blocks[0][0] < at:
+            done = max(done, blocks.pop(0)[1] - 1)
         if at > done:
             item = _at_break(text, at, complete, exact)
             if item is not None:

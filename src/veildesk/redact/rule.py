@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from veildesk.core.finding import Finding
 from veildesk.redact.masks import SECRET_TYPES
 
-__all__ = ["Rule", "Search", "before", "finding", "line_around", "pattern_search"]
+__all__ = ["Rule", "Search", "before", "finding", "keyword_search", "line_around", "pattern_search"]
 
 Search = Callable[[str, int, int], Iterator[Finding]]
 """(text, start, end): findings that begin in `text[start:end]`."""
@@ -53,6 +53,25 @@ def pattern_search(
     def search(text: str, start: int, end: int) -> Iterator[Finding]:
         for match in pattern.finditer(text, start, end):
             yield from judge(match, text)
+
+    return search
+
+
+def keyword_search(
+    keyword: re.Pattern[str],
+    rest: re.Pattern[str],
+    judge: Callable[[re.Match[str], re.Match[str], str], Iterator[Finding]],
+) -> Search:
+    """A search for a keyword with `rest` right behind it; `judge` gets both matches.
+
+    Only keywords are looked for in the window, so it can be narrow however long the rest may be.
+    """
+
+    def search(text: str, start: int, end: int) -> Iterator[Finding]:
+        for head in keyword.finditer(text, start, end):
+            tail = rest.match(text, head.end())
+            if tail is not None:
+                yield from judge(head, tail, text)
 
     return search
 

@@ -19,25 +19,29 @@ Trigger = tuple[bytes, bool]
 
 
 class Scanner(Protocol):
-    """Reports byte offsets of the ends of hits, per trigger, in no particular order."""
+    """Reports (trigger, byte offset of the end of a hit) pairs in no particular order."""
 
     name: str
 
-    def scan(self, data: bytes) -> list[list[int]]:
-        """One list per trigger, in the order the triggers were given."""
+    def scan(self, data: bytes) -> list[tuple[int, int]]:
+        """Hits; triggers are counted in the order they were given."""
 
 
 class ReScanner:
-    """The engine on the standard library: slower, same hits up to overlapping ones."""
+    """The engine on the standard library: slower, and of overlapping hits only the first."""
 
     name = "re"
 
     def __init__(self, triggers: Sequence[Trigger]) -> None:
         self._patterns = [re.compile(pattern, 0 if cased else re.IGNORECASE) for pattern, cased in triggers]
 
-    def scan(self, data: bytes) -> list[list[int]]:
-        """Ends of the leftmost matches that do not overlap."""
-        return [[match.end() for match in pattern.finditer(data)] for pattern in self._patterns]
+    def scan(self, data: bytes) -> list[tuple[int, int]]:
+        """Ends of matches that do not overlap, per trigger."""
+        return [
+            (number, match.end())
+            for number, pattern in enumerate(self._patterns)
+            for match in pattern.finditer(data)
+        ]
 
 
 class _HyperscanScanner:
@@ -47,19 +51,18 @@ class _HyperscanScanner:
 
     def __init__(self, triggers: Sequence[Trigger], library: Any) -> None:
         self._library = library
-        self._count = len(triggers)
         self._local = threading.local()
         self._database = library.Database(mode=library.HS_MODE_BLOCK)
         self._database.compile(
             expressions=[pattern for pattern, _ in triggers],
-            ids=list(range(self._count)),
-            elements=self._count,
+            ids=list(range(len(triggers))),
+            elements=len(triggers),
             flags=[0 if cased else library.HS_FLAG_CASELESS for _, cased in triggers],
         )
 
-    def scan(self, data: bytes) -> list[list[int]]:
+    def scan(self, data: bytes) -> list[tuple[int, int]]:
         """All ends of all hits. One scratch space per thread."""
-        hits: list[list[int]] = [[] for _ in range(self._count)]
+        hits: list[tuple[int, int]] = []
         if not data:
             return hits
         scratch = getattr(self._local, "scratch", None)
@@ -67,7 +70,7 @@ class _HyperscanScanner:
             scratch = self._local.scratch = self._library.Scratch(self._database)
 
         def on_match(trigger: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            hits[trigger].append(end)
+            hits.append((trigger, end))
 
         self._database.scan(data, match_event_handler=on_match, scratch=scratch)
         return hits
@@ -87,10 +90,8 @@ def make_scanner(triggers: Sequence[Trigger], *, pure: bool = False) -> Scanner:
     return (None if pure else hyperscan_scanner(triggers)) or ReScanner(triggers)
 
 
-def positions(data: bytes, offsets: Iterable[int], ascii_only: bool) -> dict[int, int]:
+def positions(data: bytes, offsets: Iterable[int]) -> dict[int, int]:
     """Code point offsets of byte offsets in UTF-8 (surrogates passed)."""
-    if ascii_only:
-        return {offset: offset for offset in offsets}
     found: dict[int, int] = {}
     last = count = 0
     for offset in sorted(set(offsets)):

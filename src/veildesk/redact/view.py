@@ -9,12 +9,12 @@ removed characters included.
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 from veildesk.redact.masks import BLANK, MASK
 
@@ -96,14 +96,7 @@ def _tables() -> tuple[dict[int, str], re.Pattern[str], re.Pattern[str]]:
     """(one-to-one translation, invisible characters, anything that needs the translation)."""
     table: dict[int, str] = {}
     invisible: list[str] = []
-    for code in range(0x80, sys.maxunicode + 1):
-        if (
-            0x3400 <= code <= 0xD7FF
-            or 0xE000 <= code <= 0xF8FF
-            or 0x20000 <= code <= 0xDFFFF
-            or code > 0xE0FFF
-        ):
-            continue
+    for code in chain(range(0x80, 0x3400), range(0xA000, 0xD800), range(0xF900, 0x20000), range(0xE0000, 0xE0200)):
         char = chr(code)
         category = unicodedata.category(char)
         if category == "Cf":

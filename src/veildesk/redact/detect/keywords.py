@@ -92,16 +92,14 @@ PRIVATE_KEY_WORDS = (
 
 def _pattern(words: Sequence[str]) -> str:
     """An alternation, longest first; words in scripts with word gaps must begin and end at one."""
-    options = []
+    groups: dict[str, list[str]] = {}
     for word in sorted(set(words), key=len, reverse=True):
         body = re.escape(word).replace(r"\ ", r"[\s_-]{1,2}")
         first, last = word[0], word[-1]
-        head = "(?<![a-z])" if first.isascii() and first.isalpha() and len(word) <= 5 else ""
-        if not first.isascii() and first < "\u2e80" and len(word) <= 5:
-            head = r"(?<![^\W\d_])"
+        head = r"(?<![^\W\d_])" if first.isalpha() and first < "\u2e80" and len(word) <= 5 else ""
         tail = r"(?![^\W\d_])" if last < "\u2e80" and last.isalpha() and len(word) <= 6 else ""
-        options.append(head + body + tail)
-    return "|".join(options)
+        groups.setdefault(head + body[: 2 if body[0] == "\\" else 1], []).append(body[2 if body[0] == "\\" else 1 :] + tail)
+    return "|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in groups.items())
 
 
 def _folded(word: str) -> bytes:

@@ -37,6 +37,8 @@ _FUNCTION = frozenset(
 
 def _plain(word: str) -> str:
     """A word as the lists are compared: lower case, accents apart from their letters removed."""
+    if word.isascii():
+        return word.lower()
     folded = unicodedata.normalize("NFKD", word.lower())
     return "".join(char for char in folded if not 0x300 <= ord(char) <= 0x36F)
 
@@ -49,11 +51,6 @@ def _lists() -> dict[str, int]:
         for word in Mnemonic(language).wordlist:
             lists[_plain(word)] = lists.get(_plain(word), 0) | 1 << number
     return lists
-
-
-def _seed(text: str, start: int, end: int) -> Iterator[Finding]:
-    yield from _word_runs(text, start, end)
-    yield from _han_runs(text, start, end)
 
 
 def _word_runs(text: str, start: int, end: int) -> Iterator[Finding]:
@@ -171,6 +168,7 @@ _LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
 _SEP = rb"[\s0-9.,;:)\"'>#*|/\\=_-]{1,8}"
 RULES = (
     Rule("bip39", (rb"(?:[a-z]{3,8}" + _SEP + rb"){6}[a-z]{3,8}" + _SEP, rb"(?:[\xc3-\xf4a-z][\x80-\xbfa-z]{1,36}" + _SEP + rb"){7}", *keywords.triggers(keywords.SEED_WORDS)),
-         _seed, back=420, ahead=420),
+         _word_runs, back=420, ahead=420),
+    Rule("bip39-han", keywords.triggers(keywords.SEED_WORDS), _han_runs, back=24, ahead=8),
     Rule("phrase-word", keywords.triggers(keywords.SEED_WORDS), _unknown, back=40, ahead=60),
 )  # fmt: skip

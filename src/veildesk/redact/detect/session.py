@@ -1,0 +1,132 @@
+"""Sessions and one-time codes: cookies (RFC 6265), session ids, TOTP secrets (RFC 6238), recovery codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from veildesk.core.finding import Finding
+from veildesk.redact.detect import keywords
+from veildesk.redact.detect.secret import EQUALS, IS, PLACEHOLDER, random_looking
+from veildesk.redact.rule import Rule, finding, keyword_search, pattern_search
+
+__all__ = ["RULES"]
+
+_COOKIE_WORD = re.compile(r"cookies?2?", re.IGNORECASE)
+_COOKIE_LINE = re.compile(r"[\"']?\s{0,2}[:=]\s{0,2}[\"']?(?P<pairs>[^\r\n]{1,8000})")
+_PAIR = re.compile(r"(?P<name>[\w!#$%&*+.^|~-]{1,80})=\"?(?P<value>[^\s;,\"'<>]{1,4000})")
+_SESSION_NAME = re.compile(
+    r".*(?:sess|sid\b|_sid|token|auth|csrf|xsrf|jwt|login|remember|secret|ticket|connect\.sid|phpsessid|jsessionid|asp\.net|identity|sso|saml|user|uid|key).*|sid|s|id",
+    re.IGNORECASE,
+)
+
+
+def _cookie_line(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    at = match.start("pairs")
+    for pair in _PAIR.finditer(match["pairs"]):
+        value = pair["value"].rstrip(".,:)")
+        named = _SESSION_NAME.fullmatch(pair["name"])
+        if (
+            named and len(value) >= 6 and not PLACEHOLDER.fullmatch(value) and not value.isalpha()
+        ) or random_looking(value):
+            start = at + pair.start("value")
+            yield finding(start, start + len(value), "COOKIE", "cookie", 0.9)
+
+
+_SESSION_WORD = re.compile(keywords.SESSION, re.IGNORECASE)
+_SESSION = re.compile(rf"(?P<gap>{EQUALS}|{IS})[\"']?(?P<value>[A-Za-z0-9_+/=.%~-]{{8,500}})", re.IGNORECASE)
+_WEAK_SESSION = frozenset("session sesión сессия сеанс sitzung 会话 會話 sid".split())
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def _session(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = match["value"].rstrip(".")
+    explicit = re.search(r"[:=：]", match["gap"]) is not None
+    if head[0].lower() in _WEAK_SESSION and (not explicit or _UUID.fullmatch(value)):
+        return
+    if len(value) < 10 or PLACEHOLDER.fullmatch(value) or not re.search(r"[0-9]", value):
+        return
+    if not re.fullmatch(r"[0-9.:-]{1,10}", value):
+        yield finding(match.start("value"), match.start("value") + len(value), "COOKIE", "session", 0.85)
+
+
+_OTPAUTH = re.compile(
+    r"otpauth(?:-migration)?:[^\s\"'<>]{1,300}?[?&](?:secret|data)=(?P<uri>[A-Za-z0-9%+/=]{8,2000})", re.IGNORECASE
+)
+_TOTP_WORD = re.compile(keywords.TOTP, re.IGNORECASE)
+_B32 = r"[A-Z2-7a-z]"
+_TOTP = re.compile(
+    rf"[^\n:=：]{{0,24}}?(?:{EQUALS}|{IS})[\"'`]?"
+    rf"(?P<value>{_B32}{{16,128}}={{0,6}}|(?:{_B32}{{4}}[ -]){{3,31}}{_B32}{{4}})(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+
+
+def _otpauth(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start("uri"), match.end("uri"), "TOTP", "otpauth")
+
+
+def _totp(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = _whole_groups(match["value"])
+    plain = value.isalpha() and (value.islower() or value.istitle())
+    if plain and len(value) not in (16, 26, 32, 52):
+        return
+    yield finding(match.start("value"), match.start("value") + len(value), "TOTP", "totp", 0.9)
+
+
+def _whole_groups(value: str) -> str:
+    """Groups of four up to a usual length, so that words of four letters after them stay."""
+    size = len(value.replace(" ", "").replace("-", ""))
+    for usual in (64, 52, 32, 16):
+        if size == usual:
+            break
+        if " " in value and size > usual:
+            return value[: usual + usual // 4 - 1]
+    return value
+
+
+_RECOVERY_WORD = re.compile(keywords.RECOVERY, re.IGNORECASE)
+_RECOVERY_HEAD = re.compile(r"(?:[^\S\n]?[(（][^()\n]{1,40}[)）])?[^\n:=：0-9]{0,24}?[:=：]?[ \t]{0,3}")
+_RECOVERY_CODE = re.compile(
+    r"(?:[ \t,;|/]|\r?\n(?:>[ \t]?)*|[0-9]{1,2}[.)][ \t]|[-*•][ \t]|[\"'\[\]]){0,6}"
+    r"(?P<code>[A-Za-z0-9]{3,12}(?:[-_.][A-Za-z0-9]{3,12}){0,7})(?![A-Za-z0-9@:/=\\])"
+)
+
+
+def _recovery(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A list of codes of one shape; the first needs a digit."""
+    first = last = position = head.end()
+    shape: tuple[int, ...] = ()
+    count = 0
+    stop = head.end() + 80
+    while count < 60:
+        find = _RECOVERY_CODE.match if count else _RECOVERY_CODE.search
+        code = find(text, position, stop)
+        if code is None:
+            break
+        this = tuple(map(len, re.split(r"[-_.]", code["code"])))
+        if (count and this != shape) or not _code_like(code["code"], this, count):
+            if count:
+                break
+            position = code.end()
+            continue
+        first = first if count else code.start("code")
+        shape, last, position, count = this, code.end("code"), code.end(), count + 1
+        stop = position + 40
+    if count and (count > 1 or len(shape) > 1 or sum(shape) >= 8):
+        yield finding(first, last, "RECOVERY", "recovery", 0.85)
+
+
+def _code_like(value: str, shape: tuple[int, ...], count: int) -> bool:
+    if re.fullmatch(r"[0-9]{1,3}|(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}", value) or sum(shape) < 5:
+        return False
+    return count > 0 or re.search(r"[0-9]", value) is not None
+
+
+RULES = (
+    Rule("cookie", (rb"cookies?2?[\"']?[ ]{0,2}[:=]",), keyword_search(_COOKIE_WORD, _COOKIE_LINE, _cookie_line), back=20, ahead=2),
+    Rule("session", keywords.triggers(keywords.SESSION_WORDS), keyword_search(_SESSION_WORD, _SESSION, _session), back=30, ahead=20),
+    Rule("otpauth", (rb"otpauth",), pattern_search(_OTPAUTH, _otpauth), back=10, ahead=2400),
+    Rule("totp", keywords.triggers(keywords.TOTP_WORDS), keyword_search(_TOTP_WORD, _TOTP, _totp), back=30, ahead=20),
+    Rule("recovery", keywords.triggers(keywords.RECOVERY_WORDS), keyword_search(_RECOVERY_WORD, _RECOVERY_HEAD, _recovery), back=50, ahead=24),
+)  # fmt: skip
