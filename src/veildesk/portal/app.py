@@ -157,7 +157,14 @@ class ErrorPages:
         _log.log(level, "portal-error status=%d code=%s incident=%s", status, code, incident)
         visit = Visit.of(self.site, request, _language(self.site, request))
         title, advice = labels.ERRORS[status]
-        response = visit.page("error.html", status=status, title=title, advice=advice, incident=incident)
+        response = visit.page(
+            "error.html",
+            status=status,
+            title=title,
+            advice=advice,
+            incident=incident,
+            path=f"/{visit.language}",
+        )
         if isinstance(error, HTTPException) and error.headers:
             response.headers.update(error.headers)
         if wait:

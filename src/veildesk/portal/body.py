@@ -85,7 +85,7 @@ async def read_form(
         ceiling = limits.text + limits.total + _OVERHEAD
         _check_length(request, ceiling)
         boundary = options.get(b"boundary", b"")
-        if not boundary:
+        if not 0 < len(boundary) <= 70:  # RFC 2046 section 5.1.1
             raise Unparsable("form-boundary")
         return await _Multipart(boundary, limits, budget, random_bytes).read(request, ceiling)
     if kind in (b"application/x-www-form-urlencoded", b""):

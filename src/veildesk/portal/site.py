@@ -174,7 +174,7 @@ class Visit:
         headers = {"content-type": media_type}
         if name is not None:
             headers["content-disposition"] = f'attachment; filename="{name}"'
-        return self._cookie(Response(content, headers=headers))
+        return self._cookie(Response(content, headers=headers), wanted=False)
 
     def _cookie(self, response: Response, *, wanted: bool = True) -> Response:
         """Set the cookie when it is new and needed; never `Secure`, never with an end date.

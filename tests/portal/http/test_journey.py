@@ -7,7 +7,7 @@ from portal.visitor import Visitor
 from veildesk.core.portal_entry import decode_portal_entry
 from veildesk.core.submission import Channel
 
-MESSAGE = "Login fails since Monday.\nMail me at alice@example.com or call from 203.0.113.77.\nBye"
+MESSAGE = "Login fails since Monday.\nMail me at alice@example.com from 84.17.52.9.\nBye"
 
 
 async def test_new_ticket_reaches_the_spool_masked(visitor: Visitor, world: World) -> None:

@@ -83,7 +83,8 @@ def expired(visit: Visit, form: Form, *, status: int = 403, problem: str = "form
     fill(draft, form, visit.site)
     draft.topic = form.get("topic") or "other"
     draft.problems = [problem]
-    return visit.page("new.html", status=status, forms=("new",), draft=draft)
+    path = f"/{visit.language}/new"
+    return visit.page("new.html", status=status, forms=("new",), draft=draft, path=path)
 
 
 def fill(draft: Draft, form: Form, site: Site) -> None:

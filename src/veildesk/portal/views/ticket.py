@@ -92,7 +92,7 @@ def _malformed(visit: Visit, error: WordsMalformed, typed: str) -> Response:
 
 async def unknown(visit: Visit) -> Response:
     """No ticket has these words, or none any more: the same page for both."""
-    return visit.page("track-unknown.html")
+    return visit.page("track-unknown.html", path=f"/{visit.language}/track/unknown")
 
 
 def _keys(visit: Visit) -> ThreadKeys | None:

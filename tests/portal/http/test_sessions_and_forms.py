@@ -1,0 +1,155 @@
+"""Cookies, forms, other sites, floods, time."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import replace
+
+import pytest
+
+from portal.fakes import HOST, World
+from portal.visitor import Visitor
+
+MESSAGE = "Nothing works for alice@posteo.net"
+
+
+async def test_cookie_has_no_secure_and_no_end_date(visitor: Visitor) -> None:
+    cookie = (await visitor.client.get("/en/new")).headers["set-cookie"]
+    assert re.fullmatch(r"visit=[A-Za-z0-9_-]{43}; HttpOnly; SameSite=Strict; Path=/", cookie)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/en", "/en/help", "/en/status", "/en/verify", "/en/privacy", "/robots.txt"]
+)
+async def test_reading_sets_no_cookie(visitor: Visitor, path: str) -> None:
+    assert "set-cookie" not in (await visitor.client.get(path)).headers
+
+
+async def test_a_form_of_another_visitor_is_refused(world: World) -> None:
+    first, second = Visitor(world), Visitor(world)
+    second.app, second.client._transport = first.app, first.client._transport
+    form = (await first.get("/en/new")).form().set(message=MESSAGE)
+    await second.get("/en/new")
+    response = await second.post(form)
+    assert response.status_code == 403
+    assert "alice@posteo.net" in response.text
+
+
+async def test_a_form_for_something_else_is_refused(visitor: Visitor) -> None:
+    token = (await visitor.get("/en/track")).form().get("token")
+    response = await visitor.post((await visitor.get("/en/new")).form().set(message=MESSAGE, token=token))
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}],
+)
+async def test_other_sites_cannot_post(visitor: Visitor, headers: dict[str, str]) -> None:
+    form = (await visitor.get("/en/new")).form().set(message=MESSAGE)
+    visitor.client.headers.update(headers)
+    assert (await visitor.post(form)).status_code == 403
+
+
+async def test_own_origin_is_welcome(visitor: Visitor) -> None:
+    form = (await visitor.get("/en/new")).form().set(message=MESSAGE)
+    visitor.client.headers.update({"origin": f"http://{HOST}", "sec-fetch-site": "same-origin"})
+    assert (await visitor.post(form)).status_code == 303
+
+
+async def test_a_form_lives_a_day(visitor: Visitor, world: World) -> None:
+    form = (await visitor.get("/en/new")).form().set(message=MESSAGE)
+    world.clock.advance(24 * 3600)
+    assert (await visitor.post(form)).status_code == 303
+    world.clock.advance(1)
+    assert (await visitor.post(form)).status_code == 403
+
+
+async def test_a_draft_ends_after_idle_and_total_time(visitor: Visitor, world: World) -> None:
+    await visitor.write(MESSAGE)
+    world.clock.advance(30 * 60)
+    assert (await visitor.get("/en/new/check")).status == 200
+    world.clock.advance(30 * 60 + 1)
+    assert (await visitor.get("/en/new/check")).status == 410
+    await visitor.write(MESSAGE)
+    for _ in range(4):
+        world.clock.advance(29 * 60)
+        assert (await visitor.get("/en/new/check")).status == 200
+    world.clock.advance(5 * 60)
+    assert (await visitor.get("/en/new/check")).status == 410
+
+
+async def test_leaving_ends_the_session_and_forgets_the_cookie(visitor: Visitor) -> None:
+    await visitor.open_ticket(MESSAGE)
+    response = await visitor.client.post("/en/leave")
+    assert (response.status_code, response.headers["location"]) == (303, "/en/leave")
+    assert response.headers["set-cookie"] == "visit=; HttpOnly; SameSite=Strict; Path=/"
+    assert (await visitor.get("/en/ticket")).status == 410
+
+
+async def test_a_flood_gets_429_in_the_layout_and_passes(world: World) -> None:
+    world.settings = replace(world.settings, burst=2, rate=0.5, form_min_age=0)
+    visitor = Visitor(world)
+    for _ in range(2):
+        await visitor.open_ticket(MESSAGE)
+    check = await visitor.write(MESSAGE)
+    response = await visitor.post(check.form(), op="send")
+    assert response.status_code == 429
+    assert response.headers["retry-after"] == "3"
+    assert "<h1>" in response.text
+    assert len(world.spool.submissions) == 2
+    world.clock.advance(3)
+    assert (await visitor.submit(check.form(), op="send")).words == check.words
+
+
+async def test_under_load_forms_need_a_human_pace(world: World) -> None:
+    world.settings = replace(world.settings, burst=10, rate=0.001)
+    visitor = Visitor(world)
+    for _ in range(6):
+        await visitor.open_ticket(MESSAGE)
+    form = (await visitor.get("/en/new")).form().set(message=MESSAGE)
+    assert "Wait a few seconds" in (await visitor.submit(form)).text
+    world.clock.advance(3)
+    assert (await visitor.submit(form)).title == "Check before you send"
+
+
+async def test_errors_tell_an_incident_number_and_nothing_else(
+    visitor: Visitor, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def explode(lookup_id: bytes) -> None:
+        raise RuntimeError("alice@posteo.net")
+
+    await visitor.open_ticket(MESSAGE)
+    world.spool.thread = explode  # type: ignore[method-assign]
+    visitor.restart()
+    page = (await visitor.get("/en/track")).form().set(words="aardvark " * 8)
+    with caplog.at_level(logging.DEBUG):
+        response = await visitor.post(page)
+    assert response.status_code == 500
+    incident = re.search(r"<bdi dir=\"ltr\">([0-9a-f]{12})</bdi>", response.text)
+    assert incident is not None
+    ours = [record.getMessage() for record in caplog.records if record.name == "veildesk.portal"]
+    assert ours == [f"portal-error status=500 code=RuntimeError incident={incident[1]}"]
+    assert "alice" not in caplog.text
+    assert "alice" not in response.text
+
+
+async def test_two_clicks_at_once_make_one_ticket(visitor: Visitor, world: World) -> None:
+    import asyncio
+
+    check = await visitor.write(MESSAGE, files=[("a.bin", b"x" * 100_000)])
+    answers = await asyncio.gather(*(visitor.post(check.form(), op="send") for _ in range(5)))
+    assert {(answer.status_code, answer.headers["location"]) for answer in answers} == {(303, "/en/receipt")}
+    assert len(world.spool.submissions) == 1
+    assert world.spool.attempts == 1
+
+
+async def test_a_stale_tab_does_not_send_another_draft(visitor: Visitor, world: World) -> None:
+    first = await visitor.write("first")
+    await visitor.submit(first.form(), op="discard")
+    second = await visitor.write("second")
+    response = await visitor.post(first.form(), op="send")
+    assert response.status_code == 410
+    assert world.spool.attempts == 0
+    assert (await visitor.submit(second.form(), op="send")).words == second.words

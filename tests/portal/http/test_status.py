@@ -1,0 +1,46 @@
+"""Status pages: exact signed bytes, honest summaries."""
+
+from __future__ import annotations
+
+from portal.fakes import World
+from portal.visitor import Visitor
+from veildesk.core.notice import Impact, IncidentState
+
+
+async def test_signed_text_is_served_byte_for_byte(visitor: Visitor, world: World) -> None:
+    item = world.notices.add("Störung bei Mail", IncidentState.IDENTIFIED)
+    response = await visitor.client.get("/status/1.asc")
+    assert response.content == item.signed_text.encode()
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert (await visitor.client.get("/status/2.asc")).status_code == 404
+
+
+async def test_summary_follows_the_newest_notice_of_each_incident(visitor: Visitor, world: World) -> None:
+    assert "No known incidents." in (await visitor.get("/en/status")).text
+    world.notices.add("Mail", IncidentState.INVESTIGATING, Impact.MINOR)
+    world.notices.add("Login", IncidentState.INVESTIGATING, Impact.CRITICAL)
+    page = await visitor.get("/en/status")
+    assert "Critical disruption" in page.text
+    assert "Investigating" in (await visitor.get("/en")).text
+    world.notices.add("Login", IncidentState.RESOLVED)
+    page = await visitor.get("/en/status")
+    assert "Minor disruption" in page.text
+    assert (await visitor.client.get("/status.json")).json()["summaryStatus"] == "minor"
+    world.notices.add("Mail", IncidentState.POSTMORTEM)
+    assert "No known incidents." in (await visitor.get("/en/status")).text
+
+
+async def test_unreadable_notices_are_never_all_is_well(visitor: Visitor, world: World) -> None:
+    world.notices.broken = True
+    page = await visitor.get("/en/status")
+    assert "We cannot tell" in page.text
+    assert (await visitor.client.get("/status.json")).json()["summaryStatus"] == "unknown"
+    assert (await visitor.get("/en")).status == 200
+
+
+async def test_a_notice_page_names_the_action_first(visitor: Visitor, world: World) -> None:
+    world.notices.add("Mail", IncidentState.INVESTIGATING)
+    world.notices.add("Mail", IncidentState.RESOLVED)
+    page = await visitor.get("/en/status/2")
+    assert page.text.index("What you should do") < page.text.index("What happened")
+    assert "Investigating" in page.text
