@@ -14,6 +14,7 @@ __all__ = [
     "BackendRefused",
     "BackendUnavailable",
     "ConfigInvalid",
+    "EngineUnavailable",
     "KeyUnusable",
     "LimitExceeded",
     "MailRefused",
@@ -153,6 +154,18 @@ class NotSoundCiphertext(VeildeskError):
     smtp_status = "5.7.7"
     exit_code = 11
     hint = "Use a current OpenPGP program and send it again."
+
+
+class EngineUnavailable(VeildeskError):
+    """The OpenPGP program or its agent did not answer in time or could not be started."""
+
+    code = "engine-unavailable"
+    public = "Mail cannot be opened at the moment; please try again later."
+    temporary = True
+    smtp_code = 451
+    smtp_status = "4.3.0"
+    exit_code = 11
+    hint = "Check that gpg and gpg-agent run and that the machine is not overloaded."
 
 
 class AuthenticationFailed(VeildeskError):

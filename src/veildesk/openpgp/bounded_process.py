@@ -13,7 +13,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from veildesk.core.errors import LimitExceeded
+from veildesk.core.errors import EngineUnavailable, LimitExceeded
 
 __all__ = ["Finished", "MemoryFile", "run_bounded"]
 
@@ -62,8 +62,8 @@ async def run_bounded(
 ) -> Finished:
     """Run `command` with the words `{status}` in it replaced by the status descriptor's number.
 
-    Raises `LimitExceeded` when the output passes `output_limit` bytes or the time `seconds`; the
-    output so far is thrown away then.
+    Raises `LimitExceeded` when the output passes `output_limit` bytes, `EngineUnavailable` after
+    `seconds` or when the program cannot be started; the output so far is thrown away then.
     """
     reading, writing = os.pipe()
     try:
@@ -77,6 +77,9 @@ async def run_bounded(
             start_new_session=True,
             limit=_CHUNK,
         )
+    except OSError as error:
+        os.close(reading)
+        raise EngineUnavailable("process-start") from error
     except BaseException:
         os.close(reading)
         raise
@@ -86,7 +89,7 @@ async def run_bounded(
         async with asyncio.timeout(seconds):
             return await _talk(process, reading, stdin, output_limit)
     except TimeoutError as error:
-        raise LimitExceeded("process-seconds") from error
+        raise EngineUnavailable("process-seconds") from error
     finally:
         await _end(process)
 

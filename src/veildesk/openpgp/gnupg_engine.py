@@ -20,6 +20,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from veildesk.core.errors import (
+    EngineUnavailable,
     KeyUnusable,
     NotSoundCiphertext,
     Undecryptable,
@@ -100,7 +101,8 @@ class GnuPGEngine:
         self._passphrases = tuple(passphrases)
         self._now = now
         self._program = program
-        self._slots = asyncio.Semaphore(processes)
+        # gpg-agent mixes up passphrases that several clients hand in at the same time.
+        self._slots = asyncio.Semaphore(1 if self._passphrases else processes)
 
     # ------------------------------------------------------------------ life
 
@@ -112,7 +114,7 @@ class GnuPGEngine:
         settings = self._home / "gpg-agent.conf"
         if not settings.exists():
             # Hidden recipients would make gpg look for a smart card each time.
-            settings.write_text("disable-scdaemon\n")
+            settings.write_text("disable-scdaemon\nauto-expand-secmem 65536\n")
         done = await self._raw([self._program, "--version"], b"", _OUTPUT)
         match = re.match(rb"gpg \(GnuPG[^)]*\) (\d+)\.(\d+)\.(\d+)", done.output)
         if done.code or match is None or tuple(int(one) for one in match.groups()) < _MINIMUM:
@@ -428,6 +430,8 @@ def _why_not(report: Report) -> VeildeskError:
         return NotSoundCiphertext("integrity")
     if report.has("DECRYPTION_INFO"):
         return NotSoundCiphertext("integrity")
+    if report.agent_fault:
+        return EngineUnavailable("agent")
     if report.has("NO_SECKEY") or report.has("DECRYPTION_FAILED"):
         return Undecryptable("no-usable-secret-key")
     return Unparsable("ciphertext")

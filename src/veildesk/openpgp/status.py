@@ -55,13 +55,16 @@ _HASHES = {
     12: "sha3-256",
     14: "sha3-512",
 }
-# One of several keys did not open the message; another one may have.
 _AGAINST = frozenset({"NODATA", "UNEXPECTED", "BADARMOR"})
-_HARMLESS_ERRORS = frozenset({"pkdecrypt_failed"})
+# One of several keys did not open the message; another one may have.
+_NO_KEY_ERROR = "pkdecrypt_failed"
+# libgpg-error codes that may pass: timeout, no agent, agent error, Assuan fault; system errors besides.
+_PASSING = frozenset({62, 77, 78, 80})
+_SYSTEM_ERROR = 0x8000
 _WEAK = frozenset({"md5", "sha1", "ripemd160"})
 _DATA_CLASSES = frozenset({"00", "01"})
 _NO_PUBLIC_KEY = 9
-_TIME_CONFLICT = 58
+_TIME_CONFLICT = 39
 _MAX_BYTES = 1024 * 1024
 CLOCK_SKEW = 300
 
@@ -107,6 +110,7 @@ class Report:
     """A whole run of gpg. `once` holds lines that may come only once, by keyword.
 
     `order` are all keywords in order. `errors` are keywords that speak against the run as a whole.
+    `agent_fault` is true when the agent failed in a way that may pass.
     """
 
     once: dict[str, StatusLine]
@@ -115,6 +119,7 @@ class Report:
     recipients: tuple[str, ...] = ()
     missing_secret: int = 0
     errors: tuple[str, ...] = ()
+    agent_fault: bool = False
 
     def has(self, *keywords: str) -> bool:
         """Whether all these keywords came."""
@@ -171,6 +176,7 @@ def read_report(raw: bytes) -> Report:
     records: list[list[StatusLine | None]] = []
     recipients: list[str] = []
     errors: list[str] = []
+    passing = False
     for line in parse_status(raw):
         word = line.keyword
         order.append(word)
@@ -184,7 +190,9 @@ def read_report(raw: bytes) -> Report:
             _put(records, line)
         elif word == "ENC_TO":
             recipients.append(line.text(0))
-        elif word in _AGAINST or (word == "ERROR" and line.text(0) not in _HARMLESS_ERRORS):
+        elif word == "ERROR" and line.text(0) == _NO_KEY_ERROR:
+            passing = passing or _may_pass(line.number(1))
+        elif word in _AGAINST or word == "ERROR":
             errors.append(word)
         elif _looks_decisive(word):
             raise StatusMalformed("unknown-decisive")
@@ -195,7 +203,12 @@ def read_report(raw: bytes) -> Report:
         tuple(recipients),
         order.count("NO_SECKEY"),
         tuple(errors),
+        passing,
     )
+
+
+def _may_pass(code: int) -> bool:
+    return bool(code & _SYSTEM_ERROR) or code & 0xFFFF in _PASSING
 
 
 def _put(records: list[list[StatusLine | None]], line: StatusLine) -> None:

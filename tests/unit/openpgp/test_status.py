@@ -52,8 +52,8 @@ def test_each_state_has_its_verdict(keyword: str, expected: Verdict) -> None:
         (f"ERRSIG AAAAAAAAAAAAAAAA 22 10 00 {NOW} 4 -", Verdict.UNSUPPORTED),
         (f"ERRSIG AAAAAAAAAAAAAAAA 1 1 00 {NOW} 5 -", Verdict.WEAK_HASH),
         (f"ERRSIG AAAAAAAAAAAAAAAA 1 2 00 {NOW} 9 -", Verdict.UNKNOWN_KEY),
-        (f"ERRSIG AAAAAAAAAAAAAAAA 22 10 00 {NOW + 9000} 58 -", Verdict.FUTURE_DATE),
-        (f"ERRSIG AAAAAAAAAAAAAAAA 22 10 00 {NOW - 9000} 58 -", Verdict.INVALID),
+        (f"ERRSIG AAAAAAAAAAAAAAAA 22 10 00 {NOW + 9000} 39 -", Verdict.FUTURE_DATE),
+        (f"ERRSIG AAAAAAAAAAAAAAAA 22 10 00 {NOW - 9000} 39 -", Verdict.INVALID),
     ],
 )
 def test_signatures_that_could_not_be_checked(line: str, expected: Verdict) -> None:
@@ -153,3 +153,12 @@ def test_any_bytes_are_a_report_or_malformed(raw: bytes) -> None:
             assert judge(one, NOW).verdict is not Verdict.VALID or b"VALIDSIG" in raw
         except StatusMalformed:
             continue
+
+
+@pytest.mark.parametrize(
+    ("code", "passing"), [(67108875, False), (17, False), (67141718, True), (67108941, True)]
+)
+def test_agent_faults_that_may_pass_are_told(code: int, passing: bool) -> None:
+    report = read_report(lines(f"ERROR pkdecrypt_failed {code}", "DECRYPTION_FAILED"))
+    assert report.agent_fault is passing
+    assert report.errors == ()
