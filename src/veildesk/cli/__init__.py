@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from veildesk import __version__
-from veildesk.cli import gateway, inspect, notice, spool
+from veildesk.cli import gateway, inspect, notice, redact, spool
 
 __all__ = ["main"]
 
@@ -24,3 +24,4 @@ main.add_command(gateway.doctor)
 main.add_command(inspect.inspect)
 main.add_command(notice.notice)
 main.add_command(spool.spool)
+main.add_command(redact.redact)

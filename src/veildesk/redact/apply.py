@@ -1,4 +1,4 @@
-"""Replaces findings by masks. `redact_text` goes on until nothing is found any more.
+"""Replaces findings by masks, and looks again until nothing is found any more.
 
 The second look matters: it makes masking a masked text change nothing, and it is the check that what
 leaves here was read after masking, not only before.
@@ -11,10 +11,13 @@ from collections.abc import Collection, Sequence
 
 from veildesk.core.finding import Finding, Masked, MaskNumbering
 from veildesk.redact.engine import find
+from veildesk.redact.masks import mask_word
 from veildesk.redact.numbering import mask_for
+from veildesk.redact.resolve import resolve
 from veildesk.redact.rules import RuleSet
+from veildesk.redact.view import Edit, edited
 
-__all__ = ["apply", "redact_text"]
+__all__ = ["apply", "redact_text", "settled"]
 
 _ROUNDS = 8
 
@@ -32,6 +35,25 @@ def apply(text: str, findings: Sequence[Finding], numbering: MaskNumbering) -> M
     return Masked("".join(pieces), dict(sorted(counts.items())))
 
 
+def settled(
+    text: str,
+    *,
+    rules: RuleSet | None = None,
+    own_words: Sequence[str] = (),
+    kept: Collection[str] = (),
+) -> tuple[Finding, ...]:
+    """Findings in offsets of `text` such that nothing more is found once they are masked."""
+    findings: tuple[Finding, ...] = ()
+    for _ in range(_ROUNDS):
+        view = edited(text, (Edit(f.start, f.end, f"[{mask_word(f.type)}-1]") for f in findings))
+        more = find(view.text, rules=rules, own_words=own_words, kept=kept)
+        if not more:
+            break
+        moved = [Finding(*view.source(f.start, f.end), f.type, f.rule, f.confidence, f.secret) for f in more]
+        findings = resolve([*findings, *moved])
+    return findings
+
+
 def redact_text(
     text: str,
     numbering: MaskNumbering,
@@ -40,13 +62,5 @@ def redact_text(
     own_words: Sequence[str] = (),
     kept: Collection[str] = (),
 ) -> Masked:
-    """Find and mask, again and again until a look finds nothing more."""
-    counts: Counter[str] = Counter()
-    for _ in range(_ROUNDS):
-        findings = find(text, rules=rules, own_words=own_words, kept=kept)
-        if not findings:
-            break
-        masked = apply(text, findings, numbering)
-        counts.update(masked.counts)
-        text = masked.text
-    return Masked(text, dict(sorted(counts.items())))
+    """Find until nothing more is found, then mask; `redact_text` of its own result changes nothing."""
+    return apply(text, settled(text, rules=rules, own_words=own_words, kept=kept), numbering)

@@ -96,7 +96,9 @@ def _tables() -> tuple[dict[int, str], re.Pattern[str], re.Pattern[str]]:
     """(one-to-one translation, invisible characters, anything that needs the translation)."""
     table: dict[int, str] = {}
     invisible: list[str] = []
-    for code in chain(range(0x80, 0x3400), range(0xA000, 0xD800), range(0xF900, 0x20000), range(0xE0000, 0xE0200)):
+    for code in chain(
+        range(0x80, 0x3400), range(0xA000, 0xD800), range(0xF900, 0x20000), range(0xE0000, 0xE0200)
+    ):
         char = chr(code)
         category = unicodedata.category(char)
         if category == "Cf":

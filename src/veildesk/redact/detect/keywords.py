@@ -98,7 +98,9 @@ def _pattern(words: Sequence[str]) -> str:
         first, last = word[0], word[-1]
         head = r"(?<![^\W\d_])" if first.isalpha() and first < "\u2e80" and len(word) <= 5 else ""
         tail = r"(?![^\W\d_])" if last < "\u2e80" and last.isalpha() and len(word) <= 6 else ""
-        groups.setdefault(head + body[: 2 if body[0] == "\\" else 1], []).append(body[2 if body[0] == "\\" else 1 :] + tail)
+        groups.setdefault(head + body[: 2 if body[0] == "\\" else 1], []).append(
+            body[2 if body[0] == "\\" else 1 :] + tail
+        )
     return "|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in groups.items())
 
 

@@ -121,7 +121,9 @@ def _api_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
     yield finding(start, end, "API_TOKEN", "key-word", 0.8)
 
 
-_SCHEME = re.compile(r"(?<![A-Za-z0-9])(?:bearer|basic|token|digest|negotiate|apikey)(?=[ \t:=])", re.IGNORECASE)
+_SCHEME = re.compile(
+    r"(?<![A-Za-z0-9])(?:bearer|basic|token|digest|negotiate|apikey)(?=[ \t:=])", re.IGNORECASE
+)
 _SCHEME_VALUE = re.compile(r"[ \t:=]{1,3}[\"']?(?P<value>[A-Za-z0-9_+/=.~:-]{8,4000})")
 _HEADER = re.compile(r"authorization", re.IGNORECASE)
 _HEADER_VALUE = re.compile(

@@ -51,7 +51,8 @@ def _session(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
 
 
 _OTPAUTH = re.compile(
-    r"otpauth(?:-migration)?:[^\s\"'<>]{1,300}?[?&](?:secret|data)=(?P<uri>[A-Za-z0-9%+/=]{8,2000})", re.IGNORECASE
+    r"otpauth(?:-migration)?:[^\s\"'<>]{1,300}?[?&](?:secret|data)=(?P<uri>[A-Za-z0-9%+/=]{8,2000})",
+    re.IGNORECASE,
 )
 _TOTP_WORD = re.compile(keywords.TOTP, re.IGNORECASE)
 _B32 = r"[A-Z2-7a-z]"
@@ -86,7 +87,9 @@ def _whole_groups(value: str) -> str:
 
 
 _RECOVERY_WORD = re.compile(keywords.RECOVERY, re.IGNORECASE)
-_RECOVERY_HEAD = re.compile(r"(?:[^\S\n]?[(（][^()\n]{1,40}[)）])?[^\n:=：0-9]{0,24}?[:=：]?[ \t]{0,3}")
+_RECOVERY_HEAD = re.compile(
+    r"(?:[^\n:=：0-9\ue000]{0,60}?[:=：]|[^\n:=：0-9\ue000]{0,16}?)[ \t]{0,3}(?=[\s\"'\[(>*•-]{0,8}[A-Za-z0-9])"
+)
 _RECOVERY_CODE = re.compile(
     r"(?:[ \t,;|/]|\r?\n(?:>[ \t]?)*|[0-9]{1,2}[.)][ \t]|[-*•][ \t]|[\"'\[\]]){0,6}"
     r"(?P<code>[A-Za-z0-9]{3,12}(?:[-_.][A-Za-z0-9]{3,12}){0,7})(?![A-Za-z0-9@:/=\\])"
@@ -95,21 +98,17 @@ _RECOVERY_CODE = re.compile(
 
 def _recovery(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
     """A list of codes of one shape; the first needs a digit."""
-    first = last = position = head.end()
+    first = last = position = match.end()
     shape: tuple[int, ...] = ()
     count = 0
-    stop = head.end() + 80
+    stop = position + 60
     while count < 60:
-        find = _RECOVERY_CODE.match if count else _RECOVERY_CODE.search
-        code = find(text, position, stop)
+        code = _RECOVERY_CODE.match(text, position, stop)
         if code is None:
             break
         this = tuple(map(len, re.split(r"[-_.]", code["code"])))
         if (count and this != shape) or not _code_like(code["code"], this, count):
-            if count:
-                break
-            position = code.end()
-            continue
+            break
         first = first if count else code.start("code")
         shape, last, position, count = this, code.end("code"), code.end(), count + 1
         stop = position + 40

@@ -52,7 +52,10 @@ _AU = r"[A-Za-z0-9_-]"
 _PROVIDERS: tuple[tuple[bytes, str], ...] = (
     (rb"[^a-z0-9]gh[pousr]_[a-z0-9]", rf"gh[pousr]_{_A}{{36,251}}"),
     (rb"github_pat_", r"github_pat_[A-Za-z0-9_]{22,255}"),
-    (rb"[^a-z0-9]A[KSBCGIRN][A-Z]A[A-Z0-9]{16}", r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA|ANPA|ANVA)[A-Z0-9]{16}"),
+    (
+        rb"[^a-z0-9]A[KSBCGIRN][A-Z]A[A-Z0-9]{16}",
+        r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA|ANPA|ANVA)[A-Z0-9]{16}",
+    ),
     (rb"[^a-z0-9]AIza[a-z0-9_-]{20}", rf"AIza{_AU}{{35}}"),
     (rb"[^a-z0-9]ya29\.", rf"ya29\.{_AU}{{20,500}}"),
     (rb"GOCSPX-", rf"GOCSPX-{_AU}{{28}}"),
@@ -61,8 +64,14 @@ _PROVIDERS: tuple[tuple[bytes, str], ...] = (
     (rb"xapp-[0-9]", rf"xapp-[0-9]-{_A}{{8,14}}-[0-9]{{8,16}}-[a-f0-9]{{32,80}}"),
     (rb"[^a-z0-9][spr]k_(?:live|test)_", rf"[spr]k_(?:live|test)_{_A}{{16,247}}"),
     (rb"whsec_", r"whsec_[A-Za-z0-9+/=]{24,64}"),
-    (rb"[^a-z0-9]sk-[a-z0-9_-]{20}", rf"sk-(?:proj-|ant-|or-|svcacct-|admin-)?(?=[^0-9\s]*[0-9]){_AU}{{20,200}}"),
-    (rb"[^a-z0-9]gl[a-z]{2,5}-[a-z0-9_-]{20}", rf"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-{_AU}{{20,64}}"),
+    (
+        rb"[^a-z0-9]sk-[a-z0-9_-]{20}",
+        rf"sk-(?:proj-|ant-|or-|svcacct-|admin-)?(?=[^0-9\s]*[0-9]){_AU}{{20,200}}",
+    ),
+    (
+        rb"[^a-z0-9]gl[a-z]{2,5}-[a-z0-9_-]{20}",
+        rf"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-{_AU}{{20,64}}",
+    ),
     (rb"[^a-z0-9]npm_[a-z0-9]{20}", rf"npm_{_A}{{36}}"),
     (rb"pypi-[a-z0-9_-]{30}", rf"pypi-{_AU}{{50,250}}"),
     (rb"[^a-z0-9]hf_[a-z0-9]{20}", rf"hf_{_A}{{30,40}}"),
@@ -72,7 +81,10 @@ _PROVIDERS: tuple[tuple[bytes, str], ...] = (
     (rb"[^a-z0-9](?:SK|AC)[0-9a-f]{32}", r"(?:SK|AC)[0-9a-f]{32}"),
     (rb"[^a-z0-9]key-[0-9a-f]{32}", r"key-[0-9a-f]{32}"),
     (rb"[0-9]{6}:AA[a-z0-9_-]{20}", rf"[0-9]{{6,12}}:AA{_AU}{{33}}"),
-    (rb"[^a-z0-9][MNO][a-z0-9_-]{23,27}\.[a-z0-9_-]{6}\.", rf"[MNO]{_AU}{{23,27}}\.{_AU}{{6}}\.{_AU}{{27,45}}"),
+    (
+        rb"[^a-z0-9][MNO][a-z0-9_-]{23,27}\.[a-z0-9_-]{6}\.",
+        rf"[MNO]{_AU}{{23,27}}\.{_AU}{{6}}\.{_AU}{{27,45}}",
+    ),
     (rb"shp(?:at|ca|pa|ss)_", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
     (rb"sq0[a-z]{3}-", rf"sq0(?:atp|csp|idp)-{_AU}{{22,43}}"),
     (rb"[^a-z0-9]EAA[a-z0-9]{40}", rf"EAA(?=[^0-9\s]*[0-9]){_AU}{{57,300}}"),
