@@ -35,7 +35,7 @@ from testbed.mail_servers import MailServers  # noqa: E402
 from testbed.onion_http import OnionClient  # noqa: E402
 from testbed.private_tor import PrivateTor  # noqa: E402
 
-FOLDER = ROOT / "var" / "demo"
+FOLDER = Path(os.environ.get("VEILDESK_DEMO_DIR") or ROOT / "var" / "demo").resolve()
 
 
 def build(told: Told, stack: ExitStack) -> World:

@@ -82,6 +82,8 @@ class OnionUnavailable(VeildeskError):
     code = "onion-unavailable"
     public = "The onion service is not reachable at the moment."
     temporary = True
+    smtp_code = 451
+    smtp_status = "4.3.0"
     exit_code = 12
     hint = "Check that tor runs and that its control socket is readable for this user."
 

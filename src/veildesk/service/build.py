@@ -75,31 +75,8 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
         for name, settings in config.backends.items():
             backends[name] = load_backend(settings.kind, name, settings.settings)
             stack.push_async_callback(backends[name].close)
-        secret = keyring.derive_secret(b"message-markers")
-        inbound = Inbound(
-            spool=spool,
-            engine=engine,
-            cleaner=cleaner,
-            backends=backends,
-            queues=config.queues,
-            secret=secret,
-            random_bytes=os.urandom,
-            contacts=await asyncio.to_thread(_contacts, config.keys.contacts),
-            limits=limits,
-        )
-        outbound = Outbound(
-            spool=spool,
-            engine=engine,
-            mailer=outgoing_mailer(config.outgoing, config.gateway.domain),
-            cipher=cipher,
-            clock=clock,
-            signer=config.keys.support,
-            address=config.gateway.address,
-            name=config.gateway.name,
-            domain=config.gateway.domain,
-            secret=secret,
-            random_bytes=os.urandom,
-        )
+        contacts = await asyncio.to_thread(_contacts, config.keys.contacts)
+        inbound, outbound = _pipeline(config, spool, keyring, engine, cleaner, cipher, backends, contacts)
         yield Gateway(
             config=config,
             spool=spool,
@@ -114,6 +91,43 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             clock=clock,
             limits=limits,
         )
+
+
+def _pipeline(
+    config: Config,
+    spool: SqliteSpool,
+    keyring: KeyRing,
+    engine: Engine,
+    cleaner: Cleaner,
+    cipher: WordsCipher,
+    backends: dict[str, Backend],
+    contacts: tuple[bytes, ...],
+) -> tuple[Inbound, Outbound]:
+    secret = keyring.derive_secret(b"message-markers")
+    inbound = Inbound(
+        spool=spool,
+        engine=engine,
+        cleaner=cleaner,
+        backends=backends,
+        queues=config.queues,
+        secret=secret,
+        random_bytes=os.urandom,
+        contacts=contacts,
+    )
+    outbound = Outbound(
+        spool=spool,
+        engine=engine,
+        mailer=outgoing_mailer(config.outgoing, config.gateway.domain),
+        cipher=cipher,
+        clock=SystemClock(),
+        signer=config.keys.support,
+        address=config.gateway.address,
+        name=config.gateway.name,
+        domain=config.gateway.domain,
+        secret=secret,
+        random_bytes=os.urandom,
+    )
+    return inbound, outbound
 
 
 def outgoing_mailer(outgoing: OutgoingConfig | None, domain: str) -> Mailer | None:

@@ -49,6 +49,7 @@ class Item:
     files: tuple[Attachment, ...] = field(default=(), repr=False)
     entry: TicketEntry | None = field(default=None, repr=False)
     numbering: MaskNumbering | None = field(default=None, repr=False)
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Inbound:
         for name in INBOUND:
             stage: Callable[[Item], Awaitable[Item]] = getattr(self, name)
             item = await stage(item)
-            if item.work.state is not State.ACCEPTED:
+            if item.work.state is not State.ACCEPTED or item.waits:
                 break
         return item.work
 
@@ -110,6 +111,10 @@ class Inbound:
             # A bounce or auto-reply without a ticket asks for nobody's help; it is kept, not dropped.
             await self.spool.advance(work, State.QUARANTINED, reason=Reason.AUTOMATIC)
             return dataclasses.replace(item, work=dataclasses.replace(work, state=State.QUARANTINED))
+        if work.ticket_id != item.work.ticket_id and await self._has_earlier(work):
+            # It turned out to belong behind a message that is still on its way; the spool keeps order.
+            await self.spool.release(work)
+            return dataclasses.replace(item, work=work, waits=True)
         contact = before if message.automatic else await self._contact(message, before)
         return dataclasses.replace(
             item, work=work, before=before, contact=contact, files=await self._clean(message.attachments)
@@ -179,15 +184,24 @@ class Inbound:
         """
         for reference in reversed(message.references):
             ticket = await self.spool.find_by_marker(self.marker(reference))
-            if ticket is None or ticket == work.ticket_id:
-                continue
-            stored = await self.spool.ticket_part(ticket, "contact")
-            if stored is None:
+            stored = await self.spool.ticket_part(ticket, "contact") if ticket else None
+            if ticket is None or stored is None:
                 continue
             before = decode_contact(stored)
+            if ticket == work.ticket_id:
+                # Joined already, before a crash or a pause.
+                return work, before
             if message.automatic or _same_person(message, before):
                 return await self.spool.join(work, ticket), before
         return work, None
+
+    async def _has_earlier(self, work: Work) -> bool:
+        for row in await self.spool.listing((State.ACCEPTED, State.DELIVERING, State.PARKED)):
+            if row.message_id == work.message_id:
+                return False
+            if row.ticket_id == work.ticket_id and row.direction is work.direction:
+                return True
+        return False
 
     async def _contact(self, message: OpenedMessage, before: Contact | None) -> Contact | None:
         """How to answer. A pinned certificate is kept; a new one is taken only on first contact."""
@@ -292,7 +306,9 @@ def _clean_entry(item: Item, numbering: MaskNumbering) -> TicketEntry:
         content = file.content
         if file.media_type.startswith("text/"):
             content = mask(content.decode("utf-8", "replace")).encode()
-        files.append(File(mask(file.name), file.media_type, content))
+        stem, dot, suffix = file.name.rpartition(".")
+        name = f"{mask(stem)}.{suffix}" if dot else mask(file.name)
+        files.append(File(name, file.media_type, content))
     if message is not None and message.encryption.scope is Scope.PART:
         notices.append("A part of this mail is encrypted in a way that is not opened, and is not shown.")
     if message is not None and message.automatic:

@@ -85,6 +85,8 @@ class Worker:
         except Exception as error:
             await self._settle(work, error)
         else:
+            if finished.state is work.state:
+                return
             self.done += 1
             _log.info("message-done id=%s state=%s", finished.message_id, finished.state.value)
 

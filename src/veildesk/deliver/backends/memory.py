@@ -1,0 +1,78 @@
+"""A helpdesk in memory, for tests of everything around it. Passes the same contract as real ones.
+
+`outage` makes it behave as helpdesks do on bad days: "down", "lost" (it keeps the entry, then the answer
+gets lost on the way) or "refuse".
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from veildesk.core.errors import BackendRefused, BackendUnavailable
+from veildesk.core.ticket import AgentReply, CheckResult, Delivered, Erased, Level, TicketEntry
+
+__all__ = ["MemoryBackend", "from_config"]
+
+
+def from_config(name: str, settings: Mapping[str, Any]) -> MemoryBackend:
+    """Any settings will do."""
+    return MemoryBackend(name)
+
+
+class MemoryBackend:
+    """Implements `core.ports.Backend`; `tickets` maps thread to entries, `answers` are what agents wrote."""
+
+    def __init__(self, name: str = "memory") -> None:
+        self.name = name
+        self.tickets: dict[str, list[TicketEntry]] = {}
+        self.answers: list[AgentReply] = []
+        self.outage = ""
+        self.calls = 0
+
+    async def check(self) -> list[CheckResult]:
+        """Always sound."""
+        return [CheckResult(f"backend.{self.name}", "helpdesk in memory", Level.OK)]
+
+    async def deliver(self, entry: TicketEntry) -> Delivered:
+        """Append unless the key is there."""
+        self.calls += 1
+        if self.outage == "down":
+            raise BackendUnavailable("down")
+        if self.outage == "refuse":
+            raise BackendRefused("refuse")
+        entries = self.tickets.setdefault(entry.thread, [])
+        fresh = all(known.key != entry.key for known in entries)
+        if fresh:
+            entries.append(entry)
+        if self.outage == "lost":
+            raise BackendUnavailable("lost")
+        return Delivered(ref=f"ref-{entry.thread}", fresh=fresh)
+
+    def answer(self, thread: str, text: str) -> AgentReply:
+        """An agent answers."""
+        number = len(self.answers) + 1
+        reply = AgentReply(thread=thread, reply_id=f"r{number}", cursor=str(number), text=text)
+        self.answers.append(reply)
+        return reply
+
+    async def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
+        """Answers after the position."""
+        if self.outage == "down":
+            raise BackendUnavailable("down")
+        for reply in list(self.answers):
+            if cursor is None or int(reply.cursor) > int(cursor):
+                yield reply
+
+    async def acknowledge(self, reply: AgentReply) -> None:
+        """Nothing to do: the position tells."""
+
+    async def erase(self, ref: str, thread: str) -> Erased:
+        """Remove the thread."""
+        if self.outage:
+            raise BackendUnavailable(self.outage)
+        self.tickets.pop(thread, None)
+        return Erased.GONE
+
+    async def close(self) -> None:
+        """Nothing is held open."""

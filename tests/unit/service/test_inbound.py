@@ -1,0 +1,186 @@
+"""The way in, on the real store and real gpg."""
+
+from __future__ import annotations
+
+import dataclasses
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+
+import pytest
+
+from testbed.house import SUPPORT, USER, House, mail, open_house, pgp_mail
+from testbed.openpgp_lab import Lab
+from veildesk.core.contact import decode_contact
+from veildesk.core.errors import NotEncrypted, NotSigned, Undecryptable
+from veildesk.core.work import Reason, State
+from veildesk.service.config import QueueConfig
+
+
+async def test_plain_mail_becomes_a_marked_clean_ticket(house: House) -> None:
+    (entry,) = await house.deliver(mail("Write to me at rosa@example.org or someone@else.example.\n"))
+    assert entry.subject == "Help"
+    assert entry.protection == "Mail: not encrypted; not signed"
+    assert "rosa@example.org" not in entry.text
+    assert "[email-1]" in entry.text
+    assert "[email-2]" in entry.text
+    assert entry.removed["EMAIL"] == 2
+
+
+async def test_encrypted_and_signed_mail_is_opened_and_its_subject_taken_from_inside(house: House) -> None:
+    (entry,) = await house.deliver(pgp_mail(house.lab, "The app stops.\n"))
+    assert entry.text.strip() == "The app stops."
+    assert entry.subject == "Secret help"
+    assert entry.protection == "Mail: encrypted; signed; first message with this key"
+
+
+async def test_contact_and_payload_lie_nowhere_in_the_clear(house: House) -> None:
+    await house.deliver(pgp_mail(house.lab, "Canary-in-the-text rosa@example.org\n"))
+    for path in house.state_dir.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert b"Canary-in-the-text" not in data
+            assert USER.encode() not in data
+            assert b"Secret help" not in data
+
+
+async def test_payload_is_gone_after_delivery(house: House) -> None:
+    accepted = await house.take(mail())
+    await house.work()
+    assert await house.spool.part(accepted.message_id, "raw") is None
+    assert await house.spool.part(accepted.message_id, "entry") is None
+    assert [w.state for w in await house.rows()] == [State.DELIVERED]
+
+
+async def test_follow_up_with_the_same_key_joins_its_ticket(house: House) -> None:
+    first = pgp_mail(house.lab, "One: a@b.example\n", Message_ID="<first@user.test>")
+    second = pgp_mail(house.lab, "Two: a@b.example and c@d.example\n", In_Reply_To="<first@user.test>")
+    await house.deliver(first)
+    entries = await house.deliver(second)
+    assert len({e.thread for e in entries}) == 1
+    assert entries[1].protection.endswith("signed by the same key as before")
+    assert "[email-1] and [email-2]" in entries[1].text
+
+
+async def test_naming_a_message_id_is_not_enough_to_join(house: House) -> None:
+    await house.deliver(pgp_mail(house.lab, "One\n", Message_ID="<first@user.test>"))
+    entries = await house.deliver(mail("Let me in.\n", In_Reply_To="<first@user.test>"))
+    assert len({e.thread for e in entries}) == 2
+
+
+async def test_pinned_certificate_is_not_replaced_by_a_later_one(house: House) -> None:
+    accepted = await house.take(pgp_mail(house.lab, "One\n", Message_ID="<first@user.test>"))
+    await house.work()
+    before = await house.spool.ticket_part(accepted.ticket_id, "contact")
+    assert before is not None
+    pinned = decode_contact(before)
+    assert pinned.fingerprint == house.lab.fingerprints["user"]
+    await house.deliver(pgp_mail(house.lab, "Two\n", with_key=False, In_Reply_To="<first@user.test>"))
+    after = await house.spool.ticket_part(accepted.ticket_id, "contact")
+    assert after is not None
+    assert decode_contact(after).certificate == pinned.certificate
+
+
+async def test_mail_for_another_key_is_quarantined_and_kept(house: House, lab: Lab) -> None:
+    sealed = lab.encrypt(b"Subject: x\r\n\r\nnot for you", "--armor", to=("stranger",))
+    message = EmailMessage(policy=SMTP)
+    message["From"], message["To"], message["Subject"] = USER, SUPPORT, "..."
+    message.set_content(sealed.decode())
+    accepted = await house.take(message.as_bytes())
+    await house.work()
+    (row,) = await house.rows()
+    assert (row.state, row.reason) == (State.QUARANTINED, Reason.UNDECRYPTABLE)
+    assert await house.spool.part(accepted.message_id, "raw") is not None
+    assert not house.entries()
+    assert isinstance(await house.inbound.judge(message.as_bytes(), "support"), Undecryptable)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\0" * 50, b"no header at all", b"From: x\r\n" + b"A: b\r\n" * 3000 + b"\r\n"]
+)
+async def test_strange_bytes_never_end_the_worker(house: House, raw: bytes) -> None:
+    await house.take(raw)
+    await house.work()
+    (row,) = await house.rows()
+    assert row.state in (State.DELIVERED, State.QUARANTINED)
+    (entry,) = (await house.deliver(mail("still alive\n")))[-1:]
+    assert "still alive" in entry.text
+
+
+async def test_automatic_mail_opens_no_ticket_and_is_kept(house: House) -> None:
+    await house.deliver(mail("I am on holiday.\n", Auto_Submitted="auto-replied"))
+    (row,) = await house.rows()
+    assert (row.state, row.reason) == (State.QUARANTINED, Reason.AUTOMATIC)
+    assert not house.entries()
+
+
+async def test_null_sender_counts_as_automatic(house: House) -> None:
+    await house.take(mail("Delivery failed.\n"), null_sender=True)
+    await house.work()
+    (row,) = await house.rows()
+    assert row.reason is Reason.AUTOMATIC
+
+
+async def test_own_header_of_a_stranger_changes_nothing(house: House) -> None:
+    (entry,) = await house.deliver(mail("Hello\n", X_Veildesk_Envelope="null-sender"))
+    assert "Hello" in entry.text
+
+
+async def test_queue_can_require_encryption_or_a_signature(tmp_path: Path, lab: Lab) -> None:
+    queues = {
+        "support": QueueConfig(backend="desk"),
+        "sealed": QueueConfig(require="encryption", backend="desk"),
+        "signed": QueueConfig(require="signature", backend="desk"),
+    }
+    async with open_house(tmp_path, lab, queues) as house:
+        for queue, reason in (("sealed", Reason.NOT_ENCRYPTED), ("signed", Reason.NOT_SIGNED)):
+            await house.take(mail(f"to {queue}\n"), queue=queue)
+            await house.work()
+            assert [w.reason for w in await house.rows(State.QUARANTINED)].count(reason) == 1
+        assert isinstance(await house.inbound.judge(mail(), "sealed"), NotEncrypted)
+        assert isinstance(await house.inbound.judge(mail(), "signed"), NotSigned)
+        unsigned = pgp_mail(lab, "x\n", sign=False)
+        assert await house.inbound.judge(unsigned, "sealed") is None
+        assert isinstance(await house.inbound.judge(unsigned, "signed"), NotSigned)
+        assert await house.inbound.judge(pgp_mail(lab, "x\n"), "signed") is None
+
+
+async def test_signed_by_a_key_that_does_not_name_the_sender(house: House, lab: Lab) -> None:
+    house.worker.inbound = dataclasses.replace(house.inbound, contacts=(lab.certificate("user"),))
+    raw = pgp_mail(lab, "Hi\n", with_key=False)
+    raw = raw.replace(b"A User <rosa@example.org>", b"Other <other@example.org>")
+    (entry,) = await house.deliver(raw)
+    assert entry.protection == "Mail: encrypted; signed by a key that does not name the sender"
+
+
+async def test_attachments_are_cleaned_redacted_or_refused_with_a_reason(house: House) -> None:
+    message = EmailMessage(policy=SMTP)
+    message["From"], message["To"], message["Subject"] = USER, SUPPORT, "Log"
+    message.set_content("See the log.\n")
+    message.add_attachment("ip 93.184.216.34 user a@b.example\n", filename="a@b.example.log")
+    message.add_attachment(
+        b"MZ\x90\0" + bytes(200), maintype="application", subtype="exe", filename="run.exe"
+    )
+    (entry,) = await house.deliver(message.as_bytes())
+    (file,) = entry.files
+    assert b"93.184.216.34" not in file.content
+    assert b"a@b.example" not in file.content
+    assert "a@b.example" not in file.name
+    assert any("not passed on" in line for line in entry.notices)
+
+
+async def test_whole_ciphertext_in_a_broken_structure_is_not_lost_as_an_empty_ticket(house: House) -> None:
+    raw = pgp_mail(house.lab, "Hello\n").replace(
+        b"\r\n\r\n--b\r\n", b"\r\n\r\n--b\r\n\r\n--b--\r\n\r\n--b\r\n", 1
+    )
+    await house.take(raw)
+    await house.work()
+    (row,) = await house.rows()
+    assert (row.state, row.reason) == (State.QUARANTINED, Reason.UNPARSABLE)
+
+
+async def test_retry_brings_a_quarantined_message_back(house: House) -> None:
+    accepted = await house.take(mail("holiday\n", Auto_Submitted="auto-replied"))
+    await house.work()
+    again = await house.spool.retry(accepted.message_id)
+    assert again.state is State.ACCEPTED

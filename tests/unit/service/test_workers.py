@@ -1,0 +1,104 @@
+"""Faults on the way: nothing is lost, nothing doubled, nothing hidden."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from testbed.house import House, mail
+from veildesk.core.work import Reason, State
+from veildesk.service.workers import Sweeper
+
+
+async def test_a_helpdesk_that_is_down_gets_the_ticket_later_once(house: House) -> None:
+    house.backend.outage = "down"
+    await house.deliver(mail())
+    (row,) = await house.rows()
+    assert (row.state, row.attempts) == (State.DELIVERING, 1)
+    await house.work()
+    assert house.backend.calls == 1
+    house.backend.outage = ""
+    house.clock.seconds += 60
+    await house.work()
+    assert len(house.entries()) == 1
+    assert [r.state for r in await house.rows()] == [State.DELIVERED]
+
+
+async def test_an_answer_lost_after_the_helpdesk_kept_it_doubles_nothing(house: House) -> None:
+    house.backend.outage = "lost"
+    await house.deliver(mail())
+    assert len(house.entries()) == 1
+    house.backend.outage = ""
+    house.clock.seconds += 60
+    await house.work()
+    assert len(house.entries()) == 1
+    assert [r.state for r in await house.rows()] == [State.DELIVERED]
+
+
+async def test_a_refusal_parks_and_a_retry_delivers(house: House) -> None:
+    house.backend.outage = "refuse"
+    await house.deliver(mail())
+    (row,) = await house.rows()
+    assert (row.state, row.reason, row.parked_from) == (State.PARKED, Reason.BACKEND, State.DELIVERING)
+    house.backend.outage = ""
+    await house.spool.retry(row.message_id)
+    await house.work()
+    assert len(house.entries()) == 1
+
+
+async def test_an_unforeseen_fault_parks_without_its_text_in_the_log(
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from veildesk.service import inbound
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("the users secret words")
+
+    monkeypatch.setattr(inbound, "read_mail", broken)
+    from veildesk.ops.log import QuietFormatter
+
+    with caplog.at_level(logging.INFO):
+        await house.deliver(mail())
+    (row,) = await house.rows()
+    assert (row.state, row.reason) == (State.PARKED, Reason.INTERNAL)
+    formatter = QuietFormatter()
+    assert "secret words" not in "".join(formatter.format(r) for r in caplog.records)
+    monkeypatch.undo()
+    await house.spool.retry(row.message_id)
+    await house.work()
+    assert len(house.entries()) == 1
+
+
+async def test_order_within_a_ticket_is_kept(house: House) -> None:
+    await house.deliver(mail("one\n", Message_ID="<one@user.test>"))
+    house.backend.outage = "down"
+    await house.deliver(mail("two\n", In_Reply_To="<one@user.test>"))
+    house.backend.outage = ""
+    await house.deliver(mail("three\n", In_Reply_To="<one@user.test>"))
+    house.clock.seconds += 60
+    await house.work()
+    texts = [e.text.strip() for e in house.entries()]
+    assert sorted(texts) == ["one", "three", "two"]
+    assert texts.index("two") < texts.index("three")
+
+
+async def test_the_sweeper_ends_retention_here_and_in_the_helpdesk(house: House) -> None:
+    accepted = await house.take(mail())
+    await house.work()
+    sweeper = Sweeper(house.spool, {"desk": house.backend}, house.clock)
+    assert await sweeper.sweep() == 0
+    house.clock.seconds += 16 * 86400
+    assert await sweeper.sweep() == 1
+    assert not house.entries()
+    assert await house.spool.ticket_part(accepted.ticket_id, "contact") is None
+    assert not await house.rows()
+
+
+async def test_the_same_mail_twice_is_one_ticket(house: House) -> None:
+    raw = mail()
+    first = await house.take(raw)
+    again = await house.take(raw)
+    assert (first.fresh, again.fresh) == (True, False)
+    await house.work()
+    assert len(house.entries()) == 1
