@@ -37,7 +37,7 @@ class Lab:
         home = self.root / who
         if not home.exists():
             home.mkdir(mode=0o700)
-            (home / "gpg-agent.conf").write_text("disable-scdaemon\n")
+            (home / "gpg-agent.conf").write_text("disable-scdaemon\ns2k-count 65536\n")
         return home
 
     def gpg(self, who: str, *words: str, stdin: bytes = b"", check: bool = True) -> bytes:

@@ -113,8 +113,10 @@ class GnuPGEngine:
         self._home.chmod(0o700)
         settings = self._home / "gpg-agent.conf"
         if not settings.exists():
-            # Hidden recipients would make gpg look for a smart card each time.
-            settings.write_text("disable-scdaemon\nauto-expand-secmem 65536\n")
+            # Hidden recipients would make gpg look for a smart card each time. Where passphrases are
+            # given, they lie beside the keys, and making them slow to try would only cost time.
+            costly = "s2k-count 65536\n" if self._passphrases else ""
+            settings.write_text(f"disable-scdaemon\nauto-expand-secmem 65536\n{costly}")
         done = await self._raw([self._program, "--version"], b"", _OUTPUT)
         match = re.match(rb"gpg \(GnuPG[^)]*\) (\d+)\.(\d+)\.(\d+)", done.output)
         if done.code or match is None or tuple(int(one) for one in match.groups()) < _MINIMUM:

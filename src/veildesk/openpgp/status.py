@@ -65,6 +65,8 @@ _WEAK = frozenset({"md5", "sha1", "ripemd160"})
 _DATA_CLASSES = frozenset({"00", "01"})
 _NO_PUBLIC_KEY = 9
 _TIME_CONFLICT = 39
+# Unknown version, public-key, digest or cipher algorithm, not supported, unsupported algorithm.
+_UNSUPPORTED = frozenset({3, 4, 5, 12, 60, 84})
 _MAX_BYTES = 1024 * 1024
 CLOCK_SKEW = 300
 
@@ -246,8 +248,10 @@ def _not_checked(line: StatusLine, now: int) -> Signature:
         verdict = Verdict.WEAK_HASH
     elif reason == _TIME_CONFLICT:
         verdict = Verdict.FUTURE_DATE if created > now + CLOCK_SKEW else Verdict.INVALID
-    else:
+    elif reason in _UNSUPPORTED:
         verdict = Verdict.UNSUPPORTED
+    else:
+        verdict = Verdict.INVALID
     signing = line.text(6)
     return Signature(
         verdict,

@@ -222,7 +222,7 @@ async def test_posing_as_encrypted(lab: Lab, kind: str) -> None:
         "clear-signed": lambda: lab.gpg("user", "--digest-algo=SHA256", "--clearsign", stdin=b"fired\n"),
         "signed": lambda: lab.gpg("user", "--armor", "--sign", stdin=b"fired\n"),
         "literal": lambda: lab.gpg("user", "--armor", "--store", stdin=b"fired\n"),
-        "key": lambda: lab.gpg("user", "--armor", "--export"),
+        "key": lambda: lab.gpg("user", "--armor", "--export", lab.fingerprints["user"]),
     }[kind]()
     mail = await opened(lab, pgp_mime(content))
     assert summary(mail) == ("none", [])
@@ -280,7 +280,7 @@ async def test_carried_certificates_are_candidates_only(lab: Lab) -> None:
         + lab.gpg("carried", "--armor", "--export-secret-keys").decode()
     )
     assert (await opened(lab, mixed(text, secret))).certificates == ()
-    both = lab.gpg("user", "--export") + lab.gpg("carried", "--export")
+    both = lab.certificate("user") + lab.certificate("carried")
     keys = (
         b"Content-Type: application/pgp-keys\r\nContent-Transfer-Encoding: base64\r\n\r\n"
         + base64.encodebytes(both)
