@@ -24,6 +24,7 @@ __all__ = ["HeaderField", "Part", "parse_mail", "read_header_block"]
 _DELIMITER = re.compile(rb"^--([^\r\n]*)", re.MULTILINE)
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _MULTIPART = "multipart/"
 
 
@@ -152,7 +153,7 @@ def parse_mail(raw: bytes, limits: Limits | None = None) -> Part:
     budget = Budget(limits)
     start = _skip_envelope(source)
     root = _open_node(source, start, budget, {}, "text/plain")
-    if not root.headers and b"\0" in source[:4096]:
+    if not root.headers and _BINARY.search(source, 0, 4096):
         raise Unparsable("no-header")
     _scan(source, root, budget)
     return _freeze(source, root)
