@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,31 @@ def test_the_sandbox_of_attachments_needs_nothing_that_the_unit_forbids(tmp_path
     assert {"mount", "pivot_root", "clone"} <= used
     assert used <= allowed_calls()
     assert {"ptrace", "bpf", "kexec_load", "init_module", "swapon", "keyctl"}.isdisjoint(allowed_calls())
+
+
+_LOAD = """
+import hyperscan, PIL.Image, sqlalchemy, ssl, stem.control, uvicorn
+import veildesk.service.run
+patterns = hyperscan.Database()
+patterns.compile(expressions=[b"a.b[0-9]+"], ids=[1], elements=1, flags=[0])
+patterns.scan(b"axb12", match_event_handler=lambda *_: None)
+"""
+
+
+def test_the_gateway_never_asks_for_memory_that_is_writable_and_executable(tmp_path):
+    """MemoryDenyWriteExecute= would refuse it: mmap of both, mprotect to executable, memfd for code."""
+    trace = tmp_path / "trace"
+    calls = "trace=mmap,mprotect,pkey_mprotect,shmat"
+    subprocess.run(
+        ["strace", "-f", "-qq", "-e", calls, "-o", str(trace), sys.executable, "-c", _LOAD],
+        check=True,
+        timeout=100,
+    )
+    lines = trace.read_text().splitlines()
+    assert any("PROT_EXEC" in line for line in lines)
+    assert [
+        line for line in lines if "PROT_WRITE|PROT_EXEC" in line or re.search("protect.*EXEC", line)
+    ] == []
 
 
 def test_users_and_folders_of_sockets(tmp_path):

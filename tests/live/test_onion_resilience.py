@@ -18,7 +18,7 @@ from veildesk.onion import ManagedOnion, Timing, Trouble, create_key, load_key
 
 pytestmark = pytest.mark.live
 
-QUICK = Timing(call=1.5, heartbeat=1.0, first_pause=0.1, longest_pause=0.5, refused_pause=0.5)
+QUICK = Timing(call=1.5, heartbeat=1.0)
 
 
 @contextlib.asynccontextmanager

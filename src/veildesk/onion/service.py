@@ -28,7 +28,7 @@ _log = logging.getLogger("veildesk.onion")
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds: limit of one control call, pause between heartbeats, first and longest pause before a
-    new try, and the pause after tor refused, when trying at once again would only fill its log."""
+    new try, and the longest one when tor refuses, since each refusal leaves a trace in its log."""
 
     call: float = 10.0
     heartbeat: float = 15.0
@@ -59,14 +59,13 @@ class _Onion:
                     await self._hold()
                 except ControlFailed as failure:
                     self._note(failure.trouble)
-                if self._trouble in _REFUSALS:
-                    wait = self._timing.refused_pause
-                elif self._was_up:
-                    wait = pause = self._timing.first_pause
-                else:
-                    wait = pause
-                    pause = min(pause * 2, self._timing.longest_pause)
-                await asyncio.sleep(wait)
+                if self._was_up:
+                    pause = self._timing.first_pause
+                # A refusal may be the passing trace of our own last connection: first quickly again.
+                refused = self._trouble in _REFUSALS
+                pause = min(pause, self._timing.refused_pause if refused else self._timing.longest_pause)
+                await asyncio.sleep(pause)
+                pause *= 2
         finally:
             self._down()
             self._trouble = Trouble.STARTING
@@ -130,9 +129,7 @@ class _Onion:
                 _log.warning("onion-%s", trouble.value)
 
 
-_REFUSALS = frozenset(
-    {Trouble.COLLISION, Trouble.PROOF_OF_WORK, Trouble.NOT_ANONYMOUS, Trouble.REFUSED, Trouble.AUTHENTICATION}
-)
+_REFUSALS = frozenset({Trouble.COLLISION, Trouble.PROOF_OF_WORK, Trouble.NOT_ANONYMOUS, Trouble.REFUSED})
 
 
 class ManagedOnion(_Onion):
