@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from veildesk.core.errors import LimitExceeded
 from veildesk.core.limits import Limits
 from veildesk.core.message import Attachment, Encryption, OpenedMessage, Scope, Signature, Verdict
+from veildesk.mail.address import single_address
 from veildesk.mail.headers import EffectiveHeaders, effective_headers, removed_headers
 from veildesk.mail.names import default_name, safe_name
 from veildesk.mail.parse import Part, parse_mail
@@ -41,8 +42,9 @@ def normalise(
 
     `raw` is the mail as received. `payload` is the MIME entity inside the outermost encryption or
     signature over the whole mail, with its own header; None or `raw` itself when there is no such envelope.
-    `return_path` is the envelope sender, "" for the null path, None when unknown. Raises
-    `LimitExceeded` or `Unparsable`.
+    `return_path` is the envelope sender, "" for the null path, None when unknown. `notes` are passed on;
+    "ambiguous-sender", "html-made-text", "amp-dropped" and "returned-headers-dropped" may be added.
+    Raises `LimitExceeded` or `Unparsable`.
     """
     limits = limits or Limits()
     encryption = encryption or Encryption()
@@ -69,8 +71,13 @@ def normalise(
         automatic=is_automatic(outer, return_path=return_path),
         removed_headers=removed_headers(outer, inner, outer_subject_used=not headers.subject_inside),
         certificates=_certificates(attachments),
-        notes=tuple(dict.fromkeys((*notes, *body.notes))),
+        notes=tuple(dict.fromkeys((*notes, *_sender_notes(outer), *body.notes))),
     )
+
+
+def _sender_notes(outer: Part) -> tuple[str, ...]:
+    """Told even when a protected From says more: programs without header protection show this one."""
+    return () if single_address(outer.values("From")) is not None else ("ambiguous-sender",)
 
 
 def _subject_protected(headers: EffectiveHeaders, decrypted: bool, signatures: Sequence[Signature]) -> bool:

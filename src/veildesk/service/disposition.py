@@ -14,7 +14,8 @@ def dispose(message: OpenedMessage) -> tuple[Disposition, str]:
     A signed mail that does not name exactly one author is put aside: whoever signed it, it could be
     read as written by somebody else.
     """
-    if message.signatures and message.from_address is None:
+    ambiguous = message.from_address is None or "ambiguous-sender" in message.notes
+    if message.signatures and ambiguous:
         return Disposition.QUARANTINE, "ambiguous-sender"
     if message.automatic:
         return Disposition.AUTOMATIC, "automatic"

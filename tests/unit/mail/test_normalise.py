@@ -60,6 +60,11 @@ def test_text_is_nfc_with_lf_and_no_controls() -> None:
     assert normalise(raw).text == "é[0m\nb"
 
 
+def test_an_author_who_cannot_be_told_is_noted() -> None:
+    assert "ambiguous-sender" in normalise(b"From: a@example.org\nFrom: b@example.org\n\nx").notes
+    assert normalise(b"From: a@example.org\n\nx").notes == ()
+
+
 @given(
     st.binary(max_size=400),
     st.sampled_from(
