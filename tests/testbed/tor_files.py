@@ -119,6 +119,7 @@ def torrc(net: Network, node: Node) -> str:
         "LogTimeGranularity 1",
         "AvoidDiskWrites 1",
         "ShutdownWaitLength 0",
+        "DisableDebuggerAttachment 0",  # else only root may look at its sockets in /proc
         "PathsNeededToBuildCircuits 0.67",
     ]
     if node.role in (Role.AUTHORITY, Role.RELAY):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
-__all__ = ["foreign_sockets"]
+__all__ = ["foreign_addresses", "foreign_sockets"]
 
 
 def foreign_sockets(pid: int) -> list[str]:
@@ -14,10 +15,20 @@ def foreign_sockets(pid: int) -> list[str]:
     own = _inodes(pid)
     found: list[str] = []
     for table in ("tcp", "tcp6", "udp", "udp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[9] in own:
-                found += [f"{table} {address}" for address in map(_address, fields[1:3]) if _foreign(address)]
+        found += [
+            f"{table} {address}"
+            for address in foreign_addresses(Path(f"/proc/{pid}/net/{table}").read_text(), own)
+        ]
+    return found
+
+
+def foreign_addresses(table: str, inodes: Collection[str]) -> list[str]:
+    """Addresses outside loopback in a /proc/net table, of the sockets with the given inodes."""
+    found: list[str] = []
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if fields[9] in inodes:
+            found += [str(address) for address in map(_address, fields[1:3]) if _foreign(address)]
     return found
 
 
