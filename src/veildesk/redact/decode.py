@@ -30,7 +30,8 @@ _AT = "|".join(sorted(map(re.escape, AT_WORDS), key=len, reverse=True))
 _DOT = "|".join(sorted(map(re.escape, DOT_WORDS), key=len, reverse=True))
 
 TRIGGERS: tuple[bytes, ...] = (
-    rb"=[0-9A-F][0-9A-F]",
+    rb"=(?:40|2E)[a-z0-9]",
+    rb"=[0-9A-F][0-9A-F]=[0-9A-F][0-9A-F]",
     rb"%[0-9a-f][0-9a-f]",
     rb"&#?[a-z0-9]{2,8};",
     rb"\\[\"/nrtux\\]",

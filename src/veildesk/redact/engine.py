@@ -12,9 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 
 from veildesk.core.finding import Finding
-from veildesk.redact import decode
+from veildesk.redact import decode, joins
 from veildesk.redact.detect.catalogue import RULES
-from veildesk.redact.joins import joined_findings
 from veildesk.redact.resolve import resolve, without_masks
 from veildesk.redact.rule import Rule
 from veildesk.redact.rules import RuleSet
@@ -25,7 +24,7 @@ from veildesk.redact.words import own_findings
 
 __all__ = ["Searcher", "find", "searcher"]
 
-_DECODE_REACH = 320
+_DECODE_REACH = 200
 
 
 class Searcher:
@@ -42,12 +41,17 @@ class Searcher:
                     self._trigger_rules.append([])
                 self._trigger_rules[at].append(number)
         self._decode_from = len(triggers)
-        self.triggers: tuple[Trigger, ...] = (*triggers, *((pattern, False) for pattern in decode.TRIGGERS))
+        self.triggers: tuple[Trigger, ...] = (
+            *triggers,
+            *((pattern, False) for pattern in decode.TRIGGERS),
+            *((pattern, False) for pattern in joins.TRIGGERS),
+        )
+        self._join_from = self._decode_from + len(decode.TRIGGERS)
         self.scanner: Scanner = make_scanner(self.triggers, pure=pure)
 
     def search(self, text: str, *, depth: int = 0) -> list[Finding]:
         """Findings in view offsets, overlapping ones included; `depth` counts decodings."""
-        fired, decodable = self._hits(text)
+        fired, decodable, breaks = self._hits(text)
         found: list[Finding] = []
         for number, ends in fired.items():
             rule = self._rules[number]
@@ -57,11 +61,11 @@ class Searcher:
             for start, stop in _windows(decodable, _DECODE_REACH, _DECODE_REACH, len(text)):
                 found.extend(self._decoded(text, start, stop, depth))
         if depth == 0:
-            found.extend(joined_findings(text, found, self._exact))
+            found.extend(joins.joined_findings(text, breaks, found, self._exact))
         return found
 
-    def _hits(self, text: str) -> tuple[dict[int, list[int]], list[int]]:
-        """Per rule, and for decoding, where triggers ended, in code points."""
+    def _hits(self, text: str) -> tuple[dict[int, list[int]], list[int], list[int]]:
+        """Per rule, for decoding and for joining, where triggers ended, in code points."""
         data = b"\n" + text.encode("utf-8", "surrogatepass")
         hits = self.scanner.scan(data)
         where: Mapping[int, int] | None = None
@@ -69,14 +73,15 @@ class Searcher:
             where = positions(data, [end for _, end in hits])
         fired: dict[int, list[int]] = {}
         decodable: list[int] = []
+        breaks: list[int] = []
         for trigger, end in hits:
             at = (end if where is None else where[end]) - 1
             if trigger < self._decode_from:
                 for number in self._trigger_rules[trigger]:
                     fired.setdefault(number, []).append(at)
             else:
-                decodable.append(at)
-        return fired, decodable
+                (decodable if trigger < self._join_from else breaks).append(at)
+        return fired, decodable, breaks
 
     def _decoded(self, text: str, start: int, stop: int, depth: int) -> Iterator[Finding]:
         """Findings that only show once leftovers of encodings are undone."""
@@ -89,7 +94,7 @@ class Searcher:
 
     def _exact(self, text: str) -> list[Finding]:
         """Findings of the exact rules alone, for a short text."""
-        fired, _ = self._hits(text)
+        fired, _, _ = self._hits(text)
         found: list[Finding] = []
         for number in fired:
             rule = self._rules[number]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from veildesk.core.finding import Finding
 from veildesk.redact.view import Edit, View, edited
 
-__all__ = ["SURE", "joined_findings"]
+__all__ = ["SURE", "TRIGGERS", "joined_findings"]
 
 SURE = 0.9
 """From this confidence on a finding counts as complete."""
@@ -27,15 +27,34 @@ _BREAK = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]?")
 _HEAD = re.compile(r"[A-Za-z0-9_.+/@%=-]+")
 
 
+_LEAST = 25
+_LAST = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]*\Z")
+_FIRST = re.compile(r"[A-Za-z0-9]*")
+_PREFIX = re.compile(r"eyJ|gh[pousr]_|_pat_|xox|sk[-_]|[spr]k_|glpat|AIza|[0-9]:A|://|SG\.|npm_|pypi-|-KEY-")
+
+TRIGGERS: tuple[bytes, ...] = (
+    rb"[a-z0-9_.:-]{14}=?\r?\n(?:[ \t]?>){0,6}[ \t]?[a-z0-9_-]{2}",
+    rb"[a-z0-9_.:-]{4}=?\r?\n(?:[ \t]?>){0,6}[ \t]?[a-z0-9_]{12}",
+    rb"@[a-z0-9.-]{1,40}=?\r?\n(?:[ \t]?>){0,6}[ \t]?[a-z0-9.-]{2}",
+    rb"[a-z0-9_.-]=?\r?\n(?:[ \t]?>){0,6}[ \t]?[a-z0-9_.-]{0,20}@",
+)
+"""Byte patterns for breaks worth a look; each ends shortly after its break."""
+
+
 def joined_findings(
-    text: str, found: Sequence[Finding], exact: Callable[[str], list[Finding]]
+    text: str, ends: Sequence[int], found: Sequence[Finding], exact: Callable[[str], list[Finding]]
 ) -> Iterator[Finding]:
-    """Findings that span line breaks of `text`; `exact` searches a short text."""
+    """Findings that span line breaks of `text`.
+
+    `ends` are where the triggers ended, `exact` searches a short text.
+    """
+    breaks = sorted({text.rfind("\n", 0, end) for end in ends})
+    if not breaks:
+        return
     complete = {item.end for item in found if item.confidence >= SURE}
-    done = -1
     blocks = sorted((item.start, item.end) for item in found if item.type in _BLOCKS)
-    at = text.find("\n")
-    while at >= 0:
+    done = -1
+    for at in breaks:
         while blocks and blocks[0][0] < at:
             done = max(done, blocks.pop(0)[1] - 1)
         if at > done:
@@ -43,7 +62,6 @@ def joined_findings(
             if item is not None:
                 done = item.end
                 yield item
-        at = text.find("\n", at + 1)
 
 
 def _at_break(
@@ -64,8 +82,7 @@ def _at_break(
         if gap is None or head is None:
             return None
         breaks.append((gap.start(), gap.end()))
-        whole = head.end() - start - sum(b - a for a, b in breaks)
-        if _likely(text[start : end - soft], head[0], whole):
+        if _likely(text[start : end - soft], head[0]):
             item = _joined(text, start, head.end(), breaks, exact)
             if item is not None:
                 return item
@@ -75,12 +92,15 @@ def _at_break(
     return None
 
 
-def _likely(left: str, right: str, whole: int) -> bool:
-    """Whether a join could be anything at all: an address, or a long mixed token."""
-    if "@" in left or right.startswith("@"):
+def _likely(left: str, right: str) -> bool:
+    """Whether a join could be anything at all: an address, a login, or a token of some length."""
+    if "@" in left or "@" in right:
         return True
-    both = left + right
-    return whole >= 20 and any(char.isdigit() for char in both) and len(right) >= 2
+    plain = _LAST.search(left)
+    begin = _FIRST.match(right)
+    if plain and begin and len(plain[0]) + len(begin[0]) >= _LEAST:
+        return True
+    return _PREFIX.search(left) is not None or (left[-1:].isdigit() and right[:1].isdigit())
 
 
 def _joined(

@@ -88,21 +88,24 @@ def edited(text: str, edits: Iterable[Edit]) -> View:
     return View("".join(pieces), spans)
 
 
-_INVISIBLE_EXTRA = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_INVISIBLE_EXTRA = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0" + "".join(
+    map(chr, chain(range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0)))
+)
+"""Not of category Cf, but as invisible: joiners, fillers, variation selectors."""
 
 
 @cache
-def _tables() -> tuple[dict[int, str], re.Pattern[str], re.Pattern[str]]:
-    """(one-to-one translation, invisible characters, anything that needs the translation)."""
+def _tables() -> tuple[dict[int, str], frozenset[str], frozenset[str]]:
+    """(one-to-one translation, the characters it changes, invisible characters)."""
     table: dict[int, str] = {}
-    invisible: list[str] = []
+    invisible = set(_INVISIBLE_EXTRA)
     for code in chain(
         range(0x80, 0x3400), range(0xA000, 0xD800), range(0xF900, 0x20000), range(0xE0000, 0xE0200)
     ):
         char = chr(code)
         category = unicodedata.category(char)
         if category == "Cf":
-            invisible.append(char)
+            invisible.add(char)
         elif category == "Zs":
             table[code] = " "
         elif category == "Nd":
@@ -115,9 +118,7 @@ def _tables() -> tuple[dict[int, str], re.Pattern[str], re.Pattern[str]]:
         table[code] = "-"
     for code in (0x2024, 0xFF61):
         table[code] = "."
-    gone = re.compile("[" + "".join(map(re.escape, invisible)) + _INVISIBLE_EXTRA + "]+")
-    odd = re.compile("[" + "".join(map(re.escape, map(chr, sorted(table)))) + "]")
-    return table, gone, odd
+    return table, frozenset(map(chr, table)), frozenset(invisible)
 
 
 def plain_view(text: str) -> View:
@@ -126,7 +127,12 @@ def plain_view(text: str) -> View:
         text = MASK.sub(lambda match: BLANK * len(match[0]), text)
     if text.isascii():
         return View(text)
-    table, gone, odd = _tables()
-    if odd.search(text):
+    table, odd, invisible = _tables()
+    present = set(text)
+    if present & odd:
         text = text.translate(table)
-    return edited(text, (Edit(match.start(), match.end(), "") for match in gone.finditer(text)))
+    gone = present & invisible
+    if not gone:
+        return View(text)
+    runs = re.compile("[" + "".join(map(re.escape, sorted(gone))) + "]+")
+    return edited(text, (Edit(match.start(), match.end(), "") for match in runs.finditer(text)))

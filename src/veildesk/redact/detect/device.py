@@ -81,7 +81,7 @@ def _sexagesimal(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule("imei", (rb"[0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei"),
+    Rule("imei", (rb"[^0-9a-z_][0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei"),
          pattern_search(_IMEI, _imei), back=24, ahead=44),
     Rule("gps-pair", (rb"[0-9]\.[0-9]{3,20}[ \t]?[,;/| ][ \t]?[-+]?[0-9]{1,3}\.[0-9]{3}", rb"[0-9]\.[0-9]{3,20}%2c[-+]?[0-9]{1,3}\.[0-9]{3}"),
          pattern_search(_PAIR, _pair), back=40, ahead=24),

@@ -25,6 +25,7 @@ __all__ = [
     "SESSION_WORDS",
     "TOTP",
     "TOTP_WORDS",
+    "pattern",
     "triggers",
 ]
 
@@ -90,7 +91,7 @@ PRIVATE_KEY_WORDS = (
 )  # fmt: skip
 
 
-def _pattern(words: Sequence[str]) -> str:
+def pattern(words: Sequence[str]) -> str:
     """An alternation, longest first; words in scripts with word gaps must begin and end at one."""
     groups: dict[str, list[str]] = {}
     for word in sorted(set(words), key=len, reverse=True):
@@ -129,10 +130,10 @@ def triggers(words: Sequence[str]) -> tuple[bytes, ...]:
     return (b"(?:" + b"|".join(_folded(word) for word in needed) + b")",)
 
 
-PASSWORD = _pattern(PASSWORD_WORDS)
-API_KEY = _pattern(API_KEY_WORDS)
-SESSION = _pattern(SESSION_WORDS)
-TOTP = _pattern(TOTP_WORDS)
-RECOVERY = _pattern(RECOVERY_WORDS)
-SEED = _pattern(SEED_WORDS)
-PRIVATE_KEY = _pattern(PRIVATE_KEY_WORDS)
+PASSWORD = pattern(PASSWORD_WORDS)
+API_KEY = pattern(API_KEY_WORDS)
+SESSION = pattern(SESSION_WORDS)
+TOTP = pattern(TOTP_WORDS)
+RECOVERY = pattern(RECOVERY_WORDS)
+SEED = pattern(SEED_WORDS)
+PRIVATE_KEY = pattern(PRIVATE_KEY_WORDS)

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import phonenumbers
 
 from veildesk.core.finding import Finding
-from veildesk.redact.rule import Rule, before, finding, pattern_search
+from veildesk.redact.detect import keywords
+from veildesk.redact.rule import Rule, before, finding, keyword_search, pattern_search
 
 __all__ = ["RULES"]
 
@@ -20,47 +21,38 @@ _GAP = r"(?:[ \t./–-]{1,3}|[ ]?\([ ]?|\)[ ]?|\)[-/ ]{1,2}|[ ]?\(0\)[ ]?)"
 _PLUS = re.compile(
     rf"(?<![0-9A-Za-z_+])(?:\+|00(?=[1-9]))[ ]?\(?[1-9](?:{_GAP}?[0-9]){{6,14}}(?:[ ]?(?:ext\.?|x|доб\.?|Durchwahl|-)[ ]?[0-9]{{1,6}})?(?![0-9A-Za-z])(?!\.[0-9])"
 )
-_NATIONAL = re.compile(
-    rf"(?<![0-9A-Za-z_+./-])(?<![0-9][:=])\(?[0-9](?:{_GAP}?[0-9]){{5,14}}(?![0-9A-Za-z_%])(?![.,:/-][0-9])"
+_NUMBER = re.compile(
+    rf"(?P<gap>[^\n0-9+]{{0,32}}?)(?P<number>(?<![0-9A-Za-z_+/-])\(?[0-9](?:{_GAP}?[0-9]){{5,14}})(?![0-9A-Za-z_%])(?![.,:/-][0-9])",
 )
-_CUE = re.compile(
-    r"(?:phone|tel(?:e(?:fono|phone|fon|foon))?|tel\.|tlf|teléfono|telefono|móvil|movil|celular|cell|mobile|mobil|handy|rufnummer|nummer|telefonnummer|rückruf|anruf\w*|ruf\w*|"
-    r"call(?: me)?|dial|sms|text me|whats\s?app|signal|viber|telegram|fax|телефон\w*|тел|моб\w*|сот\w*|звон\w*|позвон\w*|перезвон\w*|номер(?: телефона)?|ватсап|вотсап|"
-    r"llám\w*|llam\w*|contacto|número|电话|電話|手机|手機|号码|號碼|联系方式|致电|拨打|回电|téléphone|portable|appel\w*|numéro|telefone|celular|ligue|cellulare|chiama\w*|telefon\w*|"
-    r"komórk\w*|zadzwoń|携帯|전화|핸드폰|연락처|телефон|msisdn|phone_?number|contact|erreich\w*|unter|hotline)"
-    r"[^\n0-9+]{0,24}\Z",
+_STRONG = (
+    "phone", "telephone", "tel", "tlf", "teléfono", "telefono", "móvil", "movil", "celular", "mobile", "mobil", "handy", "mobiltelefon",
+    "rufnummer", "telefonnummer", "handynummer", "rückruf", "whatsapp", "viber", "fax", "hotline", "msisdn", "phone_number", "phonenumber",
+    "телефон", "тел", "мобильный", "сотовый", "ватсап", "вотсап", "телефону", "телефона", "номер телефона", "电话", "電話", "手机", "手機", "联系方式",
+    "手机号", "téléphone", "portable", "telefone", "telemóvel", "cellulare", "telefon", "telefoon", "komórka", "携帯", "電話番号", "전화", "핸드폰", "연락처",
+    "puhelin", "telefonszám", "τηλέφωνο", "טלפון", "هاتف", "फ़ोन", "điện thoại", "โทร",
+)  # fmt: skip
+_WEAK = (
+    "call", "dial", "sms", "text me", "signal", "telegram", "cell", "reach me", "ring me", "contact", "number", "nummer", "anrufen", "anruf", "ruf",
+    "erreichbar", "erreichen", "unter", "llamar", "llámeme", "llame", "llamen", "contacto", "número", "numero", "звоните", "звонить", "позвоните", "перезвоните",
+    "звонок", "номер", "号码", "號碼", "致电", "拨打", "回电", "联系", "appeler", "appelez", "numéro", "ligue", "ligar", "chiamare", "chiamami", "zadzwoń", "bel", "zavolejte",
+)  # fmt: skip
+_STRONG_WORD = re.compile(rf"(?<![^\W\d_])(?:{keywords.pattern(_STRONG)})(?:\w{{0,3}}(?![^\W\d_])|(?<=[\u0e00-\uffdc]))", re.IGNORECASE)
+_WEAK_WORD = re.compile(rf"(?<![^\W\d_])(?:{keywords.pattern(_WEAK)})(?:(?![^\W\d_])|(?<=[\u0e00-\uffdc]))", re.IGNORECASE)
+_OTHER = re.compile(
+    r"(?<![^\W\d_])(?:order|ticket|case|id|pid|uid|ports?|порт\w*|puertos?|version|build|code|error|errno|bytes|size|block|height|line|zip|plz|postcode|индекс|epoch|"
+    r"timestamp|amount|sum|total|balance|сумм\w*|betrag|importe|imei|iban|card|karte|tarjeta|карт\w*|serial|isbn|issue|bug|rfc|cve|kb|paid|invoice|rechnung|"
+    r"bestell\w*|auftrag\w*|vorgang\w*|fall|заказ\w*|тикет\w*|обращени\w*|заявк\w*|pedido|caso|factura|commande|account|konto|счёт\w*|счет\w*|cuenta|model|modell|"
+    r"stack|function|method|trace|returned|received|event|status|exit|frame|attempts?|retries|times)(?![^\W\d_])|端口|金额|卡|订单|单号|工单|版本|ORD|INC|#|№",
     re.IGNORECASE,
 )
-_NOT = re.compile(
-    r"(?:order|ticket|case|id|pid|uid|port|ports|порт\w*|puertos?|端口|version|build|code|error|errno|bytes|size|block|height|line|zip|plz|postcode|индекс|epoch|timestamp|"
-    r"amount|sum|total|balance|сумм\w*|betrag|importe|金额|imei|iban|card|karte|tarjeta|карт\w*|卡|serial|isbn|issue|bug|rfc|cve|kb|paid|invoice|rechnung)"
-    r"[\"']?[ \t]*(?:number|no\.?|nr\.?|номер|n[úu]mero|№|is|:|=|#)*[ \t#№\"']*\Z",
-    re.IGNORECASE,
-)
+_DATE = re.compile(r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*")
+_UNIT = re.compile(r"[ ]?(?:bytes?|байт\w*|b\b|kb|mb|gb|ms|sec\w*|euro?|usd|€|\$|btc|eth|usdt|ghz|mhz|px|%|字节|字節)", re.IGNORECASE)
 _SHAPES = re.compile(
-    r"\(\d{3}\)[ ]?\d{3}[-. ]\d{4}|\d{3}[-.]\d{3}[-.]\d{4}|1[-. ]\d{3}[-. ]\d{3}[-. ]\d{4}|8[ (-]{1,2}9?\d{2,3}[) -]{1,2}\d{3}[ -]?\d{2}[ -]?\d{2}|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5}|"
-    r"0[1-9](?:[ .]\d{2}){4}|\(0\d{2,5}\)[ ]?\d{3,8}(?:[ -]\d{2,4})?|0(?:15[0-9]|16[0-9]|17[0-9])\d?[ /-]\d{7,8}|[67]\d{2}[ ]\d{2}[ ]\d{2}[ ]\d{2}|[679]\d{2}[ ]\d{3}[ ]\d{3}|07\d{3}[ ]\d{3}[ ]?\d{3}"
+    r"(?<![0-9A-Za-z_+./:-])(?:\(\d{3}\)[ ]?\d{3}[-. ]\d{4}|\d{3}([-.])\d{3}\1\d{4}|1[-. ]\d{3}[-. ]\d{3}[-. ]\d{4}|8[ (-]{1,2}\d{3}[) -]{1,2}\d{3}[ -]?\d{2}[ -]?\d{2}"
+    r"|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5}|0[1-9](?:[ .]\d{2}){4}|\(0\d{2,5}\)[ ]?\d{3,8}(?:[ -]\d{2,4})?|01[567]\d{1,2}[ /-]\d{7,8}|[67]\d{2}(?:[ ]\d{2}){3}"
+    r"|[679]\d{2}[ ]\d{3}[ ]\d{3}|07\d{3}[ ]\d{3}[ ]?\d{3}|1[3-9]\d{9}|1[3-9]\d[ -]\d{4}[ -]\d{4}|\(\d{2}\)[ ]?9?\d{4}-\d{4})(?![0-9A-Za-z_%])(?![.,:/-][0-9])"
 )
-_REGIONS = (
-    "US",
-    "RU",
-    "DE",
-    "ES",
-    "CN",
-    "GB",
-    "FR",
-    "IT",
-    "BR",
-    "UA",
-    "PL",
-    "IN",
-    "JP",
-    "TR",
-    "MX",
-    "AT",
-    "CH",
-    "NL",
-)
+_REGIONS = tuple("US RU DE ES CN GB FR IT BR UA PL IN JP TR MX AT CH NL".split())
 
 
 def _plus(match: re.Match[str], text: str) -> Iterator[Finding]:
@@ -68,41 +60,47 @@ def _plus(match: re.Match[str], text: str) -> Iterator[Finding]:
     digits = re.sub(r"\D", "", value)
     if not 7 <= len(digits) <= 17:
         return
-    cued = _CUE.search(before(text, match.start(), 40)) is not None
     number = "+" + digits.lstrip("0") if value.startswith("00") else value
-    try:
-        parsed = phonenumbers.parse(number.replace("(0)", ""), None)
-    except phonenumbers.NumberParseException:
-        parsed = None
-    known = parsed is not None and phonenumbers.is_possible_number(parsed)
-    if value.startswith("00") and not (cued or known and re.search(r"[ ()-]", value)):
+    known = _possible(number.replace("(0)", ""))
+    if value.startswith("00") and not (known and re.search(r"[ ()-]", value)):
         return
-    if known or cued or 10 <= len(digits) <= 13:
+    if known or 10 <= len(digits) <= 13:
         yield finding(match.start(), match.end(), "PHONE", "e164", 0.9 if known else 0.7)
 
 
-def _national(match: re.Match[str], text: str) -> Iterator[Finding]:
-    value = match[0]
-    digits = re.sub(r"\D", "", value)
-    head = before(text, match.start(), 40)
-    if not 6 <= len(digits) <= 15 or value.count("(") != value.count(")") and "(" in value[1:]:
+def _possible(number: str) -> bool:
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _strong(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield from _cued(match, text, 6)
+
+
+def _weak(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield from _cued(match, text, 7)
+
+
+def _cued(match: re.Match[str], text: str, least: int) -> Iterator[Finding]:
+    value = match["number"]
+    count = sum(char.isdigit() for char in value)
+    if not least <= count <= 15 or _OTHER.search(match["gap"]) or _DATE.fullmatch(value):
         return
-    if re.fullmatch(
-        r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*",
-        value,
-    ) or _NOT.search(head):
+    if _UNIT.match(text, match.end()) or (value.count("(") != value.count(")") and "(" in value[1:]):
         return
-    if re.match(
-        r"[ ]?(?:bytes?|байт\w*|b\b|kb|mb|gb|ms|sec\w*|euro?|usd|€|\$|btc|eth|usdt|ghz|mhz|px|%|字节)",
-        text[match.end() : match.end() + 8],
-        re.IGNORECASE,
-    ):
+    yield finding(match.start("number"), match.end("number"), "PHONE", "phone-word", 0.8)
+
+
+def _shape(match: re.Match[str], text: str) -> Iterator[Finding]:
+    head = before(text, match.start(), 24)
+    other = [*_OTHER.finditer(head)]
+    if (other and len(head) - other[-1].end() <= 8) or _UNIT.match(text, match.end()) or _DATE.fullmatch(match[0]):
         return
-    if _CUE.search(head):
-        yield finding(match.start(), match.end(), "PHONE", "phone-word", 0.8)
-    elif _SHAPES.fullmatch(value) or (re.fullmatch(r"1[3-9]\d{9}", value) and _valid(value, ("CN",))):
-        if _valid(digits, _REGIONS):
-            yield finding(match.start(), match.end(), "PHONE", "phone-shape", 0.7)
+    digits = re.sub(r"\D", "", match[0])
+    if _valid(digits, ("CN",) if re.match(r"1[3-9]", digits) and len(digits) == 11 and "." not in match[0] else _REGIONS):
+        yield finding(match.start(), match.end(), "PHONE", "phone-shape", 0.7)
 
 
 def _valid(digits: str, regions: tuple[str, ...]) -> bool:
@@ -116,22 +114,25 @@ def _valid(digits: str, regions: tuple[str, ...]) -> bool:
 
 
 RULES = (
+    Rule("e164", (rb"\+[ ]?\(?[1-9][0-9 ().-]", rb"[^0-9]00[1-9][0-9 ().-]{5}"), pattern_search(_PLUS, _plus), back=6, ahead=50),
+    Rule("phone-word", keywords.triggers(_STRONG), keyword_search(_STRONG_WORD, _NUMBER, _strong), back=20, ahead=12),
+    Rule("phone-cue", keywords.triggers(_WEAK), keyword_search(_WEAK_WORD, _NUMBER, _weak), back=20, ahead=12),
     Rule(
-        "e164",
-        (rb"\+[ ]?\(?[1-9][0-9 ().-]", rb"[^0-9]00[1-9][0-9 ().-]{5}"),
-        pattern_search(_PLUS, _plus),
-        back=6,
-        ahead=50,
-    ),
-    Rule(
-        "national",
+        "phone-shape",
         (
-            rb"[0-9][0-9 ().-]{1,4}[0-9][0-9 ().-]{1,4}[0-9]{2}[ .-]?[0-9]{2}",
-            rb"[^0-9][0-9]{6,11}[^0-9]",
-            rb"\([0-9]{3,5}\) ?[0-9]{3}",
+            rb"[^0-9a-z]\([0-9]{2,5}\)[ ]?[0-9]{3}",
+            rb"[^0-9a-z._:/-][0-9]{3}[-. ][0-9]{3}[-. ][0-9]{4}[^0-9]",
+            rb"[^0-9a-z._:/-]1[-. ][0-9]{3}[-. ][0-9]{3}[-. ][0-9]{4}[^0-9]",
+            rb"[^0-9a-z._:/-]8[ (-]{1,2}[0-9]{3}[) -]{1,2}[0-9]{3}",
+            rb"[^0-9a-z._:/-]0[0-9]{2,4}[ /-][0-9]{3}",
+            rb"[^0-9a-z._:/-][67][0-9]{2} [0-9]{2} [0-9]{2} [0-9]{2}",
+            rb"[^0-9a-z._:/-][679][0-9]{2} [0-9]{3} [0-9]{3}",
+            rb"[^0-9a-z._:/-]0[1-9][ .][0-9]{2}[ .][0-9]{2}[ .][0-9]{2}",
+            rb"[^0-9a-z._:/-]1[3-9][0-9]{9}[^0-9a-z]",
+            rb"[^0-9a-z._:/-]1[3-9][0-9][ -][0-9]{4}[ -][0-9]{4}",
         ),
-        pattern_search(_NATIONAL, _national),
-        back=32,
-        ahead=40,
+        pattern_search(_SHAPES, _shape),
+        back=24,
+        ahead=24,
     ),
 )

@@ -58,14 +58,20 @@ def _word_runs(text: str, start: int, end: int) -> Iterator[Finding]:
     run: list[tuple[int, int]] = []
     kinds = shape = 0
     for match in _TOKEN.finditer(text, start, end):
-        bits = lists.get(_plain(match[0]), 0)
-        case = _case(match[0])
+        word = match[0]
+        bits = lists.get(word) or lists.get(_plain(word), 0)
+        if not bits:
+            if run:
+                yield from _judged(text, run)
+                run = []
+            continue
+        case = _case(word)
         if run and bits & kinds and case == shape and _gap_ok(text, run[-1][1], match.start()):
             kinds &= bits
             run.append(match.span())
             continue
         yield from _judged(text, run)
-        run, kinds, shape = ([match.span()], bits, case) if bits else ([], 0, 0)
+        run, kinds, shape = [match.span()], bits, case
     yield from _judged(text, run)
 
 
@@ -165,9 +171,9 @@ def _unknown(text: str, start: int, end: int) -> Iterator[Finding]:
 
 
 _LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
-_SEP = rb"[\s0-9.,;:)\"'>#*|/\\=_-]{1,8}"
+_SEP = rb"(?:[\s,;.)>\"'|*/\\n_-]{1,5}|[\s.)\"',]{1,4}[0-9]{1,2}[\s.):-]{1,3})"
 RULES = (
-    Rule("bip39", (rb"(?:[a-z]{3,8}" + _SEP + rb"){6}[a-z]{3,8}" + _SEP, rb"(?:[\xc3-\xf4a-z][\x80-\xbfa-z]{1,36}" + _SEP + rb"){7}", *keywords.triggers(keywords.SEED_WORDS)),
+    Rule("bip39", (rb"(?:[a-z\x80-\xff]{3,30}" + _SEP + rb"){8}", *keywords.triggers(keywords.SEED_WORDS)),
          _word_runs, back=420, ahead=420),
     Rule("bip39-han", keywords.triggers(keywords.SEED_WORDS), _han_runs, back=24, ahead=8),
     Rule("phrase-word", keywords.triggers(keywords.SEED_WORDS), _unknown, back=40, ahead=60),
