@@ -62,8 +62,8 @@ async def run_bounded(
 ) -> Finished:
     """Run `command` with the words `{status}` in it replaced by the status descriptor's number.
 
-    Raises `LimitExceeded` when the output passes `output_limit` bytes, `EngineUnavailable` after
-    `seconds` or when the program cannot be started; the output so far is thrown away then.
+    Raises `LimitExceeded` beyond `output_limit` bytes, `EngineUnavailable` after `seconds` or when
+    the program cannot be started; the output so far is thrown away then.
     """
     reading, writing = os.pipe()
     try:
@@ -77,11 +77,10 @@ async def run_bounded(
             start_new_session=True,
             limit=_CHUNK,
         )
-    except OSError as error:
+    except BaseException as error:
         os.close(reading)
-        raise EngineUnavailable("process-start") from error
-    except BaseException:
-        os.close(reading)
+        if isinstance(error, OSError):
+            raise EngineUnavailable("process-start") from error
         raise
     finally:
         os.close(writing)

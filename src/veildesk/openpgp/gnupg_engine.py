@@ -133,11 +133,11 @@ class GnuPGEngine:
     async def open(self, data: bytes, certificates: Sequence[bytes]) -> DecryptedData:
         """See `core.ports.Engine.open`."""
         wire, shape = await asyncio.to_thread(_message, data)
-        if shape.modern:
-            raise Undecryptable("version-not-supported")
         if shape.kind is not Kind.ENCRYPTED:
             plain, signatures = await self._open_signed(wire, shape, certificates)
             return DecryptedData(plain, encrypted=False, integrity=None, signatures=signatures)
+        if shape.modern:
+            raise Undecryptable("version-not-supported")
         if not shape.recipients:
             raise Undecryptable("passphrase-only")
         if shape.passphrases:
@@ -176,6 +176,8 @@ class GnuPGEngine:
         packets, shape = await asyncio.to_thread(uncompressed, data, self._limits.plaintext_size)
         if shape.kind is Kind.LITERAL:
             return literal_data(packets), ()
+        if shape.modern:
+            return literal_data(packets), (Signature(Verdict.UNSUPPORTED),) * shape.signatures
         return await self._verify_signed(packets, shape.signatures, certificates)
 
     async def _verify_signed(

@@ -77,24 +77,9 @@ async def open_mail(
     missing signature is no error but a verdict.
     """
     limits = limits or Limits()
-    outer = await _parse(raw, limits)
+    outer, layer = await _look(raw, limits)
     state = _Peeling(raw, outer)
-    while (layer := find_layer(state.entity, state.root)).kind is not LayerKind.NONE:
-        state.layers += 1
-        if state.layers > limits.crypto_layers:
-            raise LimitExceeded("crypto-layers")
-        state.notes.update(dict.fromkeys(layer.notes))
-        try:
-            state.entity = await _peel(layer, state, engine, certificates)
-        except (Undecryptable, Unparsable):
-            if state.integrity is None:
-                raise
-            # The mail itself was encrypted to us; what it holds besides stays closed.
-            state.notes["inner-undecryptable"] = None
-            break
-        state.root = await _parse(state.entity, limits)
-    else:
-        state.notes.update(dict.fromkeys(layer.notes))
+    await _peel_all(state, layer, engine, certificates, limits)
     encryption = _encryption(state)
     state.signatures += await _partial(state, engine, certificates)
     protected = _is_protected(state)
@@ -110,8 +95,38 @@ async def open_mail(
     )
 
 
-async def _parse(entity: bytes, limits: Limits) -> Part:
-    return await asyncio.to_thread(parse_mail, entity, limits)
+async def _look(entity: bytes, limits: Limits) -> tuple[Part, Layer]:
+    """Parse an entity and find its outermost layer, off the event loop."""
+
+    def look() -> tuple[Part, Layer]:
+        root = parse_mail(entity, limits)
+        return root, find_layer(entity, root)
+
+    return await asyncio.to_thread(look)
+
+
+async def _peel_all(
+    state: _Peeling, layer: Layer, engine: Engine, certificates: Sequence[bytes], limits: Limits
+) -> None:
+    """Take layers off until none wraps the whole."""
+    state.notes.update(dict.fromkeys(layer.notes))
+    while layer.kind is not LayerKind.NONE:
+        state.layers += 1
+        if state.layers > limits.crypto_layers:
+            raise LimitExceeded("crypto-layers")
+        try:
+            state.entity = await _peel(layer, state, engine, certificates)
+        except (Undecryptable, Unparsable):
+            if layer.clear:
+                # Text that is no sound clear-signed message is text all the same, and not signed.
+                return
+            if state.integrity is None:
+                raise
+            # The mail itself was encrypted to us; what it holds besides stays closed.
+            state.notes["inner-undecryptable"] = None
+            return
+        state.root, layer = await _look(state.entity, limits)
+        state.notes.update(dict.fromkeys(layer.notes))
 
 
 async def _peel(layer: Layer, state: _Peeling, engine: Engine, certificates: Sequence[bytes]) -> bytes:

@@ -74,7 +74,7 @@ class Shape:
 
     `recipients` are key ids or fingerprints (upper-case hex, zeros when hidden) in order.
     `signatures` counts signature packets that are visible from outside. `modern` marks forms that
-    only newer programs than GnuPG 2.2 read (RFC 9580 version 6 and SEIPD version 2).
+    only other programs than GnuPG 2.2 read (RFC 9580 version 6 and SEIPD version 2).
     """
 
     kind: Kind
@@ -242,7 +242,8 @@ def _signed(packets: list[Packet], tags: list[int]) -> Shape:
 
 
 def _modern(packets: list[Packet]) -> bool:
-    return any(one.tag == SIGNATURE and one.body[:1] == b"\x06" for one in packets)
+    known = {SIGNATURE: (b"\x03", b"\x04"), ONE_PASS: (b"\x03",)}
+    return any(one.tag in known and one.body[:1] not in known[one.tag] for one in packets)
 
 
 def signature_packets(data: bytes) -> tuple[Packet, ...]:

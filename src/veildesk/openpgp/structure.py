@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from veildesk.core.errors import VeildeskError
 from veildesk.mail.parse import Part
-from veildesk.openpgp.armor import Block, find_blocks, outside, single_block
+from veildesk.openpgp.armor import Block, find_blocks, single_block
 from veildesk.openpgp.packets import Kind, classify
 
 __all__ = ["Layer", "LayerKind", "SignedSpan", "canonical", "find_layer", "has_ciphertext", "signed_spans"]
@@ -49,7 +49,8 @@ class Layer:
     """The outermost layer of one entity.
 
     `content` is ciphertext or an inline block, `span` what is signed, `inner` the entity inside a
-    signature. `charset` belongs to the text around an inline block. `notes` are fixed words.
+    signature. `charset` belongs to an inline block, `clear` says that it is clear-signed. `notes` are
+    fixed words.
     """
 
     kind: LayerKind = LayerKind.NONE
@@ -57,6 +58,7 @@ class Layer:
     span: SignedSpan | None = None
     inner: bytes = field(default=b"", repr=False)
     charset: str = ""
+    clear: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -159,7 +161,8 @@ def _inline(root: Part) -> Layer:
     if block.label == "MESSAGE" and not _carries_message(block):
         return Layer(notes=("not-encrypted-posing",))
     charset = dict(block.headers).get("Charset") or root.params.get("charset", "")
-    return Layer(LayerKind.INLINE, root.content, charset=charset, notes=("legacy-inline",))
+    clear = block.label == "SIGNED MESSAGE"
+    return Layer(LayerKind.INLINE, root.content, charset=charset, clear=clear, notes=("legacy-inline",))
 
 
 def _carries_message(block: Block) -> bool:
@@ -219,11 +222,3 @@ def _clear_signed(content: bytes) -> list[SignedSpan]:
     except VeildeskError:
         return []
     return [SignedSpan(None, one.source) for one in blocks if one.label == "SIGNED MESSAGE"]
-
-
-def text_outside(content: bytes) -> bytes:
-    """Text of a leaf that lies in no armor block; all of it when the armor is malformed."""
-    try:
-        return outside(content, find_blocks(content))
-    except VeildeskError:
-        return content

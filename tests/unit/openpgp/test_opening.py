@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from testbed.openpgp_lab import Lab, literal
+from testbed.openpgp_lab import Lab, literal, packet
 from veildesk.core.errors import LimitExceeded, NotSoundCiphertext, Undecryptable, Unparsable
 from veildesk.core.limits import Limits
 from veildesk.core.message import Integrity, Scope, Verdict
@@ -21,6 +21,10 @@ def crlf(text: str) -> bytes:
 
 def head(sender: str = "Rosa <rosa@example.org>", more: str = "") -> str:
     return f"From: {sender}\nTo: support@desk.example\nSubject: ...\nMIME-Version: 1.0\n{more}"
+
+
+def as_armor(data: bytes) -> bytes:
+    return b"-----BEGIN PGP MESSAGE-----\n\n" + base64.encodebytes(data) + b"-----END PGP MESSAGE-----\n"
 
 
 def pgp_mime(ciphertext: bytes, boundary: str = "enc") -> bytes:
@@ -137,7 +141,7 @@ async def test_ciphertext_between_html_parts_stays_closed(lab: Lab) -> None:
     left = b'Content-Type: text/html\r\n\r\n<img src="http://evil.example/'
     mail = await opened(lab, mixed(left, cipher, b'Content-Type: text/html\r\n\r\n">'))
     assert summary(mail) == ("part", [])
-    assert b"42" not in mail.payload
+    assert b"secret is" not in mail.payload
     assert mail.notes == ("mixed-encrypted-plain",)
 
 
@@ -155,7 +159,7 @@ async def test_hidden_ciphertext_is_never_decrypted(lab: Lab, kind: str) -> None
     }[kind]
     mail = await opened(lab, mixed(question, hidden))
     assert summary(mail) == ("part", [])
-    assert b"42" not in mail.payload
+    assert b"secret is" not in mail.payload
 
 
 async def test_signed_part_beside_unsigned_text(lab: Lab) -> None:
@@ -239,6 +243,23 @@ async def test_refusals(lab: Lab) -> None:
         await opened(
             lab, pgp_mime(b"-----BEGIN PGP MESSAGE-----\n\n" + broken + b"-----END PGP MESSAGE-----\n")
         )
+
+
+async def test_clear_signed_text_with_a_broken_signature_is_text(lab: Lab) -> None:
+    signed = lab.gpg("user", "--digest-algo=SHA256", "--clearsign", stdin=b"hello\n").decode()
+    head_part, _, _ = signed.partition("-----BEGIN PGP SIGNATURE-----")
+    for block in ("AAAA", "wAAA"):
+        broken = f"{head_part}-----BEGIN PGP SIGNATURE-----\n\n{block}\n-----END PGP SIGNATURE-----\n"
+        mail = await opened(lab, crlf("Content-Type: text/plain\n\n" + broken))
+        assert summary(mail) == ("none", [("invalid", "part", False)])
+        assert b"hello" in mail.payload
+
+
+async def test_signature_of_an_unknown_version_is_unsupported(lab: Lab) -> None:
+    inner = packet(4, b"\x06" + bytes(60)) + literal(TEXT) + packet(2, b"\x06" + bytes(60))
+    mail = await opened(lab, pgp_mime(as_armor(lab.enclose(inner))))
+    assert summary(mail) == ("whole", [("unsupported", "whole", False)])
+    assert mail.payload == TEXT
 
 
 async def test_layers_end(lab: Lab) -> None:
