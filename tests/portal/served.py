@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portal.fakes import World
 from veildesk.portal.app import create_app
@@ -30,9 +31,10 @@ class _Announced(uvicorn.Server):
 
 
 @contextmanager
-def served(world: World) -> Iterator[int]:
-    """Serve until the block ends; yields the port."""
-    configuration = config(create_app(world.settings, world.ports), "unused")
+def served(world: World, *, policy: bool = True) -> Iterator[int]:
+    """Serve until the block ends; yields the port. Without `policy` a test may run scripts."""
+    app = create_app(world.settings, world.ports)
+    configuration = config(app if policy else _without_policy(app), "unused")
     configuration.uds = None
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -47,3 +49,16 @@ def served(world: World) -> Iterator[int]:
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+def _without_policy(app: ASGIApp) -> ASGIApp:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def filtered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [item for item in message["headers"] if item[0] != b"content-security-policy"]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await app(scope, receive, filtered)
+
+    return wrapped
