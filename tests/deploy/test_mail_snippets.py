@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -12,8 +13,12 @@ from veildesk.core.limits import Limits
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
-def run(*command, **options):
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+# Both servers' tools lie where an ordinary user's PATH does not look.
+ENVIRONMENT = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C"}
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
 
 
 @pytest.fixture

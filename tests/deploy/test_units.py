@@ -138,6 +138,7 @@ def test_the_gateway_never_asks_for_memory_that_is_writable_and_executable(tmp_p
     ] == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to other users")
 def test_users_and_folders_of_sockets(tmp_path):
     """sysusers.d and tmpfiles.d in a root of their own: who may enter which folder."""
     root = tmp_path / "root"
