@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import re
 import shutil
 import tempfile
@@ -55,6 +56,7 @@ _HASHES = {"8": "sha256", "9": "sha384", "10": "sha512", "11": "sha224"}
 _OUTPUT = 16 * 1024 * 1024
 _MAX_CERTIFICATES = 32
 _VERSION_4 = 40
+_SOCKET_PATH = 107
 _OPTIONS = (
     "--no-options",
     "--batch",
@@ -107,7 +109,13 @@ class GnuPGEngine:
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Make the home ready and check gpg's version. Raises `KeyUnusable` if gpg is too old."""
+        """Make the home ready and check gpg's version.
+
+        Raises `KeyUnusable` if gpg is too old or the home's path too long for the agent's sockets.
+        """
+        sockets_elsewhere = Path(f"/run/user/{os.getuid()}").is_dir()
+        if not sockets_elsewhere and len(os.fsencode(self._home / "S.gpg-agent.browser")) > _SOCKET_PATH:
+            raise KeyUnusable("home-path-length")
         for folder in (self._home, self._runtime):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._home.chmod(0o700)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from testbed.openpgp_lab import BASE, Lab, packet
-from veildesk.core.errors import KeyUnusable
+from veildesk.core.errors import EngineUnavailable, KeyUnusable
+from veildesk.core.limits import Limits
 from veildesk.core.message import Verdict
 from veildesk.openpgp.key_listing import address_of, read_listing
 from veildesk.openpgp.packets import read_certificate, split_packets
@@ -197,3 +200,25 @@ def test_listing_reads_only_fields() -> None:
     (status,) = read_listing(raw)
     assert status.fingerprint == "A" * 40
     assert status.addresses == ("a@example.org",)
+
+
+async def test_home_must_fit_the_agents_sockets(lab: Lab) -> None:
+    engine = lab.engine("x" * 100)
+    if Path(f"/run/user/{os.getuid()}").is_dir():
+        await engine.start()
+        return
+    with pytest.raises(KeyUnusable):
+        await engine.start()
+
+
+async def test_missing_or_stuck_program_is_a_passing_fault(lab: Lab) -> None:
+    engine = lab.engine(program="/nonexistent/gpg")
+    with pytest.raises(EngineUnavailable) as raised:
+        await engine.start()
+    assert raised.value.temporary
+    script = lab.root / "stuck"
+    script.write_text("#!/bin/sh\nexec sleep 600\n")
+    script.chmod(0o700)
+    stuck = lab.engine(program=str(script), limits=Limits(crypto_seconds=0.2))
+    with pytest.raises(EngineUnavailable):
+        await stuck.start()

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from testbed.openpgp_lab import SHM
-from veildesk.core.errors import VeildeskError
+from veildesk.core.errors import NotSoundCiphertext, VeildeskError
+from veildesk.core.message import Encryption, Integrity
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.openpgp.opening import open_mail
 
@@ -169,3 +170,44 @@ async def test_mails_open_as_recorded(project: str, base: Path) -> None:
     assert rows
     results = await asyncio.gather(*(look(row, engine, certificates) for row in rows))
     assert [one for one in results if one is not None] == []
+
+
+async def test_raw_messages_of_another_library(base: Path) -> None:
+    folder = CORPUS / "gopenpgp" / "data"
+    if not folder.is_dir():
+        print("The mail corpus was not there; own fixtures ran.")
+        return
+    engine = GnuPGEngine(base / "home", runtime_dir=base / "run", passphrases=[b"test"])
+    await engine.start()
+    await engine.import_secret((folder / "gpg2.3-aead-test-key.asc").read_bytes())
+    await engine.import_secret((folder / "sed_key").read_bytes())
+    opened = await engine.open((folder / "gpg2.3-aead-pgp-message.pgp").read_bytes(), [])
+    assert (opened.data, opened.integrity) == (b"hello world\n", Integrity.AEAD)
+    damaged = bytearray((folder / "gpg2.3-aead-pgp-message.pgp").read_bytes())
+    damaged[-20] ^= 1
+    for data in (
+        bytes(damaged),
+        (folder / "sed_message").read_bytes(),
+        (folder / "message_badmdc").read_bytes(),
+    ):
+        with pytest.raises(NotSoundCiphertext):
+            await engine.open(data, [])
+
+
+async def test_no_other_mail_is_called_signed_or_encrypted(base: Path) -> None:
+    if not (CORPUS / "MANIFEST.tsv").is_file():
+        print("The mail corpus was not there; own fixtures ran.")
+        return
+    engine = GnuPGEngine(base / "home", runtime_dir=base / "run")
+    await engine.start()
+    with (CORPUS / "MANIFEST.tsv").open(encoding="utf-8", newline="") as lines:
+        table = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    for row in table:
+        if row["what"].startswith(("OpenPGP", "raw OpenPGP")):
+            continue
+        try:
+            mail = await open_mail((CORPUS / row["file"]).read_bytes(), engine, [])
+        except VeildeskError:
+            continue
+        assert mail.signatures == (), row["file"]
+        assert mail.encryption == Encryption(), row["file"]
