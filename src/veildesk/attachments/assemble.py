@@ -20,7 +20,7 @@ from veildesk.core.ports import Cleaned
 
 __all__ = ["OPENED", "assemble", "refuse"]
 
-OPENED = "The archive was opened; what could be cleaned of it is delivered apart."
+OPENED = "The archive itself is not delivered."
 
 
 def refuse(name: str, reason: Refusal) -> Cleaned:
