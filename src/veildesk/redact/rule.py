@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from veildesk.core.finding import Finding
 from veildesk.redact.masks import SECRET_TYPES
 
-__all__ = ["Rule", "Search", "before", "finding", "keyword_search", "line_around", "pattern_search"]
+__all__ = [
+    "Rule",
+    "Search",
+    "anchored_search",
+    "before",
+    "finding",
+    "keyword_search",
+    "line_around",
+    "pattern_search",
+]
 
 Search = Callable[[str, int, int], Iterator[Finding]]
 """(text, start, end): findings that begin in `text[start:end]`."""
@@ -53,6 +62,22 @@ def pattern_search(
     def search(text: str, start: int, end: int) -> Iterator[Finding]:
         for match in pattern.finditer(text, start, end):
             yield from judge(match, text)
+
+    return search
+
+
+def anchored_search(
+    anchor: str, pattern: re.Pattern[str], judge: Callable[[re.Match[str], str], Iterator[Finding]]
+) -> Search:
+    """A search that tries `pattern` only where the text `anchor` stands, for long patterns."""
+
+    def search(text: str, start: int, end: int) -> Iterator[Finding]:
+        at = text.find(anchor, start, end)
+        while at >= 0:
+            match = pattern.match(text, at)
+            if match is not None:
+                yield from judge(match, text)
+            at = text.find(anchor, match.end() if match else at + 1, end)
 
     return search
 

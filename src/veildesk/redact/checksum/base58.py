@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from veildesk.redact.checksum.keccak import keccak256
-
-__all__ = ["BITCOIN", "RIPPLE", "check", "decode", "monero_ok"]
+__all__ = ["BITCOIN", "RIPPLE", "check", "decode", "monero_network"]
 
 BITCOIN = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
@@ -44,9 +42,9 @@ def check(text: str, alphabet: str = BITCOIN) -> bytes | None:
     return payload if digest[:4] == sum_ else None
 
 
-def monero_ok(text: str) -> bool:
-    """Whether a Monero address (blocks of 11 characters for 8 bytes) has a true checksum."""
-    data = bytearray()
+def monero_network(text: str) -> int | None:
+    """The network byte of a Monero address (blocks of 11 characters for 8 bytes), None if it is none."""
+    first = 0
     for start in range(0, len(text), 11):
         block = text[start : start + 11]
         size = _XMR_BLOCKS.get(len(block))
@@ -54,9 +52,10 @@ def monero_ok(text: str) -> bool:
         for char in block:
             digit = _INDEX[BITCOIN].get(char)
             if digit is None:
-                return False
+                return None
             number = number * 58 + digit
         if size is None or number >> (8 * size):
-            return False
-        data += number.to_bytes(size, "big")
-    return len(data) > 4 and keccak256(bytes(data[:-4]))[:4] == bytes(data[-4:])
+            return None
+        if start == 0:
+            first = number >> (8 * (size - 1))
+    return first

@@ -23,6 +23,7 @@ _LINE = re.compile(
 _INLINE_BODY = re.compile(r"[ \t]*[A-Za-z0-9+/=]{16,}(?:[ \t]+[A-Za-z0-9+/=]{4,}(?![\w.:,@-]))*")
 _KEEP = ("PGP SIGNED MESSAGE", "DH PARAMETERS", "EC PARAMETERS", "X509 CRL")
 _MAX = 400_000
+_FAR = 6_000
 
 
 def _blocks(text: str, start: int, end: int) -> Iterator[Finding]:
@@ -40,17 +41,23 @@ def _blocks(text: str, start: int, end: int) -> Iterator[Finding]:
 
 
 def _end_of(text: str, start: int, label: str) -> int:
-    """Where the block that begins before `start` ends."""
-    foot = re.compile(rf"-{{4,6}} ?END {re.escape(label)} ?-{{4,6}}")
-    found = foot.search(text, start, start + _MAX)
-    other = text.find("-BEGIN ", start, start + _MAX)
-    if found and (other < 0 or found.start() < other) and _is_body(text[start : found.start()]):
-        return found.end()
+    """Where the block whose head ends at `start` ends."""
+    foot = re.compile(
+        rf"[\s>|]{{0,40}}(?:\\[rn]){{0,4}}[\s>|]{{0,8}}-{{4,6}} ?END {re.escape(label)} ?-{{4,6}}"
+    )
     stop = _body_end(text, start)
     inline = _INLINE_BODY.match(text, start, start + _MAX)
     if inline and inline.end() > stop:
         stop = inline.end()
-    return start + len(text[start:stop].rstrip(" \t\r\n>"))
+    found = foot.match(text, stop) or _far_foot(text, stop, label)
+    return found.end() if found else start + len(text[start:stop].rstrip(" \t\r\n>"))
+
+
+def _far_foot(text: str, start: int, label: str) -> re.Match[str] | None:
+    """A foot a little further on, with armor and no prose and no other head before it."""
+    found = re.compile(rf"-{{4,6}} ?END {re.escape(label)} ?-{{4,6}}").search(text, start, start + _FAR)
+    between = text[start : found.start()] if found else ""
+    return found if found and "BEGIN " not in between and _is_body(between) else None
 
 
 def _body_end(text: str, start: int) -> int:

@@ -10,52 +10,68 @@ import re
 from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
-from veildesk.redact.rule import Rule, finding, pattern_search
+from veildesk.redact.rule import Rule, finding
 
 __all__ = ["RULES"]
 
-_ADDRESS = re.compile(
-    r"(?:(?<![\w.!#$&'*+/=?^`{|}~-])|(?<=[\u2e80-\uffdc])(?=[A-Za-z0-9]))"
-    r"(?P<local>\"[^\"\r\n]{1,64}\"|[\w.!#$%&'*+/=?^`{|}~-]{1,64}) ?@ ?"
-    r"(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?[.\u3002\uff0e] ?){1,8}(?P<tld>xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})"
-    r"|\[(?:IPv6:)?[0-9A-Fa-f:.]{3,45}\]|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![\w-])",
+_DOMAIN = re.compile(
+    r"(?P<gap> ?)@(?P<gap2> ?)(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?[.\u3002\uff0e] ?){1,8}(?P<tld>xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})"
+    r"|\[(?:IPv6:)?[0-9A-Fa-f:.]{3,45}\]|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![0-9A-Za-z_-])",
     re.IGNORECASE,
 )
+_LOCAL = re.compile(r"\"[^\"\r\n]{1,64}\"|[\w.!#$%&'*+/=?^`{|}~-]{1,64}")
 _NOT_TLD = frozenset(
     "png jpg jpeg gif svg webp bmp ico js mjs cjs ts tsx jsx css scss json jsonl xml yml yaml toml txt log md html htm "
     "tgz gz bz2 xz tar rar exe dll dylib jar war apk ipa whl deb rpm lock conf cfg ini sql php java class cpp hpp "
     "service socket target timer mount slice scope device path swap automount pem crt key csr asc sig".split()
 )
 _HOSTED_GIT = re.compile(
-    r"(?:git|hg)@(?:[\w-]+\.)*(?:github|gitlab|bitbucket|codeberg|gitea|sr|launchpad)\.[a-z]+", re.I
+    r"(?:[\w-]+\.)*(?:github|gitlab|bitbucket|codeberg|gitea|sr|launchpad)\.[a-z]+", re.IGNORECASE
 )
 _USERINFO = re.compile(r"://[^\s/@?#]{0,100}@(?=\Z)")
 _CUES = re.compile(r".*(?:是|为|為|至|到|给|給|从|從|由|用|：|于|は|が|を|へ|に)", re.DOTALL)
 
 
-def _judge(match: re.Match[str], text: str) -> Iterator[Finding]:
-    if _USERINFO.search(text, max(0, match.start() - 160), match.end("local") + 1):
+def _search(text: str, start: int, end: int) -> Iterator[Finding]:
+    at = text.find("@", start, end)
+    while at >= 0:
+        spaced = text[at - 1 : at] == " "
+        domain = _DOMAIN.match(text, at - spaced)
+        if domain is not None:
+            yield from _address(text, at, domain)
+        at = text.find("@", at + 1, end)
+
+
+def _address(text: str, at: int, domain: re.Match[str]) -> Iterator[Finding]:
+    """The address around the sign at `at`, if it is one."""
+    if domain["gap"] != domain["gap2"] or (
+        " " in domain["domain"] and (not domain["gap"] or ". " in domain["domain"])
+    ):
         return
-    tld = (match["tld"] or "").lower()
-    if tld in _NOT_TLD:
+    if (domain["tld"] or "").lower() in _NOT_TLD:
         return
-    if _HOSTED_GIT.fullmatch(match[0]) and text[match.end() : match.end() + 1] in (":", "/"):
+    backwards = _LOCAL.match(text[max(0, domain.start() - 66) : domain.start()][::-1])
+    if backwards is None:
         return
-    start, end = match.span()
-    if " " in match[0] and not _spaced_ok(match):
+    local = backwards[0][::-1]
+    start = domain.start() - len(local)
+    if "://" in text[max(0, start - 120) : domain.start()] and _USERINFO.search(
+        text, max(0, start - 160), at + 1
+    ):
         return
-    local = match["local"]
+    if (
+        local in ("git", "hg")
+        and _HOSTED_GIT.fullmatch(domain["domain"])
+        and text[domain.end() : domain.end() + 1] in (":", "/")
+    ):
+        return
     if not local.isascii() and not local.startswith('"'):
         start += _script_cut(local)
-    start += len(local[start - match.start() :]) - len(local[start - match.start() :].lstrip(".'`{|/=*"))
-    if text[start] == "@":
-        return
-    yield finding(start, _ascii_end(match, end), "EMAIL", "email")
-
-
-def _spaced_ok(match: re.Match[str]) -> bool:
-    """Spaces around @ or dots are taken for disguise only if all of them are spaced alike."""
-    return " @ " in match[0] and "." in match["domain"] and ". " not in match["domain"]
+    start += len(text[start : domain.start()]) - len(
+        text[start : domain.start()].lstrip(".,'`{|}/=*#&?!$^~-")
+    )
+    if start < domain.start():
+        yield finding(start, _ascii_end(domain), "EMAIL", "email")
 
 
 def _script_cut(local: str) -> int:
@@ -68,13 +84,13 @@ def _script_cut(local: str) -> int:
     return cut
 
 
-def _ascii_end(match: re.Match[str], end: int) -> int:
-    """Cut prose of a script without spaces off an ASCII top-level domain."""
+def _ascii_end(match: re.Match[str]) -> int:
+    """Where an address ends: prose of a script without spaces is cut off an ASCII top-level domain."""
     tld = match["tld"]
     if not tld or match["domain"].isascii():
-        return end
+        return match.end()
     head = re.match(r"[a-z]{2,24}", tld, re.IGNORECASE)
-    return match.start("tld") + head.end() if head else end
+    return match.start("tld") + head.end() if head else match.end()
 
 
-RULES = (Rule("email", (rb"@",), pattern_search(_ADDRESS, _judge), back=140, ahead=280, exact=True),)
+RULES = (Rule("email", (rb"@",), _search, back=2, ahead=2, exact=True),)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
-from veildesk.redact.rule import Rule, before, finding, pattern_search
+from veildesk.redact.rule import Rule, finding, keyword_search, pattern_search
 
 __all__ = ["RULES"]
 
@@ -99,9 +99,12 @@ def _given(match: re.Match[str], text: str) -> Iterator[Finding]:
     yield finding(match.start("name"), match.end("name"), "HOSTNAME", "given-name", 0.8)
 
 
-_CUED = re.compile(
+_HOST_WORD = re.compile(
     r"(?<![A-Za-z_])(?:host_?name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|computername|hostnamen|имя (?:компьютера|хоста|узла)|"
-    r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|host|COMPUTERNAME|USERDOMAIN|server_name)"
+    r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|host|COMPUTERNAME|USERDOMAIN|server_name)",
+    re.IGNORECASE,
+)
+_HOST_VALUE = re.compile(
     r"[\"']?[ \t]{0,3}(?:[:=：]|is|ist|es|это|是|为)[ \t]{0,3}[\"']?(?P<name>[\w](?:[\w.-]{0,80}[\w])?)",
     re.IGNORECASE,
 )
@@ -112,7 +115,7 @@ _NOT_HOST = re.compile(
 )
 
 
-def _cued(match: re.Match[str], text: str) -> Iterator[Finding]:
+def _cued(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
     if not _NOT_HOST.fullmatch(match["name"]):
         yield finding(match.start("name"), match.end("name"), "HOSTNAME", "host-word", 0.7)
 
@@ -148,10 +151,10 @@ RULES = (
     Rule("onion", (rb"[a-z2-7]{16}\.onion",), pattern_search(_ONION, _onion), back=330, ahead=4, exact=True),
     Rule("onion-key", (rb"x25519:[a-z2-7]{52}",), pattern_search(_ONION_KEY, _onion_key), back=140, ahead=4),
     Rule("private-suffix", (_SUFFIX_TRIGGER,), pattern_search(_PRIVATE, _private), back=260, ahead=60),
-    Rule("given-name", (rb"(?:DESKTOP|LAPTOP|WIN|PC|WORKSTATION|TABLET|NOTEBOOK|WS|SRV|SERVER|HOST|VM|MININT)-[A-Z0-9]", rb"(?:MacBook|iMac|Mac-mini|Mac-Pro|iPhone|iPad|ThinkPad|Laptop|-PC|-NAS|Desktop)",
+    Rule("given-name", (rb"(?:DESKTOP|LAPTOP|WIN|PC|WORKSTATION|TABLET|NOTEBOOK|WS|SRV|SERVER|HOST|VM|MININT)-[A-Z0-9]", rb"[a-z0-9]-(?:MacBook|iMac|Mac-mini|Mac-Pro|iPhone|iPad|ThinkPad|Laptop|PC|NAS|Desktop)", rb"(?:Book|Pro|Air|iMac|iPhone|iPad)-(?:von|de|di|van|od|of)-",
                         rb"[^a-z0-9]ip-[0-9]{1,3}-[0-9]{1,3}-"), pattern_search(_GIVEN, _given), back=70, ahead=90, cased=True),
     Rule("host-word", (rb"(?:host|hostnamen?|host_name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|userdomain|server_name)[\"']?[ \t]{0,3}(?:[:=]|is|ist|es)",
-                       "(?:компьютера|хоста|узла|пк|ПК|主机名|计算机名|電腦名稱)".encode(), rb"nombre del? [a-z]{4,8}"), pattern_search(_CUED, _cued), back=40, ahead=110),
+                       "(?:компьютера|хоста|узла|пк|ПК|主机名|计算机名|電腦名稱)".encode(), rb"nombre del? [a-z]{4,8}"), keyword_search(_HOST_WORD, _HOST_VALUE, _cued), back=30, ahead=16),
     Rule("syslog", (rb"\n[a-z]{3} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [a-z]", rb"[0-9]T[0-9:]{8}[0-9.]{0,7}(?:Z|[+-][0-9:]{4,6}) [a-z]"), pattern_search(_SYSLOG, _syslog), back=60, ahead=140),
     Rule("prompt", (rb"[a-z0-9_-]@[a-z0-9.-]{1,90}:[~/]", rb"[a-z0-9_-]@[a-z0-9.-]{1,90} ?[~/$%#]"), pattern_search(_PROMPT, _prompt), back=140, ahead=8),
 )  # fmt: skip

@@ -41,10 +41,11 @@ _ADDRESS_WORD = (
     r"route|via|inet|listen\w*|bind|x-forwarded-for|x-real-ip|remote_addr|clientip|ban\w*|block\w*|rhost|dial|tcp|udp|"
     r"traceroute|whois|origin|endpoint|upstream|reverse|lookup|request\w*"
 )
-_WORDS = re.compile(
-    rf"(?<![^\W\d_])(?:(?P<version>{_VERSION_WORD})|(?P<address>{_ADDRESS_WORD}))(?![^\W\d_])|(?P<cjkv>升级到|升级|更新到|更新|版本|固件|安装)|(?P<cjka>地址|连接|服务器|来自|从)",
-    re.IGNORECASE,
-)
+_VERSION = re.compile(_VERSION_WORD, re.IGNORECASE)
+_ADDRESS = re.compile(_ADDRESS_WORD, re.IGNORECASE)
+_TOKEN = re.compile(r"[^\W\d_]+")
+_CJK = (("升级", True), ("升級", True), ("更新", True), ("版本", True), ("固件", True), ("安装", True), ("地址", False), ("连接", False), ("連接", False),
+        ("服务器", False), ("来自", False), ("從", False), ("从", False))  # fmt: skip
 
 
 def _v4(match: re.Match[str], text: str) -> Iterator[Finding]:
@@ -73,12 +74,25 @@ def _is_version(match: re.Match[str], text: str) -> bool:
         text[match.end() : match.end() + 6],
     ):
         return True
-    words = list(_WORDS.finditer(head))
-    if words:
-        last = words[-1]
-        return bool(last["version"] or last["cjkv"])
+    said = _said(head)
+    if said is not None:
+        return said
     after = text[match.end() : match.end() + 24]
     return bool(re.match(r"\s*(?:\(?(?:build|сборка|release|版本|版)\b)", after, re.IGNORECASE))
+
+
+def _said(head: str) -> bool | None:
+    """Whether the nearest telling word speaks of a version (True) or of an address (False)."""
+    if not head.isascii():
+        nearest = max(((head.rfind(word), version) for word, version in _CJK), default=(-1, False))
+        if nearest[0] >= 0:
+            return nearest[1]
+    for word in reversed(_TOKEN.findall(head)):
+        if _VERSION.fullmatch(word):
+            return True
+        if _ADDRESS.fullmatch(word):
+            return False
+    return None
 
 
 _V6 = re.compile(

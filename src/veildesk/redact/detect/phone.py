@@ -36,8 +36,13 @@ _WEAK = (
     "erreichbar", "erreichen", "unter", "llamar", "llámeme", "llame", "llamen", "contacto", "número", "numero", "звоните", "звонить", "позвоните", "перезвоните",
     "звонок", "номер", "号码", "號碼", "致电", "拨打", "回电", "联系", "appeler", "appelez", "numéro", "ligue", "ligar", "chiamare", "chiamami", "zadzwoń", "bel", "zavolejte",
 )  # fmt: skip
-_STRONG_WORD = re.compile(rf"(?<![^\W\d_])(?:{keywords.pattern(_STRONG)})(?:\w{{0,3}}(?![^\W\d_])|(?<=[\u0e00-\uffdc]))", re.IGNORECASE)
-_WEAK_WORD = re.compile(rf"(?<![^\W\d_])(?:{keywords.pattern(_WEAK)})(?:(?![^\W\d_])|(?<=[\u0e00-\uffdc]))", re.IGNORECASE)
+_STRONG_WORD = re.compile(
+    rf"(?<![^\W\d_])(?:{keywords.pattern(_STRONG)})(?:\w{{0,3}}(?![^\W\d_])|(?<=[\u0e00-\uffdc]))",
+    re.IGNORECASE,
+)
+_WEAK_WORD = re.compile(
+    rf"(?<![^\W\d_])(?:{keywords.pattern(_WEAK)})(?:(?![^\W\d_])|(?<=[\u0e00-\uffdc]))", re.IGNORECASE
+)
 _OTHER = re.compile(
     r"(?<![^\W\d_])(?:order|ticket|case|id|pid|uid|ports?|порт\w*|puertos?|version|build|code|error|errno|bytes|size|block|height|line|zip|plz|postcode|индекс|epoch|"
     r"timestamp|amount|sum|total|balance|сумм\w*|betrag|importe|imei|iban|card|karte|tarjeta|карт\w*|serial|isbn|issue|bug|rfc|cve|kb|paid|invoice|rechnung|"
@@ -45,14 +50,21 @@ _OTHER = re.compile(
     r"stack|function|method|trace|returned|received|event|status|exit|frame|attempts?|retries|times)(?![^\W\d_])|端口|金额|卡|订单|单号|工单|版本|ORD|INC|#|№",
     re.IGNORECASE,
 )
-_DATE = re.compile(r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*")
-_UNIT = re.compile(r"[ ]?(?:bytes?|байт\w*|b\b|kb|mb|gb|ms|sec\w*|euro?|usd|€|\$|btc|eth|usdt|ghz|mhz|px|%|字节|字節)", re.IGNORECASE)
-_SHAPES = re.compile(
-    r"(?<![0-9A-Za-z_+./:-])(?:\(\d{3}\)[ ]?\d{3}[-. ]\d{4}|\d{3}([-.])\d{3}\1\d{4}|1[-. ]\d{3}[-. ]\d{3}[-. ]\d{4}|8[ (-]{1,2}\d{3}[) -]{1,2}\d{3}[ -]?\d{2}[ -]?\d{2}"
-    r"|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5}|0[1-9](?:[ .]\d{2}){4}|\(0\d{2,5}\)[ ]?\d{3,8}(?:[ -]\d{2,4})?|01[567]\d{1,2}[ /-]\d{7,8}|[67]\d{2}(?:[ ]\d{2}){3}"
-    r"|[679]\d{2}[ ]\d{3}[ ]\d{3}|07\d{3}[ ]\d{3}[ ]?\d{3}|1[3-9]\d{9}|1[3-9]\d[ -]\d{4}[ -]\d{4}|\(\d{2}\)[ ]?9?\d{4}-\d{4})(?![0-9A-Za-z_%])(?![.,:/-][0-9])"
+_DATE = re.compile(
+    r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*"
 )
-_REGIONS = tuple("US RU DE ES CN GB FR IT BR UA PL IN JP TR MX AT CH NL".split())
+_UNIT = re.compile(
+    r"[ ]?(?:bytes?|байт\w*|b\b|kb|mb|gb|ms|sec\w*|euro?|usd|€|\$|btc|eth|usdt|ghz|mhz|px|%|字节|字節)",
+    re.IGNORECASE,
+)
+_SHAPES = re.compile(
+    r"(?<![0-9A-Za-z_+./:-])(?:(?P<US>\(\d{3}\)[ ]?\d{3}[-. ]\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4}|1[-. ]\d{3}[-. ]\d{3}[-. ]\d{4})"
+    r"|(?P<RU>8[ (-]{1,2}\d{3}[) -]{1,2}\d{3}[ -]?\d{2}[ -]?\d{2})|(?P<FR>0[1-9](?:[ .]\d{2}){4})"
+    r"|(?P<DE>01[567]\d{1,2}[ /-]\d{7,8}|\(0\d{2,5}\)[ ]?\d{3,8}(?:[ -]\d{2,4})?|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5})|(?P<GB>07\d{3}[ ]\d{3}[ ]?\d{3}|0\d{3}[ ]\d{3}[ ]\d{4})"
+    r"|(?P<ES>[67]\d{2}(?:[ ]\d{2}){3}|[679]\d{2}[ ]\d{3}[ ]\d{3})|(?P<CN>1[3-9]\d{9}|1[3-9]\d[ -]\d{4}[ -]\d{4})|(?P<BR>\(\d{2}\)[ ]?9?\d{4}-\d{4}))"
+    r"(?![0-9A-Za-z_%])(?![.,:/-][0-9])"
+)
+_REGIONS = {"DE": ("DE", "AT", "GB", "NL", "IT", "CH"), "ES": ("ES", "PL"), "RU": ("RU", "KZ")}
 
 
 def _plus(match: re.Match[str], text: str) -> Iterator[Finding]:
@@ -96,10 +108,14 @@ def _cued(match: re.Match[str], text: str, least: int) -> Iterator[Finding]:
 def _shape(match: re.Match[str], text: str) -> Iterator[Finding]:
     head = before(text, match.start(), 24)
     other = [*_OTHER.finditer(head)]
-    if (other and len(head) - other[-1].end() <= 8) or _UNIT.match(text, match.end()) or _DATE.fullmatch(match[0]):
+    if (
+        (other and len(head) - other[-1].end() <= 8)
+        or _UNIT.match(text, match.end())
+        or _DATE.fullmatch(match[0])
+    ):
         return
-    digits = re.sub(r"\D", "", match[0])
-    if _valid(digits, ("CN",) if re.match(r"1[3-9]", digits) and len(digits) == 11 and "." not in match[0] else _REGIONS):
+    shape = match.lastgroup or "US"
+    if _valid(re.sub(r"\D", "", match[0]), _REGIONS.get(shape, (shape,))):
         yield finding(match.start(), match.end(), "PHONE", "phone-shape", 0.7)
 
 
@@ -114,9 +130,23 @@ def _valid(digits: str, regions: tuple[str, ...]) -> bool:
 
 
 RULES = (
-    Rule("e164", (rb"\+[ ]?\(?[1-9][0-9 ().-]", rb"[^0-9]00[1-9][0-9 ().-]{5}"), pattern_search(_PLUS, _plus), back=6, ahead=50),
-    Rule("phone-word", keywords.triggers(_STRONG), keyword_search(_STRONG_WORD, _NUMBER, _strong), back=20, ahead=12),
-    Rule("phone-cue", keywords.triggers(_WEAK), keyword_search(_WEAK_WORD, _NUMBER, _weak), back=20, ahead=12),
+    Rule(
+        "e164",
+        (rb"\+[ ]?\(?[1-9][0-9 ().-]", rb"[^0-9]00[1-9][0-9 ().-]{5}"),
+        pattern_search(_PLUS, _plus),
+        back=6,
+        ahead=50,
+    ),
+    Rule(
+        "phone-word",
+        keywords.triggers(_STRONG),
+        keyword_search(_STRONG_WORD, _NUMBER, _strong),
+        back=20,
+        ahead=12,
+    ),
+    Rule(
+        "phone-cue", keywords.triggers(_WEAK), keyword_search(_WEAK_WORD, _NUMBER, _weak), back=20, ahead=12
+    ),
     Rule(
         "phone-shape",
         (

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
-from veildesk.redact.rule import Rule, finding, pattern_search
+from veildesk.redact.rule import Rule, anchored_search, finding, pattern_search
 
 __all__ = ["RULES"]
 
@@ -133,7 +133,7 @@ def _provider(trigger: bytes, source: str, sure: float) -> Rule:
 
 
 RULES = (
-    Rule("jwt", (rb"eyJ[a-z0-9_-]{8}",), pattern_search(_JWT, _jwt), back=14, ahead=16_000, exact=True),
+    Rule("jwt", (rb"eyJ[a-z0-9_-]{8}",), anchored_search("eyJ", _JWT, _jwt), back=14, ahead=8, exact=True),
     *(_provider(trigger, source, 1.0) for trigger, source in _PROVIDERS),
     *(_provider(trigger, source, 0.6) for trigger, source in _LOOSE),
 )
