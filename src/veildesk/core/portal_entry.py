@@ -28,6 +28,7 @@ def encode_portal_entry(entry: PortalEntry) -> bytes:
         "topic": entry.topic,
         "language": entry.language,
         "kept": list(entry.kept),
+        "own_words": list(entry.own_words),
         "counts": dict(entry.counts),
         "numbering": dict(entry.numbering),
         "attachments": [
@@ -49,6 +50,7 @@ def decode_portal_entry(payload: bytes) -> PortalEntry:
             topic=str(body["topic"]),
             language=str(body["language"]),
             kept=tuple(str(value) for value in body["kept"]),
+            own_words=tuple(str(word) for word in body.get("own_words", ())),
             counts={str(name): int(count) for name, count in body["counts"].items()},
             numbering=dict(body["numbering"]),
             attachments=tuple(

@@ -69,7 +69,8 @@ class PortalEntry:
 
     `kept` lists values the user chose to leave visible, so that the later redaction leaves them too
     (secrets are hidden all the same). `counts` are the findings hidden so far, by type. `numbering`
-    is an encoded `MaskNumbering`. Attachments are `(name, media type, content)`.
+    is an encoded `MaskNumbering`. Attachments are `(name, media type, content)` as uploaded; names and
+    text in them are still to be redacted, with the user's `own_words`.
     """
 
     text: str = field(repr=False)
@@ -79,6 +80,7 @@ class PortalEntry:
     counts: Mapping[str, int] = field(default_factory=dict)
     numbering: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attachments: tuple[tuple[str, str, bytes], ...] = field(default=(), repr=False)
+    own_words: tuple[str, ...] = field(default=(), repr=False)
 
 
 def dedup_key(secret: bytes, *parts: bytes) -> bytes:

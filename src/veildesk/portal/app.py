@@ -26,6 +26,7 @@ from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.portal.render import stylesheet
 from veildesk.portal.site import Overloaded, Site, View, Visit
 from veildesk.portal.views import check, compose, files, pages, status, ticket
+from veildesk.redact.engine import find
 
 __all__ = ["create_app"]
 
@@ -82,6 +83,7 @@ COMMON: dict[str, View] = {
 def create_app(settings: PortalSettings, ports: PortalPorts) -> Starlette:
     """The portal, ready for a server configured by `veildesk.portal.serve.config`."""
     site = Site.build(settings, ports)
+    find("")  # Builds the search engine now rather than in the first visitor's request.
     routes = [Route(path, _endpoint(site, view), methods=["GET"]) for path, view in COMMON.items()]
     for language in settings.languages:
         routes += [

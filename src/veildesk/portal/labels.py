@@ -147,6 +147,10 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
         "message",
         N_("Your draft was lost and nothing was sent. Your text is still here, but add the files again."),
     ),
+    "reply-lost": (
+        "message",
+        N_("Your session is over. To write in your ticket, copy this text and open the ticket again."),
+    ),
     "too-many-files": ("files", N_("There are too many files.")),
     "too-fast": ("message", N_("Many people write just now. Wait a few seconds, then go on.")),
 }

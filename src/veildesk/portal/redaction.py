@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from veildesk.core.finding import Finding, MaskNumbering
-from veildesk.redact.apply import apply
+from veildesk.redact.apply import apply, redact_text
 from veildesk.redact.engine import find
+from veildesk.redact.masks import MASK
 
 __all__ = ["Checked", "Choice", "Group", "Segment", "examine"]
-
-_MASK: Final = re.compile(r"\[[^\[\]\n]{1,40}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +79,8 @@ def examine(
 ) -> Checked:
     """Look for what agents need not see and hide it, except the `kept` values.
 
+    The masked text is looked through once more, as it will be before delivery: what is shown is what
+    agents get.
     `salt` makes the keys of choices meaningless outside this draft. `numbering` is not changed.
     """
     findings = find(text, own_words=tuple(own_words), kept=())
@@ -88,11 +88,12 @@ def examine(
     hidden = find(text, own_words=tuple(own_words), kept=tuple(sorted(visible)))
     numbers = copy.deepcopy(numbering)
     masked = apply(text, hidden, numbers)
+    again = redact_text(masked.text, numbers, own_words=tuple(own_words), kept=tuple(sorted(visible)))
     return Checked(
-        text=masked.text,
-        segments=_segments(text, masked.text, hidden),
+        text=again.text,
+        segments=_segments(text, masked.text, hidden) if again.text == masked.text else _cut(again.text),
         groups=_groups(text, findings, visible, salt),
-        counts=dict(masked.counts),
+        counts=dict(Counter(masked.counts) + Counter(again.counts)),
         numbering=numbers,
     )
 
@@ -124,10 +125,10 @@ def _groups(text: str, findings: Sequence[Finding], visible: Collection[str], sa
 
 
 def _shorten(value: str, *, secret: bool) -> str:
-    """Enough for its author to know the value again."""
+    """Enough for its author to know the value again; nothing of a secret."""
     line = " ".join(value.split())
     if secret:
-        return line[:4] + "…" if len(line) > 8 else "…"
+        return "…"
     return line if len(line) <= 40 else f"{line[:24]}…{line[-12:]}"
 
 
@@ -137,10 +138,21 @@ def _segments(text: str, masked: str, hidden: Sequence[Finding]) -> tuple[Segmen
     at, place = 0, 0
     for finding in sorted(hidden):
         plain = text[at : finding.start]
-        mask = _MASK.match(masked, place + len(plain))
+        mask = MASK.match(masked, place + len(plain))
         if finding.start < at or not masked.startswith(plain, place) or mask is None:
-            return (Segment(masked, False),)
+            return _cut(masked)
         segments += [Segment(plain, False), Segment(mask[0], True)]
         at, place = finding.end, mask.end()
     segments.append(Segment(masked[place:], False))
+    return tuple(segment for segment in segments if segment.text)
+
+
+def _cut(masked: str) -> tuple[Segment, ...]:
+    """Cut a masked text at everything that has the form of a mask."""
+    segments: list[Segment] = []
+    at = 0
+    for mask in MASK.finditer(masked):
+        segments += [Segment(masked[at : mask.start()], False), Segment(mask[0], True)]
+        at = mask.end()
+    segments.append(Segment(masked[at:], False))
     return tuple(segment for segment in segments if segment.text)

@@ -29,7 +29,7 @@ def config(app: ASGIApp, uds_path: Path | str) -> uvicorn.Config:
         ws="none",
         http="h11",
         limit_concurrency=512,
-        timeout_keep_alive=30,
+        timeout_keep_alive=15,
         timeout_graceful_shutdown=10,
         h11_max_incomplete_event_size=32 * 1024,
     )

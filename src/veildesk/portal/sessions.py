@@ -90,6 +90,12 @@ class SessionStore:
         while len(self._records) > self._limit:
             self._forget(next(iter(self._records)))
 
+    def take(self, visitor: bytes, now: float) -> Session:
+        """The visitor's session, which is no longer kept here; its blobs go along."""
+        session = self.load(visitor, now)
+        self._records.pop(_name(visitor), None)
+        return session
+
     def drop(self, visitor: bytes) -> None:
         """Forget a session."""
         self._forget(_name(visitor))

@@ -112,11 +112,20 @@ class Visit:
         value = session.data.get("draft")
         return Draft.decode(value) if value is not None else None
 
-    def renew(self, session: Session) -> Session:
-        """Move the session to a new id, as after proving ticket words."""
-        self.site.sessions.drop(self.visitor)
+    def renew(self, data: dict[str, Any]) -> Session:
+        """A session with `data` under a new id, as after proving ticket words.
+
+        Only the draft of a new ticket is taken along: a further message belongs to the ticket that
+        was open before.
+        """
+        old = self.site.sessions.take(self.visitor, self.site.now)
+        draft = old.data.get("draft")
+        if draft is None or draft["reply"]:
+            old.blobs.clear()
+        else:
+            data = {**data, "draft": draft}
         self.visitor, self.known = self.site.ports.random_bytes(32), False
-        return Session(self.visitor, session.data, {})
+        return Session(self.visitor, data, old.blobs)
 
     # ------------------------------------------------------------------ forms
 
@@ -135,7 +144,7 @@ class Visit:
         """Age of a genuine form of this visitor in seconds, else None."""
         if not self.known or not self.same_site():
             return None
-        return self.site.signer.age(form.get("token"), self.visitor, f"{name}", self.site.ports.clock.now())
+        return self.site.signer.age(form.get("token"), self.visitor, name, self.site.ports.clock.now())
 
     def same_site(self) -> bool:
         """False when the browser says that another site sent this; silence is not held against it."""

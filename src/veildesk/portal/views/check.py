@@ -7,6 +7,8 @@ to a page that says so first.
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.responses import Response
 
 from veildesk.portal.body import Form
@@ -20,9 +22,10 @@ from veildesk.portal.views.compose import contains_words, expired, own_words
 __all__ = ["check", "choose", "confirm"]
 
 
-def look(draft: Draft) -> Checked:
-    """What agents would get of a draft as it stands."""
-    return examine(
+async def look(draft: Draft) -> Checked:
+    """What agents would get of a draft as it stands. Searching is work for the processor: in a thread."""
+    return await asyncio.to_thread(
+        examine,
         draft.text,
         own_words=draft.own_words,
         kept=draft.kept,
@@ -36,7 +39,7 @@ async def check(visit: Visit) -> Response:
     draft = visit.draft(visit.session())
     if draft is None:
         return visit.page("draft-gone.html", status=410)
-    return visit.page("check.html", forms=("check",), draft=draft, checked=look(draft))
+    return visit.page("check.html", forms=("check",), draft=draft, checked=await look(draft))
 
 
 async def confirm(visit: Visit) -> Response:
@@ -44,7 +47,7 @@ async def confirm(visit: Visit) -> Response:
     draft = visit.draft(visit.session())
     if draft is None:
         return visit.page("draft-gone.html", status=410)
-    checked = look(draft)
+    checked = await look(draft)
     secrets = [choice for choice in checked.choices if choice.secret]
     return visit.page("confirm.html", forms=("check",), draft=draft, checked=checked, secrets=secrets)
 
@@ -62,7 +65,7 @@ async def choose(visit: Visit) -> Response:
             return await send.again(visit, session, form)
         if operation == "discard":
             return _discard(visit, session, draft)
-        exposed = _take_choices(draft, form, operation)
+        exposed = await _take_choices(draft, form, operation)
         session.data["draft"] = draft.encode()
         visit.save(session)
         if operation == "change":
@@ -71,10 +74,10 @@ async def choose(visit: Visit) -> Response:
             return visit.go("new/check")
         if exposed and operation == "send":
             return visit.go("new/confirm")
-        return await send.now(visit, session, draft, look(draft))
+        return await send.now(visit, session, draft, await look(draft))
 
 
-def _take_choices(draft: Draft, form: Form, operation: str) -> bool:
+async def _take_choices(draft: Draft, form: Form, operation: str) -> bool:
     """Put ticks and own words into the draft; tell whether a secret was unticked.
 
     Only what the form showed can have been unticked: a finding that is new stays hidden.
@@ -87,7 +90,7 @@ def _take_choices(draft: Draft, form: Form, operation: str) -> bool:
     all_of = operation.removeprefix("hide:") if operation.startswith("hide:") else None
     exposed = False
     kept = []
-    for group in look(draft).groups:
+    for group in (await look(draft)).groups:
         for choice in group.choices:
             unticked = choice.key in shown and choice.key not in ticked and group.kind != all_of
             exposed = exposed or (unticked and choice.secret)

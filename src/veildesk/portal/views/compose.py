@@ -63,7 +63,7 @@ async def compose_reply(visit: Visit) -> Response:
     form = await visit.form(uploads=True)
     age = visit.age(form, "reply")
     if age is None or "ticket" not in before.data:
-        return expired(visit, form)
+        return expired(visit, form, problem="reply-lost")
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
         session.data.setdefault("ticket", before.data["ticket"])

@@ -42,7 +42,7 @@ async def now(visit: Visit, session: Session, draft: Draft, checked: Checked) ->
     if not draft.reply:
         _remember(session, keys, draft.words, draft.entry)
     else:
-        session.data["sent"] = draft.entry
+        session.data |= {"sent": draft.entry, "told": False}
     visit.save(session)
     return visit.go("ticket" if draft.reply else "receipt")
 
@@ -67,6 +67,7 @@ def _submission(
         topic="other" if draft.reply else draft.topic,
         language=visit.language,
         kept=tuple(draft.kept),
+        own_words=tuple(draft.own_words),
         counts=checked.counts,
         numbering=numbering,
         attachments=attachments,
@@ -96,7 +97,7 @@ def _submission(
 def _lost(visit: Visit, form: Form) -> Response:
     if not form.get("message"):
         return visit.page("draft-gone.html", status=410)
-    return expired(visit, form, status=410, problem="draft-lost")
+    return expired(visit, form, status=410, problem="draft-lost" if form.get("words") else "reply-lost")
 
 
 async def again(visit: Visit, session: Session, form: Form) -> Response:

@@ -69,9 +69,7 @@ async def track(visit: Visit) -> Response:
     if not visit.known:
         return _thread_page(visit, thread, readonly=True)
     async with visit.site.sessions.turn(visit.visitor):
-        session = visit.renew(visit.session())
-        session.data = {"ticket": encode_keys(keys, words)}
-        visit.save(session)
+        visit.save(visit.renew({"ticket": encode_keys(keys, words)}))
         return visit.go("ticket")
 
 
@@ -112,13 +110,17 @@ async def ticket(visit: Visit) -> Response:
         return visit.page("ticket-gone.html", status=410)
     session = visit.session()
     draft = visit.draft(session)
+    sent = session.data.get("told") is False
+    if sent:
+        session.data["told"] = True
+        visit.save(session)
     return _thread_page(
         visit,
         thread,
         readonly=False,
         draft=draft if draft is not None and draft.reply else None,
         words=session.data["ticket"].get("words", ""),
-        sent="sent" in session.data,
+        sent=sent,
     )
 
 
