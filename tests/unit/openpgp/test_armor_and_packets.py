@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testbed.openpgp_lab import literal, packet
@@ -72,6 +72,7 @@ def test_several_blocks_and_what_is_around() -> None:
     assert outside(text, blocks) == b"before\nbetween\r\nafter\n"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_blocks_come_back_from_any_surroundings(data: bytes, around: bytes) -> None:
     clean = around.replace(b"-", b"_")
@@ -80,6 +81,7 @@ def test_blocks_come_back_from_any_surroundings(data: bytes, around: bytes) -> N
     assert [one.data for one in found] == [data]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_walked_without_a_crash(data: bytes) -> None:
     for step in (classify, read_certificate, find_blocks, lambda one: uncompressed(one, 1000), literal_data):
@@ -90,6 +92,7 @@ def test_any_bytes_are_walked_without_a_crash(data: bytes) -> None:
     assert isinstance(signature_packets(data), tuple)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([2, 10, 13, 60]), st.binary(max_size=300)), max_size=6))
 def test_packets_come_back(items: list[tuple[int, bytes]]) -> None:
     data = b"".join(packet(tag, body) for tag, body in items)

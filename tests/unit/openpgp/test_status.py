@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veildesk.core.message import Verdict
@@ -142,6 +142,7 @@ def test_sound_decryption_needs_every_step_in_order() -> None:
     assert not read_report(lines(*steps, "DECRYPTION_FAILED")).sound_decryption
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_report_or_malformed(raw: bytes) -> None:
     try:
