@@ -14,6 +14,7 @@ from veildesk.core.limits import Limits
 from veildesk.core.message import OpenedMessage, Verdict
 from veildesk.core.ports import Engine
 from veildesk.mail.normalise import normalise
+from veildesk.openpgp.inline_body import open_inline_body
 from veildesk.openpgp.opening import OpenedMail, open_mail
 
 __all__ = ["read_mail"]
@@ -35,7 +36,9 @@ async def read_mail(
     """
     opened = await open_mail(raw, engine, certificates, limits)
     if carried_keys and opened.certificates and _unknown(opened):
-        opened = await open_mail(raw, engine, (*certificates, *opened.certificates), limits)
+        certificates = (*certificates, *opened.certificates)
+        opened = await open_mail(raw, engine, certificates, limits)
+    opened = await open_inline_body(raw, opened, engine, certificates, limits)
     message = await asyncio.to_thread(
         normalise,
         raw,

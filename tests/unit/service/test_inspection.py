@@ -62,6 +62,16 @@ DRAFT = Draft(
 )
 
 
+def mixed(*items: bytes) -> bytes:
+    """A mail of header and body, header and body."""
+    parts = b"".join(
+        b"--b\r\n" + (head + b"\r\n" if head else b"") + b"\r\n" + body + b"\r\n"
+        for head, body in zip(items[::2], items[1::2], strict=True)
+    )
+    head = b"From: user@mail.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    return head + parts + b"--b--\r\n"
+
+
 async def make(folder: Path, runtime: Path) -> str:
     engine = GnuPGEngine(runtime / "home", runtime_dir=runtime / "rings")
     await engine.start()
@@ -82,6 +92,11 @@ async def make(folder: Path, runtime: Path) -> str:
         )
         elsewhere = await engine.seal(b"Content-Type: text/plain\r\n\r\nx", [await engine.export(user)], user)
         (folder / "for-others.eml").write_bytes(wrap_encrypted(DRAFT, elsewhere))
+        armored = await engine.seal("Grüße\n--b\n\nstill text".encode(), [public], user)
+        file = await engine.seal(b"file", [public], user)
+        (folder / "inline.eml").write_bytes(mixed(b"", armored, b"Content-Type: a/b; name=x.pgp", file))
+        (folder / "covert.eml").write_bytes(mixed(b"", armored, b"Content-Type: text/html", b"<p>answer me"))
+        (folder / "later.eml").write_bytes(mixed(b"", b"plain words", b"", armored))
         (folder / "user.asc").write_bytes(await engine.export(user))
         for name, key in (("desk.key", desk), ("user.key", user)):
             command = ["gpg", "--homedir", str(runtime / "home"), "--batch", "--export-secret-keys", key]
@@ -167,6 +182,27 @@ def test_verdicts(world: World) -> None:
     assert [one["verdict"] for one in tampered["signatures"]] == ["invalid"]
     assert not tampered["subject_protected"]
     assert [one["bound_to_from"] for one in authors["signatures"]] == [False]
+
+
+def test_inline_body_with_files_is_opened_and_files_are_not(world: World) -> None:
+    (report,) = inspect(world, "inline.eml")
+    assert report["encryption"] == {"scope": "part", "integrity": "mdc"}
+    assert report["text"] == "Grüße\n--b\n\nstill text"
+    assert report["signatures"] == [
+        {"verdict": "valid", "fingerprint": world.user, "scope": "part", "bound_to_from": True}
+    ]
+    (file,) = report["attachments"]
+    assert not file["cleaned"]
+    assert file["refused"]
+
+
+@pytest.mark.parametrize("name", ["covert.eml", "later.eml"])
+def test_ciphertext_beside_other_text_stays_closed(world: World, name: str) -> None:
+    (report,) = inspect(world, name)
+    assert report["encryption"] == {"scope": "part", "integrity": None}
+    assert "BEGIN PGP MESSAGE" in report["text"]
+    assert "Grüße" not in report["text"]
+    assert report["signatures"] == []
 
 
 def test_without_keys_nothing_is_opened_or_valid(world: World) -> None:
