@@ -96,11 +96,17 @@ async def test_discarding_sends_nothing(visitor: Visitor, world: World) -> None:
     assert world.spool.attempts == 0
 
 
-async def test_a_form_without_an_operation_only_updates(visitor: Visitor, world: World) -> None:
+async def test_an_unknown_operation_only_updates(visitor: Visitor, world: World) -> None:
     check = await visitor.write(MESSAGE)
-    page = await visitor.submit(check.form())
+    page = await visitor.submit(check.form(), op="whatever")
     assert page.title == "Check before you send"
     assert world.spool.attempts == 0
+
+
+async def test_a_program_that_names_no_button_sends(visitor: Visitor, world: World) -> None:
+    check = await visitor.write(MESSAGE)
+    assert (await visitor.submit(check.form())).words == check.words
+    assert world.spool.attempts == 1
 
 
 async def test_details_are_part_of_the_text_and_masked_too(visitor: Visitor, world: World) -> None:

@@ -153,3 +153,38 @@ async def test_a_stale_tab_does_not_send_another_draft(visitor: Visitor, world: 
     assert response.status_code == 410
     assert world.spool.attempts == 0
     assert (await visitor.submit(second.form(), op="send")).words == second.words
+
+
+async def test_a_new_draft_survives_opening_a_ticket_and_a_reply_does_not_change_tickets(
+    visitor: Visitor, world: World
+) -> None:
+    one, two = await visitor.open_ticket("one"), await visitor.open_ticket("two")
+    check = await visitor.write("third story", files=[("a.txt", b"abc")])
+    page = await visitor.submit((await visitor.get("/en/track")).form().set(words=one))
+    assert (await visitor.get("/en/new/check")).words == check.words
+    await visitor.submit(page.form("/en/ticket/reply").set(message="for ticket one"))
+    await visitor.submit((await visitor.get("/en/track")).form().set(words=two))
+    assert (await visitor.get("/en/new/check")).status == 410
+    assert len(world.spool.submissions) == 2
+
+
+async def test_sent_is_told_once(visitor: Visitor) -> None:
+    await visitor.open_ticket(MESSAGE)
+    check = await visitor.submit(
+        (await visitor.get("/en/ticket")).form("/en/ticket/reply").set(message="more")
+    )
+    page = await visitor.submit(check.form(), op="send")
+    assert "Your message was sent." in page.text
+    assert "Your message was sent." not in (await visitor.get("/en/ticket")).text
+
+
+async def test_a_reply_without_its_session_gives_the_text_back(visitor: Visitor, world: World) -> None:
+    await visitor.open_ticket(MESSAGE)
+    form = (await visitor.get("/en/ticket")).form("/en/ticket/reply").set(message="second thoughts")
+    check = await visitor.submit(form)
+    visitor.restart()
+    for answer in (await visitor.post(form), await visitor.post(check.form(), op="send")):
+        assert answer.status_code in (403, 410)
+        assert "second thoughts" in answer.text
+        assert "Your session is over." in answer.text
+    assert len(world.spool.submissions) == 1

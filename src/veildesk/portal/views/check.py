@@ -57,7 +57,7 @@ async def choose(visit: Visit) -> Response:
     form = await visit.form()
     if visit.age(form, "check") is None:
         return expired(visit, form)
-    operation = form.get("op")
+    operation = form.get("op") or "send"
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
         draft = visit.draft(session)
