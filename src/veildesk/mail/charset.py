@@ -105,8 +105,35 @@ def decode_bytes(data: bytes, charset: str | None = None) -> str:
         except UnicodeDecodeError:
             name = "cp1252"
     assert name is not None
-    text = data.decode(name, "replace")
+    text = _decode_jis(data) if name == "iso2022_jp_ext" else data.decode(name, "replace")
     return text.removeprefix("\ufeff")
+
+
+def _decode_jis(data: bytes) -> str:
+    """ISO-2022-JP, also with the vendor characters of row 13 that only Shift JIS (cp932) knows."""
+    try:
+        return data.decode("iso2022_jp_ext")
+    except UnicodeDecodeError:
+        pass
+    out: list[str] = []
+    for chunk in re.split(rb"(?=\x1b)", data):
+        if chunk.startswith((b"\x1b$B", b"\x1b$@")):
+            out.append(_jis_to_sjis(chunk[3:]).decode("cp932", "replace"))
+        else:
+            out.append(chunk.decode("iso2022_jp_ext", "replace"))
+    return "".join(out)
+
+
+def _jis_to_sjis(pairs: bytes) -> bytes:
+    """Two-byte JIS X 0208 codes in the arrangement of Shift JIS; anything else is left out."""
+    out = bytearray()
+    for high, low in zip(pairs[::2], pairs[1::2], strict=False):
+        if not (0x21 <= high <= 0x7E and 0x21 <= low <= 0x7E):
+            continue
+        lead = (high - 0x21) // 2 + (0x81 if high < 0x5F else 0xC1)
+        trail = low + (0x1F + (low > 0x5F) if high % 2 else 0x7E)
+        out += bytes((lead, trail))
+    return bytes(out)
 
 
 def _word_bytes(encoding: str, text: str) -> bytes:

@@ -34,6 +34,7 @@ _HIDDEN_STYLE = re.compile(
     r"display:none|visibility:hidden|mso-hide:all|(?:font-size|opacity|max-height):0(?![.\d]*[1-9])"
 )
 _TARGETS = ("http://", "https://", "mailto:", "tel:", "xmpp:", "ftp://")
+_HOST = re.compile(r"(https?://(?:[^/?#@\s]*@)?)([^/?#@:\s]+)", re.IGNORECASE)
 _BLANKS = re.compile(r"[ \t\r\n\f\v]+")
 _MAX_QUOTE = 20
 
@@ -105,7 +106,7 @@ class _Writer:
     def _end_link(self) -> None:
         if self._link is None:
             return
-        target, start = clean_line(self._link[0]), self._link[1]
+        target, start = _plain_host(clean_line(self._link[0])), self._link[1]
         self._link = None
         if not target.lower().startswith(_TARGETS):
             return
@@ -142,6 +143,18 @@ class _Writer:
         if not self._hidden:
             self._end_link()
             self._break()
+
+
+def _plain_host(target: str) -> str:
+    """A web address with its host as it is looked up (punycode), so that look-alikes show."""
+    match = _HOST.match(target)
+    if match is None or match.group(2).isascii():
+        return target
+    try:
+        host = match.group(2)[:253].encode("idna").decode("ascii")
+    except UnicodeError:
+        host = "(unreadable host)"
+    return match.group(1) + host + target[match.end() :]
 
 
 def html_to_text(source: str, *, drop_class: str | None = None) -> str:

@@ -19,6 +19,8 @@ def dispose(message: OpenedMessage) -> tuple[Disposition, str]:
         return Disposition.QUARANTINE, "ambiguous-sender"
     if message.automatic:
         return Disposition.AUTOMATIC, "automatic"
+    if "smime-unsupported" in message.notes and not message.text:
+        return Disposition.TICKET, "smime-unsupported"
     if message.references:
         return Disposition.REPLY, "answers-a-message"
     return Disposition.TICKET, ""

@@ -42,6 +42,11 @@ def test_unknown_or_unsafe_charsets_fall_back(charset: str | None) -> None:
     assert decode_bytes(b"Gr\xfc\xdfe", charset) == "Grüße"
 
 
+def test_vendor_characters_in_iso_2022_jp() -> None:
+    assert decode_bytes(b"\x1b$B-!\x1b(B \x1b$B4]?t;z\x1b(B!", "iso-2022-jp") == "① 丸数字!"
+    assert decode_bytes(b"\x1b$B\xff\x1b", "iso-2022-jp") is not None
+
+
 def test_latin_1_with_control_bytes_is_windows_1252() -> None:
     assert decode_bytes(b"\x93hi\x94", "iso-8859-1") == "“hi”"
 

@@ -141,10 +141,10 @@ ATTACKS = {
 @pytest.mark.parametrize("name", sorted(ATTACKS))
 def test_bombs_are_refused_at_once(name: str) -> None:
     raw = ATTACKS[name]
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(LimitExceeded):
         parse_mail(raw)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ def test_bombs_are_refused_at_once(name: str) -> None:
     ids=["semicolons", "quotes", "continuations", "dashes", "dash-lines", "blanks", "padding", "closings"],
 )
 def test_hostile_input_costs_linear_time(raw: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     parse_mail(raw)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def check_spans(part: Part, size: int) -> None:
