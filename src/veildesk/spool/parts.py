@@ -22,6 +22,8 @@ from veildesk.spool.sealing import Place, open_row, seal_row
 
 __all__ = ["INLINE", "PartFiles", "Stored", "delete_parts", "insert_parts", "select_part"]
 
+_INSERT = sa.insert(part)
+
 INLINE = 256 * 1024
 """Largest part kept as a row, in bytes."""
 
@@ -108,7 +110,7 @@ def insert_parts(connection: sa.Connection, parts: Collection[Stored]) -> None:
         for stored in parts
     ]
     if rows:
-        connection.execute(sa.insert(part), rows)
+        connection.execute(_INSERT, rows)
 
 
 def select_part(connection: sa.Connection, place: Place) -> Stored | None:

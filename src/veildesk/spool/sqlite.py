@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
@@ -111,7 +111,10 @@ class SqliteSpool:
             if known.accepted is not None:
                 return known.accepted
             target = known.target or Target(accepting.new_id(), new_data_key(), 0, fresh=True)
-            accepted = await self._keep(await self._incoming(submission, target), "accept")
+            incoming = await self._incoming(submission, target)
+            accepted = await self._settle(
+                incoming, await self._writer.many("accept", self._accept_all, incoming)
+            )
             if accepted is not None:
                 return accepted
         raise SpoolUnavailable("busy")
@@ -139,16 +142,7 @@ class SqliteSpool:
             sealed_anchor=sealed_anchor,
         )
 
-    async def _keep(
-        self, incoming: Incoming, kind: str, cursor: tuple[str, str] | None = None
-    ) -> Accepted | None:
-        def run(connection: sa.Connection) -> Accepted | None:
-            accepted = accepting.keep(connection, self._vault, incoming)
-            if accepted is not None and cursor is not None:
-                self._state.cursors.store(connection, *cursor)
-            return accepted
-
-        accepted = await self._writer.do(kind, run)
+    async def _settle(self, incoming: Incoming, accepted: Accepted | None) -> Accepted | None:
         if accepted is None or not accepted.fresh:
             await self._discard(incoming.parts)
         else:
@@ -174,10 +168,22 @@ class SqliteSpool:
                 expires_day=self._today() + self._retention_days,
                 parts=[await self._seal(target, message_id, name, data) for name, data in parts.items()],
             )
-            accepted = await self._keep(incoming, "collect", cursor)
+            run = partial(self._collect, incoming=incoming, cursor=cursor)
+            accepted = await self._settle(incoming, await self._writer.do("collect", run))
             if accepted is not None:
                 return accepted
         raise SpoolUnavailable("busy")
+
+    def _accept_all(self, connection: sa.Connection, items: Sequence[Incoming]) -> list[Accepted | None]:
+        return accepting.keep_all(connection, self._vault, items)
+
+    def _collect(
+        self, connection: sa.Connection, incoming: Incoming, cursor: tuple[str, str] | None
+    ) -> Accepted | None:
+        accepted = accepting.keep(connection, self._vault, incoming)
+        if accepted is not None and cursor is not None:
+            self._state.cursors.store(connection, *cursor)
+        return accepted
 
     # ------------------------------------------------------------------ work
 

@@ -7,6 +7,7 @@ database, so that a process whose copy of the ring is old reads the file again b
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 
@@ -16,6 +17,9 @@ from veildesk.spool.schema import ring_state, ticket_key
 from veildesk.spool.sealing import unwrap_key, wrap_key
 
 __all__ = ["Vault"]
+
+_EPOCH = sa.select(ring_state.c.epoch)
+_INSERT = sa.insert(ticket_key)
 
 
 class Vault:
@@ -34,11 +38,17 @@ class Vault:
         elif not hmac.compare_digest(row.proof, self._proof):
             raise KeyUnusable("the key ring belongs to another store")
 
-    def put(self, connection: sa.Connection, ticket: str, key: bytes) -> None:
-        """Store the data key of a new ticket, wrapped."""
-        epoch: int = connection.execute(sa.select(ring_state.c.epoch)).scalar_one()
-        wrapped = wrap_key(self._ring.epoch_key(epoch), epoch, ticket, key)
-        connection.execute(sa.insert(ticket_key).values(ticket_id=ticket, epoch=epoch, wrapped=wrapped))
+    def put(self, connection: sa.Connection, keys: Mapping[str, bytes]) -> None:
+        """Store the data keys of new tickets, by ticket id, wrapped."""
+        if not keys:
+            return
+        epoch: int = connection.execute(_EPOCH).scalar_one()
+        epoch_key = self._ring.epoch_key(epoch)
+        rows = [
+            {"ticket_id": ticket, "epoch": epoch, "wrapped": wrap_key(epoch_key, epoch, ticket, key)}
+            for ticket, key in keys.items()
+        ]
+        connection.execute(_INSERT, rows)
 
     def get(self, connection: sa.Connection, ticket: str) -> bytes | None:
         """The data key of a ticket; None when it was destroyed or never there."""

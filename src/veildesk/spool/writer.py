@@ -12,33 +12,49 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError
 from veildesk.spool.crashpoint import WRITES, crashpoint
 from veildesk.spool.database import database_error, is_fatal
+from veildesk.spool.durable import disk_error
 
 __all__ = ["Operation", "Writer"]
 
 T = TypeVar("T")
+Item = TypeVar("Item", contravariant=True)
+Out = TypeVar("Out", covariant=True)
 Operation = Callable[[sa.Connection], T]
+
+
+class Batch(Protocol[Item, Out]):
+    """An operation over all items of a group; one result for each, in order."""
+
+    def __call__(self, connection: sa.Connection, items: Sequence[Item]) -> Sequence[Out]:
+        """Run it."""
+
 
 _LOG = logging.getLogger("veildesk.spool")
 _GROUP = 256
 _WAITING = 4096
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
+    """One caller's request; exactly one of `run`, `batch` and `alone` is set."""
+
     kind: str
-    run: Callable[[sa.Connection], Any] | None
-    alone: Callable[[sa.Engine], Any] | None
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    run: Operation[Any] | None = None
+    batch: Batch[Any, Any] | None = None
+    item: Any = None
+    alone: Callable[[sa.Engine], Any] | None = None
     result: Any = None
     error: BaseException | None = None
 
@@ -46,8 +62,8 @@ class _Job:
 class Writer:
     """Runs operations on `engine` in a thread of its own.
 
-    `do` joins others in a shared transaction; `alone` gets the engine for operations that need several
-    transactions or checkpoints. `fatal` is called once, in the thread, when the disk failed.
+    `do` and `many` join others in a shared transaction; `alone` gets the engine for operations that need
+    several transactions or checkpoints.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -65,7 +81,7 @@ class Writer:
 
     def fail(self, detail: str) -> None:
         """Accept nothing from now on."""
-        if self._failed is None:
+        if self._failed is None and not self._closed:
             self._failed = detail
             _LOG.critical("spool-failed code=%s", detail)
 
@@ -74,26 +90,29 @@ class Writer:
 
         Raises what `run` raises, or `SpoolUnavailable`; in both cases nothing of it was kept.
         """
-        result: T = await self._submit(kind, run, None)
+        loop = asyncio.get_running_loop()
+        result: T = await self._submit(_Job(kind, loop, loop.create_future(), run=run))
+        return result
+
+    async def many(self, kind: str, batch: Batch[Item, T], item: Item) -> T:
+        """Like `do` for operations that are cheaper together: `batch` gets all items of a group."""
+        loop = asyncio.get_running_loop()
+        result: T = await self._submit(_Job(kind, loop, loop.create_future(), batch=batch, item=item))
         return result
 
     async def alone(self, kind: str, run: Callable[[sa.Engine], T]) -> T:
         """Run `run` between two groups; it makes its own transactions."""
-        result: T = await self._submit(kind, None, run)
+        loop = asyncio.get_running_loop()
+        result: T = await self._submit(_Job(kind, loop, loop.create_future(), alone=run))
         return result
 
-    def _submit(
-        self, kind: str, run: Operation[Any] | None, alone: Callable[[sa.Engine], Any] | None
-    ) -> asyncio.Future[Any]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+    def _submit(self, job: _Job) -> asyncio.Future[Any]:
         if self._closed or self._failed is not None:
-            future.set_exception(SpoolUnavailable(self._failed or "closed"))
-        elif self._jobs.qsize() >= _WAITING:
-            future.set_exception(SpoolUnavailable("busy"))
-        else:
-            self._jobs.put(_Job(kind, run, alone, loop, future))
-        return future
+            raise SpoolUnavailable(self._failed or "closed")
+        if self._jobs.qsize() >= _WAITING:
+            raise SpoolUnavailable("busy")
+        self._jobs.put(job)
+        return job.future
 
     async def close(self) -> None:
         """Finish what waits, then end the thread."""
@@ -102,94 +121,115 @@ class Writer:
             self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    # ------------------------------------------------------------------ in the thread
+
     def _work(self) -> None:
         try:
-            self._serve()
+            while self._serve(self._jobs.get()):
+                pass
         finally:
+            # Also when the thread dies of a fault of ours: nobody may wait for ever.
+            self.fail("ended")
+            self._refuse_rest()
             self._engine.dispose()  # SQLite wants it done by the thread that opened it.
 
-    def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            group = [job]
-            ending = False
-            while job.alone is None and len(group) < _GROUP:
-                try:
-                    more = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    ending = True
-                    break
-                group.append(more)
-                job = more
-            self._run_group([member for member in group if member.run is not None])
-            for member in group:
-                if member.alone is not None:
-                    self._run_alone(member)
-            if ending:
-                break
+    def _refuse_rest(self) -> None:
+        while not self._jobs.empty():
+            if (job := self._jobs.get()) is not None:
+                job.error = SpoolUnavailable("ended")
+                _tell(job)
+
+    def _serve(self, job: _Job | None) -> bool:
+        """Run `job` and what else waits. False when the end was reached."""
+        group: list[_Job] = []
+        while job is not None and job.alone is None:
+            group.append(job)
+            if len(group) >= _GROUP:
+                self._run_group(group)
+                return True
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                self._run_group(group)
+                return True
+        self._run_group(group)
+        if job is None:
+            return False
+        self._run_alone(job)
+        return True
 
     def _run_group(self, group: list[_Job]) -> None:
         if not group:
             return
-        if self._failed is not None:
-            self._refuse(group, SpoolUnavailable(self._failed))
-            return
         try:
+            if self._failed is not None:
+                raise SpoolUnavailable(self._failed)
             with self._engine.begin() as connection:
+                self._run_batches(connection, [job for job in group if job.batch is not None])
                 for job in group:
-                    self._run_one(connection, job)
-                self._mark(group, "before-commit")
+                    if job.run is not None:
+                        _within_savepoint(connection, [job], job.run)
+                _mark(group, "before-commit")
         except Exception as error:  # Whatever it was: nothing of this group was kept.
-            self._refuse(group, self._translate(error))
-            return
-        self._mark(group, "after-commit")
+            unavailable = self._translate(error)
+            for job in group:
+                job.error = SpoolUnavailable(unavailable.detail)
+        else:
+            _mark(group, "after-commit")
         for job in group:
             _tell(job)
 
-    def _run_one(self, connection: sa.Connection, job: _Job) -> None:
-        assert job.run is not None
-        savepoint = connection.begin_nested()
-        try:
-            job.result = job.run(connection)
-        except (VeildeskError, ValueError, LookupError) as error:
-            savepoint.rollback()
-            job.error = error
-        else:
-            savepoint.commit()
+    @staticmethod
+    def _run_batches(connection: sa.Connection, jobs: list[_Job]) -> None:
+        by_batch: dict[Batch[Any, Any], list[_Job]] = {}
+        for job in jobs:
+            assert job.batch is not None
+            by_batch.setdefault(job.batch, []).append(job)
+        for batch, members in by_batch.items():
+            _within_savepoint(connection, members, partial(batch, items=[job.item for job in members]))
 
     def _run_alone(self, job: _Job) -> None:
         assert job.alone is not None
-        if self._failed is not None:
-            job.error = SpoolUnavailable(self._failed)
-        else:
-            try:
-                job.result = job.alone(self._engine)
-            except VeildeskError as error:
-                job.error = error
-            except Exception as error:
-                job.error = self._translate(error)
+        try:
+            if self._failed is not None:
+                raise SpoolUnavailable(self._failed)
+            job.result = job.alone(self._engine)
+        except VeildeskError as error:
+            job.error = error
+        except Exception as error:
+            job.error = self._translate(error)
         _tell(job)
 
-    @staticmethod
-    def _mark(group: list[_Job], when: str) -> None:
-        for job in group:
-            if job.error is None and job.kind in WRITES:
-                crashpoint(f"{job.kind}.{when}")
-
-    def _translate(self, error: BaseException) -> SpoolUnavailable:
-        unavailable = error if isinstance(error, SpoolUnavailable) else database_error(error)
+    def _translate(self, error: Exception) -> SpoolUnavailable:
+        if isinstance(error, SpoolUnavailable):
+            return error
+        unavailable = disk_error(error) if isinstance(error, OSError) else database_error(error)
         if is_fatal(error):
             self.fail(unavailable.detail)
         else:
             _LOG.error("spool-unavailable code=%s", unavailable.detail)
         return unavailable
 
-    @staticmethod
-    def _refuse(group: list[_Job], error: SpoolUnavailable) -> None:
-        for job in group:
-            job.error = SpoolUnavailable(error.detail)
-            _tell(job)
+
+def _within_savepoint(connection: sa.Connection, jobs: list[_Job], run: Operation[Any]) -> None:
+    """Run for one job, or for several that share a result list. Errors on purpose undo only these."""
+    savepoint = connection.begin_nested()
+    try:
+        result = run(connection)
+    except (VeildeskError, ValueError, LookupError) as error:
+        savepoint.rollback()
+        for job in jobs:
+            job.error = error
+        return
+    savepoint.commit()
+    for job, value in zip(jobs, result if jobs[0].batch is not None else [result], strict=True):
+        job.result = value
+
+
+def _mark(group: list[_Job], when: str) -> None:
+    for job in group:
+        if job.error is None and job.kind in WRITES:
+            crashpoint(f"{job.kind}.{when}")
 
 
 def _tell(job: _Job) -> None:
