@@ -64,7 +64,7 @@ def redact(
 
 def _opened(file: Path | None) -> IO[bytes]:
     if file is None or str(file) == "-":
-        return click.get_binary_stream("stdin")
+        return sys.stdin.buffer
     return file.open("rb")
 
 
@@ -99,7 +99,7 @@ def _text(stream: IO[bytes], rules: RuleSet | None, words: tuple[str, ...], as_j
 
     counts: Counter[str] = Counter()
     numbering = MaskNumbering(secrets.token_bytes(32))
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     for piece in redact_stream(_pieces(stream), numbering, counts, rules=rules, own_words=words):
         out.write(piece.encode("utf-8", "surrogateescape"))
     out.flush()

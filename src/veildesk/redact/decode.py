@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from veildesk.redact.view import Edit, View, edited
 
-__all__ = ["AT_WORDS", "DOT_WORDS", "TRIGGERS", "decoded_view"]
+__all__ = ["AT_WORDS", "CASED_TRIGGERS", "DOT_WORDS", "TRIGGERS", "decoded_view"]
 
 AT_WORDS = (
     "at", "ät", "aet", "arroba", "arobase", "arrobas", "chiocciola", "собака", "собачка", "собак", "эт", "ат",
@@ -29,9 +29,11 @@ DOT_WORDS = (
 _AT = "|".join(sorted(map(re.escape, AT_WORDS), key=len, reverse=True))
 _DOT = "|".join(sorted(map(re.escape, DOT_WORDS), key=len, reverse=True))
 
-TRIGGERS: tuple[bytes, ...] = (
-    rb"=(?:40|2E)[a-z0-9]",
+CASED_TRIGGERS: tuple[bytes, ...] = (
+    rb"=(?:40|2E|2D|3A|2B|2F|3D|5F)[A-Za-z0-9]",
     rb"=[0-9A-F][0-9A-F]=[0-9A-F][0-9A-F]",
+)
+TRIGGERS: tuple[bytes, ...] = (
     rb"%[0-9a-f][0-9a-f]",
     rb"&#?[a-z0-9]{2,8};",
     rb"\\[\"/nrtux\\]",
@@ -41,7 +43,7 @@ TRIGGERS: tuple[bytes, ...] = (
     rb"[\[({<_*|\x20][ ]?(?:" + "|".join(map(re.escape, DOT_WORDS)).encode() + rb")[ ]?[\])}>_*|\x20]",
     rb"\x20(?:#|@|\xef\xbc\xa0)\x20",
 )
-"""Byte patterns (case does not matter) one of which fires wherever something may be undone."""
+"""Byte patterns (case matters for the first few only), one of which fires wherever something may be undone."""
 
 _LEFTOVER = re.compile(
     r"(?P<qp>(?-i:(?:=[0-9A-F]{2})+))"

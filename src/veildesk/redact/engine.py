@@ -25,6 +25,8 @@ from veildesk.redact.words import own_findings
 __all__ = ["Searcher", "find", "searcher"]
 
 _DECODE_REACH = 200
+_CONTEXT = 16
+"""So near before a finding an undone piece counts as part of its reason."""
 
 
 class Searcher:
@@ -43,10 +45,11 @@ class Searcher:
         self._decode_from = len(triggers)
         self.triggers: tuple[Trigger, ...] = (
             *triggers,
+            *((pattern, True) for pattern in decode.CASED_TRIGGERS),
             *((pattern, False) for pattern in decode.TRIGGERS),
             *((pattern, False) for pattern in joins.TRIGGERS),
         )
-        self._join_from = self._decode_from + len(decode.TRIGGERS)
+        self._join_from = self._decode_from + len(decode.CASED_TRIGGERS) + len(decode.TRIGGERS)
         self.scanner: Scanner = make_scanner(self.triggers, pure=pure)
 
     def search(self, text: str, *, depth: int = 0) -> list[Finding]:
@@ -66,10 +69,10 @@ class Searcher:
 
     def _hits(self, text: str) -> tuple[dict[int, list[int]], list[int], list[int]]:
         """Per rule, for decoding and for joining, where triggers ended, in code points."""
-        data = b"\n" + text.encode("utf-8", "surrogatepass")
+        data = b"\n" + text.encode("utf-8", "surrogatepass") + b"\n"
         hits = self.scanner.scan(data)
         where: Mapping[int, int] | None = None
-        if len(data) != len(text) + 1:
+        if len(data) != len(text) + 2:
             where = positions(data, [end for _, end in hits])
         fired: dict[int, list[int]] = {}
         decodable: list[int] = []
@@ -89,7 +92,7 @@ class Searcher:
         if view.text == text[start:stop]:
             return
         for item in self.search(view.text, depth=depth + 1):
-            if view.touches_edit(item.start, item.end):
+            if view.touches_edit(max(0, item.start - _CONTEXT), item.end + 1):
                 yield _moved(item, view, start)
 
     def _exact(self, text: str) -> list[Finding]:

@@ -46,11 +46,19 @@ _PLACE_CUE = re.compile(
 
 def _pair(match: re.Match[str], text: str) -> Iterator[Finding]:
     digits = min(len(match[name].partition(".")[2]) for name in ("lat", "lon"))
-    head = before(text, match.start(), 40)
-    if digits >= 4 and match["sep"].strip() or _PLACE_CUE.search(head):
+    if _PLACE_CUE.search(before(text, match.start(), 40)):
         yield finding(match.start(), match.end(), "GPS", "pair", 0.9)
+    elif (
+        digits >= 5
+        and match["sep"].strip()
+        and not _LISTED.search(text[max(0, match.start() - 8) : match.start()])
+    ):
+        small = all(abs(float(match[name])) < 1 for name in ("lat", "lon"))
+        if not small and not re.match(r"[ ]?[,;][ ]?[-+]?[0-9]", text[match.end() : match.end() + 4]):
+            yield finding(match.start(), match.end(), "GPS", "pair", 0.7)
 
 
+_LISTED = re.compile(r"[0-9][ ]?[,;][ ]?\Z")
 _NAMED = re.compile(
     r"(?<![A-Za-z])(?:gps[_ -]?)?(?:lat(?:itude)?|lon(?:g(?:itude)?)?|lng|breite(?:ngrad)?|länge(?:ngrad)?|широта|долгота|latitud|longitud|纬度|经度|緯度|經度)"
     r"[\"']?[ \t]{0,2}[=:：]?[ \t]{0,2}[\"']?(?P<value>[-+]?[0-9]{1,3}[.,][0-9]{2,}|[-+]?[0-9]{1,3}(?=[^0-9.,]))",

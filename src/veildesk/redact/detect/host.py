@@ -67,7 +67,25 @@ def _private(match: re.Match[str], text: str) -> Iterator[Finding]:
     if (
         _CODE.match(value)
         and value.count(".") >= 2
-        and value.split(".")[0] in ("com", "org", "net", "io", "java", "javax", "sun", "android", "kotlin")
+        and value.split(".")[0]
+        in (
+            "com",
+            "org",
+            "net",
+            "io",
+            "java",
+            "javax",
+            "sun",
+            "android",
+            "kotlin",
+            "self",
+            "this",
+            "std",
+            "thread",
+            "window",
+            "process",
+            "module",
+        )
     ):
         return
     if text[match.end() : match.end() + 1] == "(" or value.startswith("_"):
@@ -100,7 +118,7 @@ def _given(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 _HOST_WORD = re.compile(
-    r"(?<![A-Za-z_])(?:host_?name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|computername|hostnamen|имя (?:компьютера|хоста|узла)|"
+    r"(?<![A-Za-z_])(?:host[_.-]?name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|computername|hostnamen|имя (?:компьютера|хоста|узла)|"
     r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|host|COMPUTERNAME|USERDOMAIN|server_name)",
     re.IGNORECASE,
 )
@@ -135,6 +153,20 @@ def _syslog(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(match.start("name"), match.end("name"), "HOSTNAME", "syslog", 0.7)
 
 
+_UNAME = re.compile(
+    r"(?<![A-Za-z])(?:Linux|Darwin|FreeBSD|OpenBSD|NetBSD|SunOS|CYGWIN_NT-[0-9.]+|MINGW64_NT-[0-9.-]+) (?P<name>[A-Za-z0-9][\w.-]{0,62}) (?=v?[0-9]+\.[0-9]+)"
+)
+_SYSTEMS = re.compile(
+    r"(?:version|kernel|mint|lite|debian|ubuntu|fedora|arch|suse|server|desktop|release|localhost|on|x86_64)",
+    re.IGNORECASE,
+)
+
+
+def _uname(match: re.Match[str], text: str) -> Iterator[Finding]:
+    if not _SYSTEMS.fullmatch(match["name"]):
+        yield finding(match.start("name"), match.end("name"), "HOSTNAME", "uname", 0.7)
+
+
 _PROMPT = re.compile(
     r"(?<![\w.-])(?P<user>[a-z_][a-z0-9_.-]{0,31})@(?P<host>[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,62}){0,4})(?=:[~/]|[ ][~/]|[ ]?[$%#](?:[ ]|\Z))",
     re.IGNORECASE,
@@ -153,8 +185,9 @@ RULES = (
     Rule("private-suffix", (_SUFFIX_TRIGGER,), pattern_search(_PRIVATE, _private), back=260, ahead=60),
     Rule("given-name", (rb"(?:DESKTOP|LAPTOP|WIN|PC|WORKSTATION|TABLET|NOTEBOOK|WS|SRV|SERVER|HOST|VM|MININT)-[A-Z0-9]", rb"[a-z0-9]-(?:MacBook|iMac|Mac-mini|Mac-Pro|iPhone|iPad|ThinkPad|Laptop|PC|NAS|Desktop)", rb"(?:Book|Pro|Air|iMac|iPhone|iPad)-(?:von|de|di|van|od|of)-",
                         rb"[^a-z0-9]ip-[0-9]{1,3}-[0-9]{1,3}-"), pattern_search(_GIVEN, _given), back=70, ahead=90, cased=True),
-    Rule("host-word", (rb"(?:host|hostnamen?|host_name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|userdomain|server_name)[\"']?[ \t]{0,3}(?:[:=]|is|ist|es)",
+    Rule("host-word", (rb"(?:host|hostnamen?|host[._-]name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|userdomain|server_name)[\"']?[ \t]{0,3}(?:[:=]|is|ist|es)",
                        "(?:компьютера|хоста|узла|пк|ПК|主机名|计算机名|電腦名稱)".encode(), rb"nombre del? [a-z]{4,8}"), keyword_search(_HOST_WORD, _HOST_VALUE, _cued), back=30, ahead=16),
+    Rule("uname", (rb"(?:Linux|Darwin|BSD|SunOS|_NT-[0-9.-]{1,12}) [a-z0-9][a-z0-9_.-]{0,62} v?[0-9]{1,3}\.[0-9]",), pattern_search(_UNAME, _uname), back=100, ahead=4),
     Rule("syslog", (rb"\n[a-z]{3} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [a-z]", rb"[0-9]T[0-9:]{8}[0-9.]{0,7}(?:Z|[+-][0-9:]{4,6}) [a-z]"), pattern_search(_SYSLOG, _syslog), back=60, ahead=140),
     Rule("prompt", (rb"[a-z0-9_-]@[a-z0-9.-]{1,90}:[~/]", rb"[a-z0-9_-]@[a-z0-9.-]{1,90} ?[~/$%#]"), pattern_search(_PROMPT, _prompt), back=140, ahead=8),
 )  # fmt: skip

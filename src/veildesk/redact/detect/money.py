@@ -32,11 +32,13 @@ def _card(match: re.Match[str], text: str) -> Iterator[Finding]:
     digits = re.sub(r"\D", "", match[0])
     head = before(text, match.start(), 40)
     cued = _CARD_CUE.search(head) is not None
-    if not _issuer(digits) or not luhn.is_valid(digits) or len(set(digits)) < 3:
+    if not _issuer(digits) or len(set(digits)) < 2 or (not cued and _NOT_CARD.search(head)):
         return
-    if not cued and (_NOT_CARD.search(head) or not _grouped(match[0])):
-        return
-    yield finding(match.start(), match.end(), "CARD", "luhn", 0.95)
+    if luhn.is_valid(digits):
+        if cued or _grouped(match[0]):
+            yield finding(match.start(), match.end(), "CARD", "luhn", 0.95)
+    elif cued and re.fullmatch(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}", match[0]):
+        yield finding(match.start(), match.end(), "CARD", "card-word", 0.6)
 
 
 def _grouped(value: str) -> bool:

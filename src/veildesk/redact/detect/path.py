@@ -11,12 +11,14 @@ from veildesk.redact.rule import Rule, finding, pattern_search
 __all__ = ["RULES"]
 
 _BASES = (
-    r"(?:(?:[A-Za-z]:)?[\\/]{1,4}(?:Users|Benutzer|Usuarios|Utilisateurs|Utilizadores|Utenti|Пользователи|用户)"
-    r"|(?:[A-Za-z]:)?[\\/]{1,4}Documents and Settings|[\\/]{1,4}(?:usr[\\/]|export[\\/]|var[\\/]|mnt[\\/]|vol[\\/]|data[\\/])?home(?:[\\/]users)?"
-    r"|/(?:run/)?media|/var/(?:spool/)?mail|/var/spool/cron(?:/crontabs)?|/usr/people|[\\/]{2}[\w.$-]{1,63}[\\/]{1,2}(?:Users|home|homes|profiles)\$?)"
+    r"(?:(?:(?<![0-9A-Za-z])(?:[A-Za-z]:|/(?:mnt/|cygdrive/)?[a-z](?=/)|/[A-Z]:))?(?<!\w)?[\\/]{1,4}"
+    r"(?:Users|Benutzer|Usuarios|Utilisateurs|Utilizadores|Utenti|Пользователи|用户|Documents and Settings)"
+    r"|(?<![\w.])[\\/]{1,4}(?:(?:usr|export|var|mnt|vol|data|srv|net|nfs|Volumes)[\\/](?:[\w.-]{1,40}[\\/]){0,2})?home(?:[\\/]users)?"
+    r"|(?<=[\w$])\\{1,2}home|(?<![\w.])/(?:run/)?media|(?<![\w.])/var/(?:spool/)?mail|(?<![\w.])/var/spool/cron(?:/crontabs)?|(?<![\w.])/usr/people"
+    r"|[\\/]{2}[\w.$-]{1,63}[\\/]{1,2}(?:Users|home|homes|profiles)\$?)"
 )
 _USER = re.compile(
-    rf"(?<![\w]){_BASES}(?P<sep>[\\/]{{1,4}})(?:(?P<spaced>[^\\/\n\r\t:*?\"<>|\ue000,;()\[\]{{}}]{{1,60}}?)(?=[\\/])|(?P<plain>[^\\/\s:*?\"<>|'`,;()\[\]{{}}，。；、）】]{{1,60}}))",
+    rf"{_BASES}(?P<sep>[\\/]{{1,4}})(?:(?P<spaced>[^\\/\n\r\t:*?\"<>|\ue000,;()\[\]{{}}]{{1,60}}?)(?=[\\/])|(?P<plain>[^\\/\s:*?\"<>|'`,;()\[\]{{}}，。；、）】]{{1,60}}))",
     re.IGNORECASE,
 )
 _SHARED = frozenset(
@@ -62,7 +64,7 @@ def _tilde(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 _ENV = re.compile(
-    r"(?<![A-Za-z])(?:USER|USERNAME|LOGNAME|SUDO_USER|username|user_name|login_name|uname)[\"']?(?:=|:[ \t]?)[\"']?(?P<name>[^\s\"',;=&<>\\/@]{2,40})(?![@\w])"
+    r"(?<![A-Za-z])(?:USER|USERNAME|LOGNAME|SUDO_USER|username|user_name|login_name|login_user)[\"']?(?:=|:[ \t]?)[\"']?(?P<name>[^\s\"',;=&<>\\/@]{2,40})(?![@\w])"
 )
 
 
@@ -81,5 +83,5 @@ RULES = (
                   rb"/cron(?:/crontabs)?/", "[\\\\/](?:Пользователи|用户)[\\\\/]".encode()),
          pattern_search(_USER, _user), back=110, ahead=66),
     Rule("tilde", (rb"[^a-z0-9/.~]~[a-z]",), pattern_search(_TILDE, _tilde), back=4, ahead=40),
-    Rule("env", (rb"(?:USER|USERNAME|LOGNAME|username|user_name|login_name|uname)[\"']?[=:]",), pattern_search(_ENV, _env), back=16, ahead=50, cased=True),
+    Rule("env", (rb"(?:USER|USERNAME|LOGNAME|username|user_name|login_name|login_user)[\"']?[=:]",), pattern_search(_ENV, _env), back=16, ahead=50, cased=True),
 )  # fmt: skip

@@ -64,6 +64,7 @@ _SHAPES = re.compile(
     r"|(?P<ES>[67]\d{2}(?:[ ]\d{2}){3}|[679]\d{2}[ ]\d{3}[ ]\d{3})|(?P<CN>1[3-9]\d{9}|1[3-9]\d[ -]\d{4}[ -]\d{4})|(?P<BR>\(\d{2}\)[ ]?9?\d{4}-\d{4}))"
     r"(?![0-9A-Za-z_%])(?![.,:/-][0-9])"
 )
+_NANP = re.compile(r"1?[2-9][0-9]{2}[2-9][0-9]{6}")
 _REGIONS = {"DE": ("DE", "AT", "GB", "NL", "IT", "CH"), "ES": ("ES", "PL"), "RU": ("RU", "KZ")}
 
 
@@ -115,7 +116,8 @@ def _shape(match: re.Match[str], text: str) -> Iterator[Finding]:
     ):
         return
     shape = match.lastgroup or "US"
-    if _valid(re.sub(r"\D", "", match[0]), _REGIONS.get(shape, (shape,))):
+    digits = re.sub(r"\D", "", match[0])
+    if _NANP.fullmatch(digits) if shape == "US" else _valid(digits, _REGIONS.get(shape, (shape,))):
         yield finding(match.start(), match.end(), "PHONE", "phone-shape", 0.7)
 
 
@@ -134,7 +136,7 @@ RULES = (
         "e164",
         (rb"\+[ ]?\(?[1-9][0-9 ().-]", rb"[^0-9]00[1-9][0-9 ().-]{5}"),
         pattern_search(_PLUS, _plus),
-        back=6,
+        back=14,
         ahead=50,
     ),
     Rule(

@@ -14,17 +14,17 @@ from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
-from veildesk.redact.rule import Rule, finding, keyword_search
+from veildesk.redact.rule import Rule, finding, keyword_search, pattern_search
 
 __all__ = ["EQUALS", "IS", "PLACEHOLDER", "RULES", "random_looking"]
 
-EQUALS = r"(?:[\"'\])}*_`]{0,3}[ \t]{0,3}(?:=>|:=|[:=：＝→])[ \t]{0,3}(?:\n[> ]{0,4})?)"
+EQUALS = r"(?:(?<=[A-Za-z])>(?=[^\s<>]{3,100}</)|[\"'\])}*_`]{0,3}[ \t]{0,3}(?:=>|:=|[:=：＝→])[ \t]{0,3}(?:\n[> ]{0,4})?)"
 IS = (
-    r"(?:[ \t]{1,3}(?:(?:is|was|are|were|ist|sind|war|lautet|lauten|es|era|son|это|такой|такая|был|была|est|était|é|è|jest)"
+    r"(?:[ \t]{1,3}(?:(?:is|was|are|were|ist|sind|war|lautet|lauten|es|era|son|это|такой|такая|был|была|est|était|é|è|jest|[-–—])"
     r"(?:[ \t]+(?:now|still|set to|jetzt|ahora|сейчас|теперь|maintenant))?[ \t]{0,2}[:：]?[ \t]{1,3})?"
     r"|(?<=[\u2e80-\uffdc])[ \t]?[是为為はがを]{0,2}[ \t]?(?=[!-~]))"
 )
-_QUOTED = r"(?:\\?\"(?P<q1>[^\"\n]{1,200}?)\\?\"|'(?P<q2>[^'\n]{1,200})'|“(?P<q3>[^”\n]{1,200})”|«(?P<q4>[^»\n]{1,200})»|„(?P<q5>[^“”\n]{1,200})[“”]|`(?P<q6>[^`\n]{1,200})`|「(?P<q7>[^」\n]{1,200})」)"
+_QUOTED = r"(?:\"(?P<q1>(?:[^\"\\\n]|\\[^\n]){1,200})\"|\\\"(?P<q8>[^\"\\\n]{1,200})\\\"|'(?P<q2>[^'\n]{1,200})'|“(?P<q3>[^”\n]{1,200})”|«(?P<q4>[^»\n]{1,200})»|„(?P<q5>[^“”\n]{1,200})[“”]|`(?P<q6>[^`\n]{1,200})`|「(?P<q7>[^」\n]{1,200})」)"
 _BARE = r"(?P<bare>[^\s\"'<>`“”«»「」，。；、）】]{1,200})"
 
 PLACEHOLDER = re.compile(
@@ -41,7 +41,7 @@ _STRIP = ".,;:)]}>'\"…"
 
 def _value(match: re.Match[str]) -> tuple[int, int, str, bool]:
     """(start, end, value, quoted) of what follows a keyword."""
-    for name in ("q1", "q2", "q3", "q4", "q5", "q6", "q7"):
+    for name in ("q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8"):
         if match[name] is not None:
             return match.start(name), match.end(name), match[name], True
     start, value = match.start("bare"), match["bare"]
@@ -69,7 +69,7 @@ def _password(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[
         return
     if match["suffix"] and not random_looking(value):
         return
-    if not explicit and not quoted and not _STRONG.match(value):
+    if not explicit and not quoted and (not _STRONG.match(value) or value.startswith("/")):
         return
     if re.fullmatch(r"[0-9]{1,3}", value) or value.startswith(("//", "http://", "https://")):
         return
@@ -161,8 +161,26 @@ def _basic(value: str) -> bool:
     return b":" in data and all(byte >= 32 for byte in data)
 
 
+_COMMAND = re.compile(
+    r"(?:sshpass[ ]+-p[ ]?|(?<![\w-])(?:mysql|mysqldump|mysqladmin|mariadb)[ ][^\n|;]{0,80}?-p(?=[^\s-])|"
+    r"(?<![\w-])(?:curl|wget|http|https)[ ][^\n|;]{0,120}?(?:-u|--user|--proxy-user)[ =]?[\"']?(?=[^\s:@\"']{1,64}:)|"
+    r"(?<![\w-])(?:htpasswd[ ]+-\w*b\w*[ ]+\S+[ ]+\S+[ ]+|net[ ]+use[ ][^\n]{0,80}?[ ]/user:\S+[ ]+|7z[ ][^\n]{0,60}?-p|unzip[ ]+-P[ ]+|openssl[ ][^\n]{0,120}?pass:))"
+    r"(?P<value>\"[^\"\n]{1,100}\"|'[^'\n]{1,100}'|[^\s\"'|;]{3,100})",
+    re.IGNORECASE,
+)
+
+
+def _command(match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = match["value"].strip("\"'")
+    start = match.start("value") + match["value"].index(value)
+    if value and not value.startswith(("$", "%")):
+        yield finding(start, start + len(value), "PASSWORD", "command", 0.85)
+
+
 RULES = (
     Rule("password", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _PASSWORD, _password), back=30, ahead=20),
+    Rule("command", (rb"sshpass", rb"(?:mysql|mysqldump|mysqladmin|mariadb) [^\n]{0,80}-p[a-z0-9]", rb"(?:curl|wget|https?) [^\n]{0,120}(?:-u|--user|--proxy-user)[ =]?[\"']?[a-z0-9]",
+                     rb"htpasswd -", rb"net +use ", rb"7z [^\n]{0,60}-p", rb"unzip +-P", rb"pass:"), pattern_search(_COMMAND, _command), back=150, ahead=120),
     Rule("key-word", keywords.triggers(keywords.API_KEY_WORDS), keyword_search(_KEY_WORD, _KEY, _api_key), back=30, ahead=20),
     Rule("auth", (rb"(?:bearer|basic|token|digest|negotiate|apikey)[ \t:=]",), keyword_search(_SCHEME, _SCHEME_VALUE, _scheme), back=24, ahead=4),
     Rule("auth-header", (rb"authorization",), keyword_search(_HEADER, _HEADER_VALUE, _header), back=16, ahead=2),

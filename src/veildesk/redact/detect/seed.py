@@ -93,11 +93,13 @@ def _judged(text: str, run: list[tuple[int, int]]) -> Iterator[Finding]:
     if len(run) < _MIN_CUED:
         return
     run = _cut(text, run)
+    if len(run) - 1 in _LENGTHS and _CUE.fullmatch(text, *run[0]):
+        run = run[1:]
     words = [text[a:b].lower() for a, b in run]
     if len(run) < _MIN_BARE + (3 if all(len(word) == 1 for word in words) else 0):
         if not _announced(text, run):
             return
-    elif len(set(words)) < 6 and not _cued(text, run[0][0]):
+    elif len(set(words)) < 6 and len(run) < 12 and not _cued(text, run[0][0]):
         return
     if sum(word in _FUNCTION for word in words) * 3 > len(words):
         return

@@ -117,7 +117,7 @@ def _recovery(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[
 
 
 def _code_like(value: str, shape: tuple[int, ...], count: int) -> bool:
-    if re.fullmatch(r"[0-9]{1,3}|(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}", value) or sum(shape) < 5:
+    if re.fullmatch(r"[0-9]{1,3}|(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}", value) or sum(shape) < 4:
         return False
     return count > 0 or re.search(r"[0-9]", value) is not None
 
