@@ -19,6 +19,7 @@ __all__ = ["Finished", "MemoryFile", "run_bounded"]
 
 _STATUS_LIMIT = 1024 * 1024
 _CHUNK = 256 * 1024
+_LAST_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,8 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
         for start in range(0, len(view), _CHUNK):
             process.stdin.write(view[start : start + _CHUNK])
             await process.stdin.drain()
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.close()
-        await process.stdin.wait_closed()
+    # Not waited for: cancelling that wait would leave asyncio's own record of the pipe broken.
+    process.stdin.close()
 
 
 async def _collect(stream: asyncio.StreamReader, limit: int) -> bytes:
@@ -135,8 +135,17 @@ async def _collect(stream: asyncio.StreamReader, limit: int) -> bytes:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
+    """Make sure the child and its group are gone.
+
+    asyncio tells of a child's end only after its pipes ended, and a pipe that was left full does
+    not end: so what is left in it is read and thrown away.
+    """
+    assert process.stdout is not None
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_SECONDS):
+            while await process.stdout.read(_CHUNK):
+                pass
+            await process.wait()
