@@ -74,10 +74,11 @@ def _bytes_text(pairs: bytes) -> str | None:
 
 
 def _escaped(piece: str) -> str | None:
-    if piece[1] == "u":
+    kind = piece[1].lower()  # the pattern does not mind case
+    if kind == "u":
         units = b"".join(int(piece[i + 2 : i + 6], 16).to_bytes(2, "big") for i in range(0, len(piece), 6))
         return units.decode("utf-16-be", "replace")
-    if piece[1] == "x":
+    if kind == "x":
         return chr(int(piece[2:4], 16))
     return _ESCAPES[piece[1]]
 
