@@ -57,6 +57,8 @@ class Liveness:
         (self._directory / owner).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give up the own lock."""
-        (self._directory / self.id).unlink(missing_ok=True)
-        os.close(self._handle)
+        """Give up the own lock; closing again does nothing."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            (self._directory / self.id).unlink(missing_ok=True)
+            os.close(handle)

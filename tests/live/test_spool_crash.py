@@ -1,0 +1,155 @@
+"""A child process kills itself at every named point; what it had acknowledged is neither lost nor doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from veildesk.core.submission import Channel, PortalAnchor, Submission
+from veildesk.core.work import Reason, State
+from veildesk.spool import KeyRing, SqliteSpool
+from veildesk.spool.crashpoint import POINTS
+
+pytestmark = pytest.mark.live
+
+# Points that the child passes more than once in a run are also tried at a later pass.
+AGAIN = ("accept.before-commit:3", "accept.after-commit:3", "advance.before-commit:4", "file.synced:2")
+LARGE = 300_000
+
+
+class RealClock:
+    def now(self) -> int:
+        return 1_800_000_000
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def mail(number: int) -> Submission:
+    size = LARGE if number % 2 else 1000
+    return Submission(Channel.SMTP, number.to_bytes(32, "big"), b"%04d" % number * (size // 4))
+
+
+def post(number: int, lookup: bytes = b"l" * 32) -> Submission:
+    anchor = PortalAnchor(lookup, b"p" * 32)
+    dedup = b"p" + number.to_bytes(31, "big")
+    return Submission(Channel.PORTAL, dedup, b"post", anchor=anchor, thread_entry=b"entry %d" % number)
+
+
+async def scenario(directory: Path) -> None:
+    """What the child does; repeated after a crash it goes on where it was, as senders do."""
+    spool = await SqliteSpool.open(
+        directory / "state", KeyRing.load(directory / "ring"), RealClock(), 30, min_free=0
+    )
+
+    def tell(line: str) -> None:
+        with (directory / "ledger").open("a") as ledger:
+            ledger.write(line + "\n")
+
+    for number in range(4):
+        accepted = await spool.accept(mail(number))
+        tell(f"mail {number} {accepted.message_id}")
+    for number in range(2):
+        await spool.accept(post(number))
+        tell(f"post {number}")
+    first = (await spool.accept(mail(0))).ticket_id
+    await spool.collect(first, b"r" * 32, {"reply": b"answer"}, ("desk", "1"))
+    tell("reply")
+    states = [State.ACCEPTED, State.DELIVERING]
+    for work in await spool.claim(states, limit=2):
+        await spool.release(work)
+    while works := await spool.claim(states):
+        (work,) = works
+        if work.state is State.ACCEPTED:
+            if work.ticket_id != first and work.channel is Channel.SMTP and work.attempts == 0:
+                work = await spool.join(work, first)
+            work = await spool.advance(work, State.DELIVERING, parts={"wire": b"w" * LARGE})
+            tell(f"delivering {work.message_id}")
+        await spool.advance(work, State.DELIVERED, parts={"raw": None, "wire": None}, marker=b"m" * 32)
+        tell(f"delivered {work.message_id}")
+    extra = await spool.accept(post(77, b"x" * 32))
+    for work in await spool.claim(states):
+        await spool.postpone(work, Reason.BACKEND_DOWN, 0)
+    if (work := next((w for w in await spool.listing(states)), None)) is not None:
+        await spool.retry(work.message_id)
+    await spool.set_cursor("desk", "2")
+    await spool.rotate()
+    tell("erasing")
+    await spool.erase(extra.ticket_id)
+    tell("erased")
+    await spool.close()
+
+
+def run_child(directory: Path, setting: str) -> int:
+    environment = {**os.environ, "VEILDESK_CRASHPOINT": setting}
+    command = [sys.executable, "-W", "error", __file__, str(directory)]
+    return subprocess.run(command, env=environment, timeout=60, check=False).returncode
+
+
+@pytest.mark.parametrize("setting", [*sorted(POINTS), *AGAIN])
+async def test_a_crash_loses_and_doubles_nothing(tmp_path: Path, setting: str) -> None:
+    KeyRing.create(tmp_path / "ring")
+    assert run_child(tmp_path, setting) == -signal.SIGKILL, "the point was not reached"
+    await check_acknowledged(tmp_path)
+    assert run_child(tmp_path, "") == 0
+    await check_whole(tmp_path)
+
+
+def ledger_of(directory: Path) -> list[list[str]]:
+    path = directory / "ledger"
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
+async def check_acknowledged(directory: Path) -> None:
+    """Directly after the crash: everything that was acknowledged is there."""
+    lines = ledger_of(directory)
+    spool = await SqliteSpool.open(
+        directory / "state", KeyRing.load(directory / "ring"), RealClock(), 30, min_free=0
+    )
+    works = {work.message_id: work for work in await spool.listing()}
+    for line in lines:
+        if line[0] == "mail":
+            work = works[line[2]]
+            if work.state is not State.DELIVERED:
+                assert await spool.part(line[2], "raw") == mail(int(line[1])).payload
+        if line[0] == "delivered":
+            assert works[line[1]].state is State.DELIVERED
+    view = await spool.thread(b"l" * 32)
+    posts = [line for line in lines if line[0] == "post"]
+    assert len(view.entries if view else ()) >= len(posts)
+    await spool.close()
+
+
+async def check_whole(directory: Path) -> None:
+    """After the repeat: each once, all delivered, the erased one gone, no stray file."""
+    lines = ledger_of(directory)
+    ids = {(line[1], line[2]) for line in lines if line[0] == "mail"}
+    assert len(ids) == 4, "a mail came back under another id"
+    done = [line[1] for line in lines if line[0] == "delivered"]
+    assert len(done) == len(set(done)), "a mail was delivered twice"
+    spool = await SqliteSpool.open(
+        directory / "state", KeyRing.load(directory / "ring"), RealClock(), 30, min_free=0
+    )
+    works = await spool.listing()
+    states = sorted(work.state.value for work in works)
+    assert states == ["collected", *["delivered"] * 6]
+    view = await spool.thread(b"l" * 32)
+    assert view is not None
+    assert view.entries == (b"entry 0", b"entry 1")
+    assert len(spool_epochs(directory)) == 1
+    assert list((directory / "state" / "files").iterdir()) == []
+    await spool.close()
+
+
+def spool_epochs(directory: Path) -> tuple[int, ...]:
+    return KeyRing.load(directory / "ring").epochs
+
+
+if __name__ == "__main__":
+    asyncio.run(scenario(Path(sys.argv[1])))
