@@ -50,7 +50,7 @@ def safe_name(name: str | None, fallback: str = "attachment.bin") -> str:
     """
     text = (name or "").replace("\\", "/").replace("\0", "")
     text = _UNSAFE.sub("_", clean_line(clean_line(text).rsplit("/", 1)[-1]))
-    text = text.strip(" .").lstrip("-~")
+    text = text.lstrip(" .-~").rstrip(" .")
     if not text.strip("_ ."):
         return fallback
     if _RESERVED.match(text):

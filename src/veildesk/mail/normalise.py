@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from veildesk.core.errors import LimitExceeded
 from veildesk.core.limits import Limits
 from veildesk.core.message import Attachment, Encryption, OpenedMessage, Scope, Signature, Verdict
-from veildesk.mail.address import single_address
+from veildesk.mail.address import parse_mailboxes
 from veildesk.mail.headers import EffectiveHeaders, effective_headers, removed_headers
 from veildesk.mail.names import default_name, safe_name
 from veildesk.mail.parse import Part, parse_mail
@@ -76,8 +76,14 @@ def normalise(
 
 
 def _sender_notes(outer: Part) -> tuple[str, ...]:
-    """Told even when a protected From says more: programs without header protection show this one."""
-    return () if single_address(outer.values("From")) is not None else ("ambiguous-sender",)
+    """Told when different programs would show different authors, even when a protected From is clear."""
+    values = outer.values("From")
+    for value in values:
+        boxes = parse_mailboxes(value)
+        unclear = boxes is None and value.count(b"@") > 1
+        if len(values) > 1 or unclear or len(boxes or ()) > 1:
+            return ("ambiguous-sender",)
+    return ()
 
 
 def _subject_protected(headers: EffectiveHeaders, decrypted: bool, signatures: Sequence[Signature]) -> bool:

@@ -11,11 +11,10 @@ __all__ = ["dispose", "dispose_failed"]
 def dispose(message: OpenedMessage) -> tuple[Disposition, str]:
     """The disposition of an opened mail and a fixed word for the reason, "" when there is none.
 
-    A signed mail that does not name exactly one author is put aside: whoever signed it, it could be
-    read as written by somebody else.
+    A signed mail that names several authors, or one that programs read differently, is put aside:
+    whoever signed it, it could be read as written by somebody else.
     """
-    ambiguous = message.from_address is None or "ambiguous-sender" in message.notes
-    if message.signatures and ambiguous:
+    if message.signatures and "ambiguous-sender" in message.notes:
         return Disposition.QUARANTINE, "ambiguous-sender"
     if message.automatic:
         return Disposition.AUTOMATIC, "automatic"

@@ -61,8 +61,11 @@ def test_text_is_nfc_with_lf_and_no_controls() -> None:
 
 
 def test_an_author_who_cannot_be_told_is_noted() -> None:
-    assert "ambiguous-sender" in normalise(b"From: a@example.org\nFrom: b@example.org\n\nx").notes
-    assert normalise(b"From: a@example.org\n\nx").notes == ()
+    several = [b"a@example.org\nFrom: b@example.org", b"a@example.org, b@example.org", b"a@b@example.org"]
+    for value in [*several, b"<a@example.org> <b@example.org>"]:
+        assert "ambiguous-sender" in normalise(b"From: " + value + b"\n\nx").notes
+    for value in [b"a@example.org", b"", b"Ann <>", b"Ann", b'"b@example.org" <a@example.org>']:
+        assert normalise(b"From: " + value + b"\n\nx").notes == ()
 
 
 @given(

@@ -267,7 +267,7 @@ async def test_a_fault_of_ours_is_a_report_too(tmp_path: Path) -> None:
         (OpenedMessage(), Disposition.TICKET),
         (OpenedMessage(references=("x@y",)), Disposition.REPLY),
         (OpenedMessage(references=("x@y",), automatic=True), Disposition.AUTOMATIC),
-        (OpenedMessage(signatures=(Signature(Verdict.VALID),)), Disposition.QUARANTINE),
+        (OpenedMessage(signatures=(Signature(Verdict.VALID),)), Disposition.TICKET),
         (OpenedMessage(signatures=(Signature(Verdict.VALID),), from_address="a@b.c"), Disposition.TICKET),
         (
             OpenedMessage(
