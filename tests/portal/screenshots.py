@@ -20,7 +20,7 @@ MESSAGE = """Since Monday I cannot log in. The app says "wrong time".
 My account is anna.muster@posteo.net, the last login came from 84.17.52.9.
 I tried the password: correct-horse-7 and also the one before.
 """
-SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nPlease set the clock.\n-----BEGIN PGP SIGNATURE-----\n"
+SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nPlease set the clock.\n"
 
 
 def _save(page: Page, folder: Path, name: str) -> None:

@@ -72,6 +72,7 @@ COMMON: dict[str, View] = {
     "/": pages.home,
     "/status/{number:int}.asc": status.notice_file,
     "/status.json": status.index,
+    "/status.atom": status.feed,
     "/keys/support.asc": files.support_key,
     "/keys/notices.asc": files.notices_key,
     "/robots.txt": files.robots,

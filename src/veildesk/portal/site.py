@@ -24,9 +24,11 @@ from veildesk.portal.render import Renderer
 from veildesk.portal.sealed import MemoryBudget
 from veildesk.portal.sessions import Session, SessionStore
 
-__all__ = ["COOKIE", "Overloaded", "Site", "View", "Visit"]
+__all__ = ["COOKIE", "SESSION_COST", "Overloaded", "Site", "View", "Visit"]
 
 COOKIE: Final = "visit"
+SESSION_COST: Final = 0.25
+"""What keeping something for a visitor costs, measured in key derivations; see `Site.spend`."""
 
 
 class Overloaded(Exception):

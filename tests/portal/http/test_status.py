@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 from portal.fakes import World
 from portal.visitor import Visitor
 from veildesk.core.notice import Impact, IncidentState
@@ -44,3 +46,17 @@ async def test_a_notice_page_names_the_action_first(visitor: Visitor, world: Wor
     page = await visitor.get("/en/status/2")
     assert page.text.index("What you should do") < page.text.index("What happened")
     assert "Investigating" in page.text
+
+
+async def test_feed_has_an_entry_for_every_notice(visitor: Visitor, world: World) -> None:
+    assert (await visitor.client.get("/status.atom")).status_code == 200
+    first = world.notices.add("Mail & <login>", IncidentState.INVESTIGATING)
+    world.notices.add("Mail & <login>", IncidentState.RESOLVED)
+    response = await visitor.client.get("/status.atom")
+    assert response.headers["content-type"] == "application/atom+xml; charset=utf-8"
+    feed = ElementTree.fromstring(response.content)
+    space = {"a": "http://www.w3.org/2005/Atom"}
+    titles = [node.text for node in feed.findall("a:entry/a:title", space)]
+    assert titles == ["Mail & <login> (resolved)", "Mail & <login> (investigating)"]
+    assert feed.findall("a:entry/a:content", space)[1].text == first.signed_text
+    assert len({node.text for node in feed.findall("a:entry/a:id", space)}) == 2

@@ -18,7 +18,7 @@ from veildesk.core.receipt import WordsMalformed, generate, parse
 from veildesk.portal.body import Form, Upload, safe_name
 from veildesk.portal.draft import Draft, DraftFile, new_draft
 from veildesk.portal.sessions import Session
-from veildesk.portal.site import Site, Visit
+from veildesk.portal.site import SESSION_COST, Site, Visit
 from veildesk.portal.views.thread import next_numbering
 
 __all__ = ["compose", "compose_reply", "contains_words", "expired", "fill", "new"]
@@ -46,6 +46,7 @@ async def compose(visit: Visit) -> Response:
     age = visit.age(form, "new")
     if age is None:
         return expired(visit, form)
+    visit.site.spend(SESSION_COST)
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
         draft = visit.draft(session)
@@ -64,6 +65,7 @@ async def compose_reply(visit: Visit) -> Response:
     age = visit.age(form, "reply")
     if age is None or "ticket" not in before.data:
         return expired(visit, form, problem="reply-lost")
+    visit.site.spend(SESSION_COST)
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
         session.data.setdefault("ticket", before.data["ticket"])

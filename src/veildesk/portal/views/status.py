@@ -13,10 +13,11 @@ from starlette.responses import Response
 
 from veildesk.core.notice import Impact, IncidentState, PublishedNotice
 from veildesk.core.ports import NoticeArchive
+from veildesk.portal.feed import atom
 from veildesk.portal.render import moment
 from veildesk.portal.site import Visit
 
-__all__ = ["Incident", "active", "incidents", "index", "notice", "notice_file", "status"]
+__all__ = ["Incident", "active", "feed", "incidents", "index", "notice", "notice_file", "status"]
 
 _log = logging.getLogger("veildesk.portal")
 
@@ -128,3 +129,14 @@ async def index(visit: Visit) -> Response:
     }
     body["notices"].sort(key=lambda item: -item["number"])  # type: ignore[attr-defined]
     return visit.file(json.dumps(body, ensure_ascii=False, indent=1).encode(), "application/json")
+
+
+async def feed(visit: Visit) -> Response:
+    """The same as an Atom feed."""
+    settings = visit.site.settings
+    content = atom(
+        visit.site.ports.notices.published(),
+        title=settings.organisation,
+        fingerprint=settings.notices_fingerprint,
+    )
+    return visit.file(content, "application/atom+xml; charset=utf-8")

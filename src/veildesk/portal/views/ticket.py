@@ -13,7 +13,7 @@ from veildesk.core.receipt import WordsMalformed, parse
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
 from veildesk.portal.draft import Draft
 from veildesk.portal.render import day
-from veildesk.portal.site import Visit
+from veildesk.portal.site import SESSION_COST, Visit
 from veildesk.portal.views.thread import OpenThread, decode_keys, encode_keys, open_thread
 
 __all__ = [
@@ -82,6 +82,7 @@ def _malformed(visit: Visit, error: WordsMalformed, typed: str) -> Response:
     }
     if not visit.known:
         return visit.page("track.html", forms=("track",), mistake=mistake)
+    visit.site.spend(SESSION_COST)
     session = visit.session()
     session.data["mistake"] = mistake
     visit.save(session)
