@@ -65,6 +65,7 @@ class Searcher:
                 found.extend(self._decoded(text, start, stop, depth))
         if depth == 0:
             found.extend(joins.joined_findings(text, breaks, found, self._exact))
+            found.extend(joins.continued(text, found))
         return found
 
     def _hits(self, text: str) -> tuple[dict[int, list[int]], list[int], list[int]]:

@@ -8,15 +8,22 @@ or fixed shape spans the break, and only if the left half was no complete value 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from veildesk.core.finding import Finding
 from veildesk.redact.view import Edit, View, edited
 
-__all__ = ["SURE", "TRIGGERS", "joined_findings"]
+__all__ = ["COMPLETE", "SURE", "TRIGGERS", "continued", "joined_findings"]
 
 SURE = 0.9
-"""From this confidence on a finding counts as complete."""
+"""From this confidence on a joined value is believed."""
+
+COMPLETE = 0.95
+"""From this confidence on a value is whole, and nothing is joined to it."""
+
+_OUTDONE = frozenset({"ETH", "SOL", "TXID"})
+"""Whole as they are, yet a private key may begin like them."""
 
 _BLOCKS = frozenset({"PEM", "PGP", "SEED"})
 _CONTEXT = 60
@@ -24,20 +31,28 @@ _REACH = 200
 _MAX_LINES = 24
 _TAIL = re.compile(r"[A-Za-z0-9_.:+/@%=-]*")
 _BREAK = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]?")
-_HEAD = re.compile(r"[A-Za-z0-9_.+/@%=-]+")
+_HEAD = re.compile(r"[A-Za-z0-9_.:+/@%=-]+")
 
 
+_MIXED = re.compile(r"[0-9]|[a-z][A-Z]")
 _LEAST = 25
 _LAST = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]*\Z")
 _FIRST = re.compile(r"[A-Za-z0-9]*")
-_PREFIX = re.compile(r"eyJ|gh[pousr]_|_pat_|xox|sk[-_]|[spr]k_|glpat|AIza|[0-9]:A|://|SG\.|npm_|pypi-|-KEY-")
+_NET = re.compile(r"(?:[0-9A-Fa-f]{1,4}[:.-]{1,2}){3}[0-9A-Fa-f]")
+_PREFIX = re.compile(
+    r"eyJ|AGE-|A[KS]IA|gh[pousr]_|_pat_|xox|sk[-_]|[spr]k_|glpat|AIza|[0-9]:A|://|SG\.|npm_|pypi-|-KEY-"
+)
 
+_GAP = rb"=?\r?\n(?:[ \t]?>){0,6}[ \t]?"
 TRIGGERS: tuple[bytes, ...] = (
-    rb"[a-z0-9_.:-]{14}=?\r?\n(?:[ \t]?>){0,6}[ \t]?[a-z0-9_-]{2}",
-    rb"[a-z0-9_.:-]{10}=?\r?\n(?:[ \t]?>){0,6}[ \t]?[a-z0-9_]{5}",
-    rb"[a-z0-9_.:-]{4}=?\r?\n(?:[ \t]?>){0,6}[ \t]?[a-z0-9_]{12}",
-    rb"@[a-z0-9.-]{1,40}=?\r?\n(?:[ \t]?>){0,6}[ \t]?[a-z0-9.-]{2}",
-    rb"[a-z0-9_.-]=?\r?\n(?:[ \t]?>){0,6}[ \t]?[a-z0-9_.-]{0,20}@",
+    rb"[a-z0-9_.:-]{14}" + _GAP + rb"[a-z0-9_.:-]{2}",
+    rb"[a-z0-9_.:-]{10}" + _GAP + rb"[a-z0-9_.:]{5}",
+    rb"[a-z0-9_.:-]{4}" + _GAP + rb"[a-z0-9_]{12}",
+    rb"[0-9a-f][.:][0-9a-f]{0,4}" + _GAP + rb"[0-9a-f]{0,4}[.:][0-9a-f]",
+    rb"[0-9a-f]:[0-9a-f]{0,4}" + _GAP + rb"[0-9a-f]{1,4}[^0-9a-z]",
+    rb"[0-9]{6}" + _GAP + rb"[0-9]{2}",
+    rb"@[a-z0-9.-]{0,40}" + _GAP + rb"[a-z0-9.-]{2}",
+    rb"[a-z0-9_.-]" + _GAP + rb"[a-z0-9_.-]{0,20}@",
 )
 """Byte patterns for breaks worth a look; each ends shortly after its break."""
 
@@ -52,7 +67,7 @@ def joined_findings(
     breaks = sorted({text.rfind("\n", 0, end) for end in ends})
     if not breaks:
         return
-    complete = {item.end for item in found if item.confidence >= SURE}
+    complete = {item.end: item.type for item in found if item.confidence >= COMPLETE}
     blocks = sorted((item.start, item.end) for item in found if item.type in _BLOCKS)
     done = -1
     for at in breaks:
@@ -66,13 +81,14 @@ def joined_findings(
 
 
 def _at_break(
-    text: str, newline: int, complete: set[int], exact: Callable[[str], list[Finding]]
+    text: str, newline: int, complete: Mapping[int, str], exact: Callable[[str], list[Finding]]
 ) -> Finding | None:
     end = newline - (text[newline - 1 : newline] == "\r")
     soft = text[end - 1 : end] == "="
     tail = _TAIL.match(text[max(0, end - soft - _REACH) : end - soft][::-1])
     left = tail.end() if tail else 0
-    if left < 2 or end in complete or end - soft in complete:
+    whole = complete.get(end) or complete.get(end - soft)
+    if left < 2 or (whole and whole not in _OUTDONE):
         return None
     start = end - soft - left
     breaks: list[tuple[int, int]] = []
@@ -85,7 +101,7 @@ def _at_break(
         breaks.append((gap.start(), gap.end()))
         if _likely(text[start : end - soft], head[0]):
             item = _joined(text, start, head.end(), breaks, exact)
-            if item is not None:
+            if item is not None and (whole is None or item.type == "PRIVKEY"):
                 return item
         at = head.end() - (head[0].endswith("=") and text[head.end() : head.end() + 1] in ("\r", "\n"))
         if text[at : at + 1] not in ("\r", "\n", "=") or head.end() - gap.end() < 30:
@@ -101,7 +117,9 @@ def _likely(left: str, right: str) -> bool:
     begin = _FIRST.match(right)
     if plain and begin and len(plain[0]) + len(begin[0]) >= _LEAST:
         return True
-    return _PREFIX.search(left) is not None or (left[-1:].isdigit() and right[:1].isdigit())
+    if right.startswith("onion") or ":AA" in right[:8] or (left[-1:].isdigit() and right[:1].isdigit()):
+        return True
+    return _PREFIX.search(left) is not None or _NET.search(left[-45:] + right[:45]) is not None
 
 
 def _joined(
@@ -113,6 +131,46 @@ def _joined(
     for item in exact(view.text):
         first, last = view.source(item.start, item.end)
         first, last = first + low, last + low
-        if item.confidence >= SURE and first < breaks[0][0] and last > breaks[-1][1]:
+        if item.confidence < SURE or first >= breaks[0][0] or last <= breaks[-1][1]:
+            continue
+        if item.confidence == 1.0 or _MIXED.search(text[first : breaks[0][0]]):
             return Finding(first, last, item.type, item.rule, item.confidence, item.secret)
     return None
+
+
+_CONTINUED = frozenset({"API_TOKEN", "BASIC_AUTH", "BEARER", "COOKIE", "TOTP", "URL_TOKEN"})
+_NEXT = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]?(?P<rest>[A-Za-z0-9_+/=%-]{4,4000})(?=[\s\"';,&]|\Z)")
+_HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+_BASE32 = re.compile(r"[A-Z2-7]+")
+_WHOLE_HEX = frozenset({32, 40, 64, 128})
+
+
+def continued(text: str, found: Sequence[Finding]) -> Iterator[Finding]:
+    """What goes on in the next line of a secret that only its keyword gives away.
+
+    The next token must be of the same make and as random; a value of a usual full length is whole.
+    """
+    for item in found:
+        if item.type not in _CONTINUED or item.confidence >= COMPLETE:
+            continue
+        left = text[item.start : item.end]
+        soft = left.endswith("=") and len(left) % 4 != 0
+        match = _NEXT.match(text, item.end - soft)
+        if match is not None and _goes_on(left[: len(left) - soft], match["rest"], item.type):
+            yield Finding(item.start, match.end(), item.type, item.rule, item.confidence, item.secret)
+
+
+def _goes_on(left: str, right: str, type_: str) -> bool:
+    """Whether `right` can be the rest of the secret `left`."""
+    if left.endswith("=") or "\n" in left:
+        return False
+    if type_ == "BASIC_AUTH":
+        return len(left) % 4 != 0
+    if _HEX.fullmatch(left):
+        return len(left) not in _WHOLE_HEX and _HEX.fullmatch(right) is not None
+    if _BASE32.fullmatch(left):
+        return len(left) not in (16, 32, 64) and _BASE32.fullmatch(right) is not None
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9/-]+", right):
+        return False
+    kinds = [0 if char.isdigit() else 1 if char.islower() else 2 for char in right if char.isalnum()]
+    return sum(a != b for a, b in pairwise(kinds)) >= 3 and right[-1:] != ":"

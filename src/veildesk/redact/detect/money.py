@@ -13,7 +13,7 @@ from veildesk.redact.rule import Rule, before, finding, pattern_search
 
 __all__ = ["RULES"]
 
-_GAP = r"(?:[ \t.]|-|\r?\n(?:>[ \t]?)*)?"
+_GAP = r"(?:[ \t.]|-|[ ]?=?\r?\n(?:>[ \t]?)*)?"
 _CARD = re.compile(
     rf"(?<![0-9A-Za-z_+])(?<![0-9A-Za-z][.,:-])[2-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z_])(?![.,:-][0-9])"
 )
@@ -36,7 +36,7 @@ def _card(match: re.Match[str], text: str) -> Iterator[Finding]:
         return
     if luhn.is_valid(digits):
         if cued or _grouped(match[0]):
-            yield finding(match.start(), match.end(), "CARD", "luhn", 0.95)
+            yield finding(match.start(), match.end(), "CARD", "luhn", 0.95 if cued else 0.8)
     elif cued and re.fullmatch(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}", match[0]):
         yield finding(match.start(), match.end(), "CARD", "card-word", 0.6)
 
@@ -119,7 +119,7 @@ RULES = (
     Rule(
         "iban",
         (
-            rb"[^0-9a-z][a-z][a-z][0-9][0-9][ .-]?[0-9a-z]{4}[ .-]?[0-9a-z]{4}",
+            rb"[^0-9a-z][a-z][a-z][0-9][0-9](?:[ .-]|=?\s[>\s]{0,4})?[0-9a-z]{4}(?:[ .-]|=?\s[>\s]{0,4})?[0-9a-z]{4}",
             rb"[^0-9a-z][a-z][a-z][0-9][0-9](?:[ .-]?[0-9a-z]){8}",
         ),
         pattern_search(_IBAN, _iban),

@@ -144,13 +144,13 @@ def _bare_mac(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule("ipv4", (rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",), pattern_search(_V4, _v4), back=20, ahead=24),
+    Rule("ipv4", (rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",), pattern_search(_V4, _v4), back=20, ahead=24, exact=True),
     Rule(
         "ipv6",
         (rb"[0-9a-f]::", rb"::[0-9a-f]", rb":[0-9a-f]{1,4}:[0-9a-f]{1,4}:[0-9a-f]{1,4}:[0-9a-f]"),
         pattern_search(_V6, _v6),
         back=50,
-        ahead=64,
+        ahead=64, exact=True,
     ),
     Rule(
         "mac",
@@ -158,7 +158,7 @@ RULES = (
          rb"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}"),
         pattern_search(_MAC, _mac),
         back=24,
-        ahead=24,
+        ahead=24, exact=True,
     ),
     Rule("mac-bare", (rb"mac", rb"bssid", rb"hwaddr"), pattern_search(_BARE_MAC, _bare_mac), back=8, ahead=50),
 )  # fmt: skip

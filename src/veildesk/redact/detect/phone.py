@@ -81,9 +81,23 @@ def _plus(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(match.start(), match.end(), "PHONE", "e164", 0.9 if known else 0.7)
 
 
-def _possible(number: str) -> bool:
+_HALVES = re.compile(
+    r"(?<![0-9A-Za-z_+])(?P<left>\+[ ]?\(?[1-9][0-9 ().-]{0,12}[0-9)])(?:[ ]?=?\r?\n(?:>[ \t]?)*)[ ]?(?P<right>\(?[0-9][0-9 ().-]{2,14}[0-9])(?![0-9A-Za-z:.-])"
+)
+
+
+def _wrapped(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A number broken at a line end: the left half is none yet, both together are one."""
+    whole = match["left"] + match["right"]
+    if not _possible(match["left"], valid=True) and _possible(whole) and len(re.sub(r"\D", "", whole)) >= 10:
+        yield finding(match.start(), match.end(), "PHONE", "e164-wrapped", 0.9)
+
+
+def _possible(number: str, *, valid: bool = False) -> bool:
+    """Whether the numbering plan of its country allows a number; `valid` asks for an assigned range."""
     try:
-        return phonenumbers.is_possible_number(phonenumbers.parse(number, None))
+        parsed = phonenumbers.parse(number, None)
+        return phonenumbers.is_valid_number(parsed) if valid else phonenumbers.is_possible_number(parsed)
     except phonenumbers.NumberParseException:
         return False
 
@@ -132,6 +146,13 @@ def _valid(digits: str, regions: tuple[str, ...]) -> bool:
 
 
 RULES = (
+    Rule(
+        "e164-wrapped",
+        (rb"\+ ?\(?[1-9][0-9 ().-]{0,14}=?\r?\n",),
+        pattern_search(_HALVES, _wrapped),
+        back=24,
+        ahead=30,
+    ),
     Rule(
         "e164",
         (rb"\+[ ]?\(?[1-9][0-9 ().-]", rb"[^0-9]00[1-9][0-9 ().-]{5}"),

@@ -144,7 +144,7 @@ def _auth(scheme: str, match: re.Match[str], header: bool) -> Iterator[Finding]:
     value, start = match["value"].rstrip(".:,"), match.start("value")
     if scheme == "basic":
         if _basic(value) or (header and len(value) >= 8):
-            yield finding(start, start + len(value), "BASIC_AUTH", "basic", 0.95)
+            yield finding(start, start + len(value), "BASIC_AUTH", "basic", 0.9)
     elif scheme == "bearer" or header:
         if value.lower() in ("bearer", "basic", "token", "realm") or (len(value) < 16 and not header):
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from veildesk.core.finding import Finding
 from veildesk.redact.checksum import base58, bech32
@@ -52,7 +53,7 @@ def _legacy(match: re.Match[str], text: str) -> Iterator[Finding]:
 def _mixed(value: str) -> bool:
     """Digits, small and capital letters spread as chance spreads them, not as words do."""
     kinds = [0 if char.isdigit() else 1 if char.islower() else 2 for char in value]
-    turns = sum(a != b for a, b in zip(kinds, kinds[1:], strict=False))
+    turns = sum(a != b for a, b in pairwise(kinds))
     return len(set(kinds)) == 3 and turns * 3 >= len(value)
 
 

@@ -1,0 +1,96 @@
+"""Every type through every disguise: a planted value never comes out."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+
+import pytest
+from unit.redact.samples import Sample, every
+
+from veildesk.redact.engine import find
+
+_ONE_LINE = frozenset({"PEM", "PGP"})
+
+
+def _zero_width(value: str, rng: random.Random) -> str:
+    out = ""
+    for char in value:
+        out += char + (rng.choice("\u200b\u200c\u200d\ufeff\u00ad\u2060\u202d") if rng.random() < 0.2 else "")
+    return out
+
+
+def _full_width(value: str, rng: random.Random) -> str:
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in value)
+
+
+def _mathematical(value: str, rng: random.Random) -> str:
+    return "".join(chr(0x1D7CE + int(c)) if c in "0123456789" else c for c in value)
+
+
+def _no_break(value: str, rng: random.Random) -> str:
+    return value.replace(" ", "\u00a0")
+
+
+def _quoted_printable(value: str, rng: random.Random) -> str:
+    return re.sub(r"[^\w\s]", lambda m: "".join(f"={b:02X}" for b in m[0].encode()), value)
+
+
+def _percent(value: str, rng: random.Random) -> str:
+    return re.sub(r"[^\w\s]", lambda m: "".join(f"%{b:02X}" for b in m[0].encode()), value)
+
+
+def _entities(value: str, rng: random.Random) -> str:
+    return re.sub(r"[^\w\s]", lambda m: f"&#{ord(m[0])};", value)
+
+
+def _json(value: str, rng: random.Random) -> str:
+    return re.sub(r"[^\w\s]", lambda m: f"\\u{ord(m[0]):04x}", value)
+
+
+def _json_slash(value: str, rng: random.Random) -> str:
+    return value.replace("/", "\\/").replace("\n", "\\n")
+
+
+def _quoted(value: str, rng: random.Random) -> str:
+    return value.replace("\n", "\n> ")
+
+
+def _styled_dash(value: str, rng: random.Random) -> str:
+    return value.replace("-", "\u2011") if "BEGIN" not in value else value
+
+
+def _right_to_left(value: str, rng: random.Random) -> str:
+    return "\u202e" + value + "\u202c"
+
+
+DISGUISES: list[Callable[[str, random.Random], str]] = [
+    _zero_width, _full_width, _mathematical, _no_break, _quoted_printable, _percent, _entities, _json, _json_slash,
+    _quoted, _styled_dash, _right_to_left,
+]  # fmt: skip
+
+
+def _covered(text: str, start: int, end: int) -> bool:
+    hidden = bytearray(len(text))
+    for item in find(text):
+        hidden[item.start : item.end] = b"\1" * (item.end - item.start)
+    return all(hidden[i] for i in range(start, end) if text[i].isalnum())
+
+
+def _leaks(sample: Sample, disguise: Callable[[str, random.Random], str], rng: random.Random) -> bool:
+    value = disguise(sample.value, rng)
+    text = sample.head + value + sample.tail
+    return not _covered(text, len(sample.head), len(sample.head) + len(value))
+
+
+@pytest.mark.parametrize("disguise", DISGUISES, ids=lambda d: d.__name__.strip("_"))
+def test_no_type_leaks_through(disguise: Callable[[str, random.Random], str]) -> None:
+    rng = random.Random(disguise.__name__)
+    leaks = [
+        f"{sample.type}: {sample.head}{disguise(sample.value, rng)[:90]!r}"
+        for seed in range(6)
+        for sample in every(seed)
+        if _leaks(sample, disguise, rng)
+    ]
+    assert leaks == []
