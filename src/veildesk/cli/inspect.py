@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from veildesk.cli.output import fail, print_json
+from veildesk.cli.output import fail
 from veildesk.core.errors import VeildeskError
 
 __all__ = ["inspect"]
@@ -56,7 +57,7 @@ async def _inspect(keys: Any, mails: Sequence[Path], *, redacted: bool, as_json:
             click.echo(f"key file not used: {warning}", err=True)
         async for report in inspector.reports(mails):
             if as_json:
-                print_json(report)
+                click.echo(json.dumps(report, ensure_ascii=False).encode("utf-8"))
             else:
                 _print_report(report)
 

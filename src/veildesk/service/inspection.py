@@ -88,11 +88,13 @@ class Inspector:
 
     async def report(self, path: Path) -> dict[str, Any]:
         """The report of one file; never raises for what is in it."""
+        # A file name may be bytes that are no UTF-8; the report is.
+        name = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
             raw = await asyncio.to_thread(self._read, path)
-        except OSError:
-            return {"file": str(path), **_document(Disposition.REFUSE, "unreadable-file")}
-        return {"file": str(path), **await self.report_bytes(raw)}
+        except (OSError, ValueError):
+            return {"file": name, **_document(Disposition.REFUSE, "unreadable-file")}
+        return {"file": name, **await self.report_bytes(raw)}
 
     def _read(self, path: Path) -> bytes:
         with path.open("rb") as stream:

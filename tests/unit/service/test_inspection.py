@@ -7,7 +7,9 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -232,6 +234,17 @@ def test_key_files_that_are_none_are_named_and_passed_over(world: World) -> None
     assert result.exit_code == 0
     assert "user.key: certificate-secret" in result.stderr
     assert "user.asc: secret-none" in result.stderr
+
+
+def test_file_names_that_are_no_utf_8(world: World) -> None:
+    path = world.folder / os.fsdecode(b"\xff.eml")
+    path.write_bytes(b"From: a@example.org\nSubject: =?utf-8?q?=ED=A0=80?=\n\n\xf0\x9f\x98\x80")
+    command = [sys.executable, "-m", "veildesk", "inspect", "--json", path]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    report = json.loads(done.stdout.decode("utf-8"))
+    assert report["file"].endswith("/\ufffd.eml")
+    assert report["text"] == "\U0001f600"
 
 
 def test_words_for_people(world: World) -> None:
