@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from veildesk.core.limits import Limits
 from veildesk.core.ticket import File, TicketEntry
 from veildesk.mail.charset import clean_text
+from veildesk.mail.headers import is_placeholder_subject
 from veildesk.mail.names import default_name, safe_name
 from veildesk.mail.parse import parse_mail
 from veildesk.mail.text import read_body, tidy
@@ -70,7 +71,7 @@ def compose_ticket(
     fields = [
         ("From", address_field(sender)),
         ("To", address_field(recipient)),
-        ("Subject", text_field(tidy(entry.subject.replace("\n", " ")) or "(no subject)")),
+        ("Subject", text_field(_subject(entry.subject))),
         ("Message-ID", id_field(message_id)),
     ]
     if day is not None:
@@ -93,6 +94,12 @@ def compose_ticket(
     mark = b"\r\n--" + boundary.encode("ascii")
     parts = b"".join(mark + b"\r\n" + part for part in (text, *map(_file, entry.files)))
     return (head + parts + mark + b"--\r\n").replace(b"\r\n", b"\n")
+
+
+def _subject(subject: str) -> str:
+    """One line; what only stands in for a hidden subject is none."""
+    line = " ".join(subject.split())
+    return "(no subject)" if is_placeholder_subject(line) else line
 
 
 def _body(entry: TicketEntry) -> str:

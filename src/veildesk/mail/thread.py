@@ -15,12 +15,11 @@ from veildesk.mail.charset import decode_bytes, decode_header
 from veildesk.mail.parameters import parse_parameters
 from veildesk.mail.parse import Part
 
-__all__ = ["MAX_HOPS", "first_message_id", "is_automatic", "message_ids", "references", "valid_message_id"]
+__all__ = ["MAX_HOPS", "first_message_id", "is_automatic", "message_ids", "references"]
 
 MAX_HOPS = 30
 _MAX_IDS = 100
 _BRACKETED = re.compile(r"<([^<>\s]{1,250})>")
-_OWN = re.compile(r"[A-Za-z0-9.-]{1,128}@[A-Za-z0-9.-]{1,128}")
 _LIST_FIELDS = frozenset(
     {"list-id", "list-post", "list-unsubscribe", "list-subscribe", "list-help", "list-owner", "list-archive"}
 )
@@ -55,11 +54,6 @@ def first_message_id(values: Iterable[bytes]) -> str | None:
 def references(root: Part) -> tuple[str, ...]:
     """Ids this mail answers, oldest first: References, then In-Reply-To (RFC 5322 § 3.6.4)."""
     return message_ids((*root.values("References"), *root.values("In-Reply-To")))
-
-
-def valid_message_id(message_id: str) -> bool:
-    """Whether this fits our own grammar: `token@domain` in plain letters, without brackets."""
-    return _OWN.fullmatch(message_id) is not None
 
 
 def is_automatic(outer: Part, *, return_path: str | None = None) -> bool:

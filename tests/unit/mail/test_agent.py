@@ -65,8 +65,9 @@ def test_body_begins_with_what_was_done() -> None:
     assert photo.get_filename() == "photo.jpg"
 
 
-def test_ticket_without_files_is_one_text_part() -> None:
-    wire = compose(dataclasses.replace(ENTRY, files=(), subject=" "))
+@pytest.mark.parametrize("subject", [" ", "[...]", "Encrypted Message"])
+def test_ticket_without_files_is_one_text_part(subject: str) -> None:
+    wire = compose(dataclasses.replace(ENTRY, files=(), subject=subject))
     parsed = email.message_from_bytes(wire, policy=email.policy.default)
     assert parsed.get_content_type() == "text/plain"
     assert parsed["Subject"] == "(no subject)"
