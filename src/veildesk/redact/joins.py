@@ -74,39 +74,39 @@ def joined_findings(
         while blocks and blocks[0][0] < at:
             done = max(done, blocks.pop(0)[1] - 1)
         if at > done:
-            item = _at_break(text, at, complete, exact)
+            item, done = _at_break(text, at, complete, exact)
             if item is not None:
-                done = item.end
                 yield item
 
 
 def _at_break(
     text: str, newline: int, complete: Mapping[int, str], exact: Callable[[str], list[Finding]]
-) -> Finding | None:
+) -> tuple[Finding | None, int]:
+    """(the value broken at `newline`, up to where breaks need no further look)."""
     end = newline - (text[newline - 1 : newline] == "\r")
-    soft = text[end - 1 : end] == "="
-    tail = _TAIL.match(text[max(0, end - soft - _REACH) : end - soft][::-1])
+    end -= text[end - 1 : end] == "="
+    tail = _TAIL.match(text[max(0, end - _REACH) : end][::-1])
     left = tail.end() if tail else 0
-    whole = complete.get(end) or complete.get(end - soft)
+    whole = complete.get(end) or complete.get(end + 1)
     if left < 2 or (whole and whole not in _OUTDONE):
-        return None
-    start = end - soft - left
+        return None, newline
+    start, at = end - left, end
     breaks: list[tuple[int, int]] = []
-    at = end - soft
-    for _ in range(_MAX_LINES):
+    for count in range(1, _MAX_LINES + 1):
         gap = _BREAK.match(text, at)
         head = _HEAD.match(text, gap.end(), gap.end() + _REACH) if gap else None
         if gap is None or head is None:
-            return None
+            break
         breaks.append((gap.start(), gap.end()))
-        if _likely(text[start : end - soft], head[0]):
+        at = head.end() - (head[0].endswith("=") and text[head.end() : head.end() + 1] in ("\r", "\n"))
+        last = text[at : at + 1] not in ("\r", "\n", "=") or head.end() - gap.end() < 30
+        if (count <= 2 or last) and _likely(text[start:end], head[0]):
             item = _joined(text, start, head.end(), breaks, exact)
             if item is not None and (whole is None or item.type == "PRIVKEY"):
-                return item
-        at = head.end() - (head[0].endswith("=") and text[head.end() : head.end() + 1] in ("\r", "\n"))
-        if text[at : at + 1] not in ("\r", "\n", "=") or head.end() - gap.end() < 30:
-            return None
-    return None
+                return item, item.end
+        if last:
+            break
+    return None, at - 1 if len(breaks) > 3 else newline
 
 
 def _likely(left: str, right: str) -> bool:

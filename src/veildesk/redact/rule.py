@@ -86,17 +86,24 @@ def keyword_search(
     keyword: re.Pattern[str],
     rest: re.Pattern[str],
     judge: Callable[[re.Match[str], re.Match[str], str], Iterator[Finding]],
+    *,
+    whole_line: bool = False,
 ) -> Search:
     """A search for a keyword with `rest` right behind it; `judge` gets both matches.
 
     Only keywords are looked for in the window, so it can be narrow however long the rest may be.
+    With `whole_line` the search goes on behind the rest, not inside it.
     """
 
     def search(text: str, start: int, end: int) -> Iterator[Finding]:
-        for head in keyword.finditer(text, start, end):
-            tail = rest.match(text, head.end())
+        head = keyword.search(text, start, end)
+        while head is not None:
+            position = head.end()
+            tail = rest.match(text, position)
             if tail is not None:
                 yield from judge(head, tail, text)
+                position = tail.end() if whole_line else position
+            head = keyword.search(text, max(position, head.end()), end) if position < end else None
 
     return search
 

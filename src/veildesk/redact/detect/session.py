@@ -123,7 +123,7 @@ def _code_like(value: str, shape: tuple[int, ...], count: int) -> bool:
 
 
 RULES = (
-    Rule("cookie", (rb"cookies?2?[\"']?[ ]{0,2}[:=]",), keyword_search(_COOKIE_WORD, _COOKIE_LINE, _cookie_line), back=20, ahead=2),
+    Rule("cookie", (rb"cookies?2?[\"']?[ ]{0,2}[:=]",), keyword_search(_COOKIE_WORD, _COOKIE_LINE, _cookie_line, whole_line=True), back=20, ahead=2),
     Rule("session", keywords.triggers(keywords.SESSION_WORDS), keyword_search(_SESSION_WORD, _SESSION, _session), back=30, ahead=20),
     Rule("otpauth", (rb"otpauth",), pattern_search(_OTPAUTH, _otpauth), back=10, ahead=2400),
     Rule("totp", keywords.triggers(keywords.TOTP_WORDS), keyword_search(_TOTP_WORD, _TOTP, _totp), back=30, ahead=20),

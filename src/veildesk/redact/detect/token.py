@@ -66,7 +66,7 @@ _PROVIDERS: tuple[tuple[bytes, str], ...] = (
     (rb"whsec_", r"whsec_[A-Za-z0-9+/=]{24,64}"),
     (
         rb"[^a-z0-9]sk-[a-z0-9_-]{20}",
-        rf"sk-(?:proj-|ant-|or-|svcacct-|admin-)?(?=[^0-9\s]*[0-9]){_AU}{{20,200}}",
+        rf"sk-(?:proj-|ant-|or-|svcacct-|admin-)?(?=[^0-9\s]{{0,200}}[0-9]){_AU}{{20,200}}",
     ),
     (
         rb"[^a-z0-9]gl[a-z]{2,5}-[a-z0-9_-]{20}",
@@ -87,7 +87,7 @@ _PROVIDERS: tuple[tuple[bytes, str], ...] = (
     ),
     (rb"shp(?:at|ca|pa|ss)_", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
     (rb"sq0[a-z]{3}-", rf"sq0(?:atp|csp|idp)-{_AU}{{22,43}}"),
-    (rb"[^a-z0-9]EAA[a-z0-9]{40}", rf"EAA(?=[^0-9\s]*[0-9]){_AU}{{57,300}}"),
+    (rb"[^a-z0-9]EAA[a-z0-9]{40}", rf"EAA(?=[^0-9\s]{{0,200}}[0-9]){_AU}{{57,300}}"),
     (rb"lin_(?:api|oauth)_", rf"lin_(?:api|oauth)_{_A}{{32,64}}"),
     (rb"[^a-z0-9](?:secret|ntn)_[a-z0-9]{30}", rf"(?:secret|ntn)_{_A}{{40,50}}"),
     (rb"[^a-z0-9]dapi[a-f0-9]{32}", r"dapi[a-f0-9]{32}(?:-[0-9])?"),
@@ -101,7 +101,7 @@ _PROVIDERS: tuple[tuple[bytes, str], ...] = (
     (rb"[^a-z0-9]re_[a-z0-9]{6,12}_[a-z0-9]{18}", rf"re_{_A}{{6,12}}_{_A}{{18,30}}"),
     (rb"xkeysib-", r"xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}"),
     (rb"FLWSECK", rf"FLWSECK(?:_TEST)?-{_A}{{12,64}}(?:-X)?"),
-    (rb"[^a-z0-9]sl\.[a-z0-9_-]{40}", rf"sl\.(?=[^0-9\s]*[0-9]){_AU}{{60,300}}"),
+    (rb"[^a-z0-9]sl\.[a-z0-9_-]{40}", rf"sl\.(?=[^0-9\s]{{0,200}}[0-9]){_AU}{{60,300}}"),
     (rb"tskey-", rf"tskey-[a-z]{{3,10}}-{_A}{{6,40}}(?:-{_A}{{6,60}})?"),
     (rb"glsa_[a-z0-9]{20}", rf"glsa_{_A}{{32}}_[A-Fa-f0-9]{{8}}"),
     (rb"sntry[su]_", r"sntry[su]_[A-Za-z0-9_=+/-]{40,300}"),
