@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from veildesk.core.errors import LimitExceeded, Unparsable, VeildeskError
+from veildesk.core.errors import LimitExceeded, SpoolUnavailable, Unparsable, VeildeskError
 from veildesk.portal import labels
 from veildesk.portal.headers import SecurityHeaders
 from veildesk.portal.hosts import HostAllowList
@@ -128,15 +128,19 @@ async def _raise_on(request: Request, error: Exception) -> Response:
 
 
 class ErrorPages:
-    """ASGI layer that turns every exception into a page of the layout with a random incident id."""
+    """ASGI layer that turns every exception into a page of the layout with a random incident id.
+
+    It also bounds how many forms are taken at the same time, so that slow ones leave room to read.
+    """
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
-        self.app, self.site = app, site
+        self.app, self.site, self.posts = app, site, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; whatever goes wrong becomes a page."""
         if scope["type"] != "http":
             return
+        posting = int(scope["method"] == "POST")
         started = False
 
         async def watch(message: Message) -> None:
@@ -144,13 +148,18 @@ class ErrorPages:
             started = started or message["type"] == "http.response.start"
             await send(message)
 
+        self.posts += posting
         try:
+            if posting and self.posts > self.site.settings.posts:
+                raise SpoolUnavailable("posts")
             await self.app(scope, receive, watch)
         except ClientDisconnect:
             return
         except Exception as error:
             if not started:
                 await self._page(Request(scope), error)(scope, receive, send)
+        finally:
+            self.posts -= posting
 
     def _page(self, request: Request, error: Exception) -> Response:
         status, wait = _status(error)

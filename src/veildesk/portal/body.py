@@ -7,10 +7,11 @@ Limits are checked from the length header first, then on every piece.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -31,12 +32,16 @@ _OVERHEAD: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """`text` bounds all fields together, `file` one upload, `total` all uploads, in bytes."""
+    """`text` bounds all fields together, `file` one upload, `total` all uploads, in bytes.
+
+    `stall` is how many seconds may pass without a byte.
+    """
 
     text: int
     files: int
     file: int
     total: int
+    stall: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ async def read_form(
         return await _Multipart(boundary, limits, budget, random_bytes).read(request, ceiling)
     if kind in (b"application/x-www-form-urlencoded", b""):
         _check_length(request, limits.text)
-        return await _urlencoded(request, limits.text)
+        return await _urlencoded(request, limits)
     raise Unparsable("form-type")
 
 
@@ -100,11 +105,11 @@ def _check_length(request: Request, ceiling: int) -> None:
         raise LimitExceeded("form-length")
 
 
-async def _urlencoded(request: Request, ceiling: int) -> Form:
+async def _urlencoded(request: Request, limits: BodyLimits) -> Form:
     body = bytearray()
-    async for piece in request.stream():
+    async for piece in _pieces(request, limits.stall):
         body += piece
-        if len(body) > ceiling:
+        if len(body) > limits.text:
             raise LimitExceeded("form-length")
     form = Form()
     try:
@@ -116,6 +121,20 @@ async def _urlencoded(request: Request, ceiling: int) -> Form:
     for name, value in pairs:
         form.fields.setdefault(name, []).append(_lines(value))
     return form
+
+
+async def _pieces(request: Request, stall: float) -> AsyncIterator[bytes]:
+    """The body as it comes; whoever sends nothing for too long is cut off."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(stall):
+                piece = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Unparsable("form-stalled") from None
+        yield piece
 
 
 class _Multipart:
@@ -150,7 +169,7 @@ class _Multipart:
         """Feed the parser to the end of the body."""
         received = 0
         try:
-            async for piece in request.stream():
+            async for piece in _pieces(request, self._limits.stall):
                 received += len(piece)
                 if received > ceiling:
                     raise LimitExceeded("form-length")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -73,6 +75,12 @@ class Draft:
             if value.strip():
                 parts.append(f"{label}: {value.strip()}")
         return "\n\n".join(parts)
+
+    @property
+    def shown(self) -> str:
+        """What a visitor saw of this draft when choosing: changes with text, topic and files."""
+        seen = [self.topic, self.text, *(item.blob for item in self.files)]
+        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:32]
 
     @property
     def mask_numbering(self) -> MaskNumbering:

@@ -151,6 +151,10 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
         "message",
         N_("Your session is over. To write in your ticket, copy this text and open the ticket again."),
     ),
+    "changed": (
+        "as-agents-get-it",
+        N_("The message was changed in another tab. This is how it is now: look at it again."),
+    ),
     "too-many-files": ("files", N_("There are too many files.")),
     "too-fast": ("message", N_("Many people write just now. Wait a few seconds, then go on.")),
 }

@@ -51,7 +51,8 @@ class PortalSettings:
     `hosts` are the lower-case names this site answers to, without port. `form_secret` (32 bytes) signs
     forms; if it survives a restart, so do the forms that people have open. `support_key` and
     `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all visitors
-    together; `form_min_age` is asked for only while less than half of `burst` is left.
+    together; `posts` is how many forms are taken at the same time, `stall` how long a form may send
+    nothing. `form_min_age` is asked for only while less than half of `burst` is left.
     """
 
     organisation: str
@@ -84,6 +85,8 @@ class PortalSettings:
     sessions: int = 2_000
     session_idle: float = 30 * 60
     session_life: float = 2 * 60 * 60
+    posts: int = 64
+    stall: float = 60.0
     form_max_age: int = 24 * 60 * 60
     form_min_age: int = 3
     rate: float = 4.0

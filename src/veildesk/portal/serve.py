@@ -28,7 +28,7 @@ def config(app: ASGIApp, uds_path: Path | str) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         http="h11",
-        limit_concurrency=512,
+        limit_concurrency=1024,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=10,
         h11_max_incomplete_event_size=32 * 1024,

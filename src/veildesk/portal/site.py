@@ -139,6 +139,7 @@ class Visit:
             files=settings.files if uploads else 0,
             file=settings.file_size,
             total=settings.upload_size if uploads else 0,
+            stall=settings.stall,
         )
         return await read_form(self.request, limits, self.site.budget, self.site.ports.random_bytes)
 

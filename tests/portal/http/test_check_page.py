@@ -167,3 +167,40 @@ async def test_a_closed_portal_takes_nothing_but_opens_tickets(world: World) -> 
     visitor = Visitor(world)
     assert (await visitor.get("/en/new")).status == 503
     assert (await visitor.get("/en/track")).status == 200
+
+
+async def test_another_tab_cannot_change_what_is_sent_behind_this_one(visitor: Visitor, world: World) -> None:
+    here = await visitor.write("what I saw")
+    there = await visitor.get("/en/new")
+    await visitor.submit(there.form().set(message="something else"))
+    page = await visitor.submit(here.form(), op="send")
+    assert world.spool.attempts == 0
+    assert "was changed in another tab" in page.text
+    assert "something else" in page.text
+    await visitor.submit(page.form(), op="send")
+    assert sent_text(world) == "something else"
+
+
+async def test_a_faulty_message_cannot_be_sent_by_going_straight_to_the_check_page(
+    visitor: Visitor, world: World
+) -> None:
+    check = await visitor.write("fine")
+    await visitor.submit((await visitor.get("/en/new")).form().set(message="x" * 32_001))
+    assert (await visitor.client.get("/en/new/check")).headers["location"] == "/en/new"
+    response = await visitor.post(check.form(), op="send")
+    assert response.headers["location"] == "/en/new"
+    assert world.spool.attempts == 0
+
+
+async def test_too_many_own_words_are_told_not_dropped(visitor: Visitor, world: World) -> None:
+    check = await visitor.write(MESSAGE)
+    many = "\n".join(f"word{number}" for number in range(51))
+    page = await visitor.submit(check.form().set(own_words=many), op="send")
+    assert "too many own words" in page.text
+    assert "word50" in page.form().get("own_words")
+    assert world.spool.attempts == 0
+
+
+async def test_a_text_beyond_all_measure_is_413(visitor: Visitor) -> None:
+    form = (await visitor.get("/en/new")).form().set(message="x" * 70_000)
+    assert (await visitor.post(form)).status_code == 413

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import tempfile
@@ -171,3 +172,26 @@ async def test_plaintext_is_not_in_the_session_store(visitor: Visitor) -> None:
     assert marker not in kept
     assert b"text-marker-abc" not in kept
     assert len(kept) > 180_000
+
+
+async def test_slow_forms_are_cut_off_and_leave_room(world: World) -> None:
+    world.settings = replace(world.settings, posts=1, stall=0.2)
+    visitor = Visitor(world)
+    began = asyncio.Event()
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="message"\r\n\r\nhal'
+        began.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(10):
+        slow = asyncio.create_task(
+            visitor.client.post(
+                "/en/new", content=stalling(), headers={"content-type": "multipart/form-data; boundary=b"}
+            )
+        )
+        await began.wait()
+        assert (await visitor.client.post("/en/track", data={"words": ""})).status_code == 503
+        assert (await visitor.client.get("/en/status")).status_code == 200
+        assert (await slow).status_code == 400
+        assert (await visitor.client.post("/en/track", data={"words": ""})).status_code == 200

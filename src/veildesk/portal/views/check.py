@@ -8,6 +8,7 @@ to a page that says so first.
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from starlette.responses import Response
 
@@ -17,9 +18,13 @@ from veildesk.portal.redaction import Checked, examine
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import Visit
 from veildesk.portal.views import send
-from veildesk.portal.views.compose import contains_words, expired, own_words
+from veildesk.portal.views.compose import expired, own_words, problems
 
 __all__ = ["check", "choose", "confirm"]
+
+SENDING: Final = ("send", "send-hidden")
+MENDED_HERE: Final = frozenset({"changed", "own-words"})
+"""Problems that the check page itself can mend; all others lead back to the message."""
 
 
 async def look(draft: Draft) -> Checked:
@@ -39,6 +44,8 @@ async def check(visit: Visit) -> Response:
     draft = visit.draft(visit.session())
     if draft is None:
         return visit.page("draft-gone.html", status=410)
+    if not MENDED_HERE.issuperset(draft.problems):
+        return _back(visit, draft)
     return visit.page("check.html", forms=("check",), draft=draft, checked=await look(draft))
 
 
@@ -65,12 +72,17 @@ async def choose(visit: Visit) -> Response:
             return await send.again(visit, session, form)
         if operation == "discard":
             return _discard(visit, session, draft)
+        if not MENDED_HERE.issuperset(draft.problems):
+            return _back(visit, draft)
         exposed = await _take_choices(draft, form, operation)
+        draft.problems = problems(visit, session, draft)
+        if operation in SENDING and form.get("shown") != draft.shown:
+            draft.problems.append("changed")
         session.data["draft"] = draft.encode()
         visit.save(session)
         if operation == "change":
-            return visit.go("ticket" if draft.reply else "new")
-        if operation not in ("send", "send-hidden") or draft.problems:
+            return _back(visit, draft)
+        if operation not in SENDING or draft.problems:
             return visit.go("new/check")
         if exposed and operation == "send":
             return visit.go("new/confirm")
@@ -83,9 +95,7 @@ async def _take_choices(draft: Draft, form: Form, operation: str) -> bool:
     Only what the form showed can have been unticked: a finding that is new stays hidden.
     """
     if "own_words" in form.fields:
-        words = own_words(form.get("own_words"))
-        draft.own_words = [word for word in words if len(word) > 1][:50]
-    draft.problems = []
+        draft.own_words = own_words(form.get("own_words"))
     shown, ticked = set(form.all("seen")), set(form.all("hide"))
     all_of = operation.removeprefix("hide:") if operation.startswith("hide:") else None
     exposed = False
@@ -97,9 +107,12 @@ async def _take_choices(draft: Draft, form: Form, operation: str) -> bool:
             if (unticked or (choice.key not in shown and not choice.hidden)) and not choice.secret:
                 kept.append(choice.value)
     draft.kept = list(dict.fromkeys(kept))
-    if draft.words and contains_words(draft.text, draft.words):
-        draft.problems = ["words-in-text"]
     return exposed
+
+
+def _back(visit: Visit, draft: Draft) -> Response:
+    """To the form where the message itself is changed."""
+    return visit.go("ticket" if draft.reply else "new")
 
 
 def _discard(visit: Visit, session: Session, draft: Draft) -> Response:

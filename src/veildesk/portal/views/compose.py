@@ -12,6 +12,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from veildesk.core.errors import LimitExceeded
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.ports import Cleaned
 from veildesk.core.receipt import WordsMalformed, generate, parse
@@ -21,10 +22,9 @@ from veildesk.portal.sessions import Session
 from veildesk.portal.site import SESSION_COST, Site, Visit
 from veildesk.portal.views.thread import next_numbering
 
-__all__ = ["compose", "compose_reply", "contains_words", "expired", "fill", "new"]
+__all__ = ["compose", "compose_reply", "contains_words", "expired", "fill", "new", "own_words", "problems"]
 
 _OWN_WORD: Final = 2
-_LONG_ANSWER: Final = 4_000
 
 
 async def new(visit: Visit) -> Response:
@@ -90,19 +90,22 @@ def expired(visit: Visit, form: Form, *, status: int = 403, problem: str = "form
 
 
 def fill(draft: Draft, form: Form, site: Site) -> None:
-    """Copy the text fields of a form into a draft, cut to what is accepted in any case."""
-    ceiling = site.settings.text_size + 1
-    draft.message = form.get("message")[:ceiling]
-    draft.steps = form.get("steps")[:_LONG_ANSWER]
-    draft.version = form.get("version")[:200]
-    draft.environment = form.get("environment")[:_LONG_ANSWER]
+    """Copy the text fields of a form into a draft, whole.
+
+    Raises `LimitExceeded` for a text far beyond what could be mended by shortening.
+    """
+    draft.message, draft.steps = form.get("message"), form.get("steps")
+    draft.version, draft.environment = form.get("version"), form.get("environment")
     draft.own_words = own_words(form.get("own_words"))
+    if len(draft.text) + sum(map(len, draft.own_words)) > 2 * site.settings.text_size:
+        form.drop()
+        raise LimitExceeded("draft-text")
 
 
 def own_words(text: str) -> list[str]:
     """The user's own words to hide, one a line, without blanks and doubles."""
     lines = (" ".join(line.split()) for line in text.splitlines())
-    return list(dict.fromkeys(line[:200] for line in lines if line))[:500]
+    return list(dict.fromkeys(line for line in lines if line))
 
 
 async def _take(visit: Visit, session: Session, draft: Draft, form: Form, age: int) -> None:
@@ -120,7 +123,9 @@ async def _take(visit: Visit, session: Session, draft: Draft, form: Form, age: i
             draft.files.append(await _clean(site, session, form.uploads[0]))
             form.uploads.pop(0)
     form.drop()
-    draft.problems = _problems(visit, session, draft, form)
+    draft.problems = problems(visit, session, draft)
+    if form.get("website"):
+        draft.problems.append("honeypot")
     if not fits:
         draft.problems.append("too-many-files")
     if age < site.settings.form_min_age and site.bucket.busy(site.now):
@@ -129,24 +134,23 @@ async def _take(visit: Visit, session: Session, draft: Draft, form: Form, age: i
     visit.save(session)
 
 
-def _problems(visit: Visit, session: Session, draft: Draft, form: Form) -> list[str]:
+def problems(visit: Visit, session: Session, draft: Draft) -> list[str]:
+    """Codes of what keeps a draft from being sent; looked at again each time it could be."""
     settings = visit.site.settings
-    problems = []
-    if form.get("website"):
-        problems.append("honeypot")
+    found = []
     if not draft.message.strip():
-        problems.append("empty")
+        found.append("empty")
     if len(draft.text) > settings.text_size:
-        problems.append("too-long")
+        found.append("too-long")
     if not draft.reply and draft.topic not in settings.topics:
-        problems.append("topic")
+        found.append("topic")
     words = draft.own_words
-    if len(words) > settings.own_words or any(len(word) < _OWN_WORD for word in words):
-        problems.append("own-words")
+    if len(words) > settings.own_words or not all(_OWN_WORD <= len(word) <= 200 for word in words):
+        found.append("own-words")
     secret = draft.words or str(session.data.get("ticket", {}).get("words", ""))
     if secret and contains_words(draft.text, secret):
-        problems.append("words-in-text")
-    return problems
+        found.append("words-in-text")
+    return found
 
 
 def contains_words(text: str, words: str) -> bool:
