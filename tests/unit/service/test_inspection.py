@@ -24,7 +24,7 @@ from veildesk.core.message import Disposition, OpenedMessage, Signature, Verdict
 from veildesk.core.ticket import File
 from veildesk.mail.compose import Draft, protected_entity, signable_entity, wrap_encrypted, wrap_signed
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
-from veildesk.service.disposition import dispose
+from veildesk.service.disposition import dispose, dispose_failed
 from veildesk.service.inspection_setup import InspectionKeys, inspection
 from veildesk.service.key_files import certificates_in, passphrases_in
 from veildesk.service.runtime import runtime_folder
@@ -292,6 +292,15 @@ async def test_a_fault_of_ours_is_a_report_too(tmp_path: Path) -> None:
 )
 def test_disposition_rules(message: OpenedMessage, disposition: Disposition) -> None:
     assert dispose(message)[0] is disposition
+
+
+def test_smime_without_text_says_why() -> None:
+    assert dispose(OpenedMessage(notes=("smime-unsupported",))) == (Disposition.TICKET, "smime-unsupported")
+    assert dispose(OpenedMessage(notes=("smime-unsupported",), text="signed text"))[1] == ""
+
+
+def test_failures_of_ours_are_never_a_refusal() -> None:
+    assert dispose_failed(KeyUnusable("x")) == (Disposition.QUARANTINE, "internal")
 
 
 def test_key_files(world: World) -> None:
