@@ -9,9 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from veildesk.core.errors import ConfigInvalid
 from veildesk.spool.schema import SCHEMA_VERSION
@@ -34,6 +31,11 @@ def upgrade(connection: sa.Connection) -> None:
     version = stored_version(connection)
     if version == SCHEMA_VERSION:
         return
+    # Loaded only when there is something to do: it would be a third of the start-up time.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
