@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """`veildesk redact`: masks a file or a log, or finds in JSON lines. Reads, writes to standard output, keeps nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Leftovers of encodings and deliberate spelling-out, undone inside a view.
 
 Quoted-printable (RFC 2045 § 6.7), percent (RFC 3986 § 2.1), HTML references, JSON and C escapes,

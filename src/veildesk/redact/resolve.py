@@ -17,9 +17,47 @@ __all__ = ["resolve", "without_masks"]
 _WEIGHT = {
     name: weight
     for weight, name in enumerate(
-        "NAME OWN HOSTNAME COOKIE BEARER API_TOKEN PASSWORD URL_TOKEN IPV4 IPV6 PHONE IMEI GPS MAC CARD IBAN TXID "
-        "SOL WALLET BTC LTC DOGE TRX XRP ETH XMR ONION EMAIL PATH_USER XPUB RECOVERY TOTP BASIC_AUTH URL_CRED JWT "
-        "PRIVKEY SEED PGP PEM".split()
+        [
+            "NAME",
+            "OWN",
+            "HOSTNAME",
+            "COOKIE",
+            "BEARER",
+            "API_TOKEN",
+            "PASSWORD",
+            "URL_TOKEN",
+            "IPV4",
+            "IPV6",
+            "PHONE",
+            "IMEI",
+            "GPS",
+            "MAC",
+            "CARD",
+            "IBAN",
+            "TXID",
+            "SOL",
+            "WALLET",
+            "BTC",
+            "LTC",
+            "DOGE",
+            "TRX",
+            "XRP",
+            "ETH",
+            "XMR",
+            "ONION",
+            "EMAIL",
+            "PATH_USER",
+            "XPUB",
+            "RECOVERY",
+            "TOTP",
+            "BASIC_AUTH",
+            "URL_CRED",
+            "JWT",
+            "PRIVKEY",
+            "SEED",
+            "PGP",
+            "PEM",
+        ]
     )
 }
 _BLANKS = re.compile(f"{BLANK}+")

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Every type through every disguise: a planted value never comes out."""
 
 from __future__ import annotations
@@ -7,8 +9,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from unit.redact.samples import Sample, every
 
+from unit.redact.samples import Sample, every
 from veildesk.redact.engine import find
 
 _ONE_LINE = frozenset({"PEM", "PGP"})

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from unit.redact.corpus import ROOT, Labelled, labelled, lines, score
 
+from unit.redact.corpus import ROOT, Labelled, labelled, lines, score
 from veildesk.redact.engine import find
 
 

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Armored blocks: PEM (RFC 7468), OpenSSH keys and OpenPGP armor (RFC 9580 § 6), cut-off ones too.
 
 Blocks may be quoted with `> `, stand in JSON with literal `\\n`, or lack their end; then everything

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """IMEI numbers (3GPP TS 23.003 § 6.2, Luhn) and places: decimal degrees, degrees-minutes-seconds, geo URIs."""
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def _imei(match: re.Match[str], text: str) -> Iterator[Finding]:
     elif (
         len(digits) == 15
         and luhn.is_valid(digits)
-        and (cued or digits[:2] in ("35", "86", "01", "99") and digits[2:].strip("0"))
+        and (cued or (digits[:2] in ("35", "86", "01", "99") and digits[2:].strip("0")))
     ):
         yield finding(match.start(), match.end(), "IMEI", "luhn", 0.8)
 

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Mail addresses, internationalised ones included (RFC 5321 § 4.1.2, RFC 6531).
 
 Spelled-out forms are undone by `veildesk.redact.decode` first. Package versions (`name@1.2.3`),
@@ -21,9 +23,78 @@ _DOMAIN = re.compile(
 )
 _LOCAL = re.compile(r"\"[^\"\r\n]{1,64}\"|[\w.!#$%&'*+/=?^`{|}~-]{1,64}")
 _NOT_TLD = frozenset(
-    "png jpg jpeg gif svg webp bmp ico js mjs cjs ts tsx jsx css scss json jsonl xml yml yaml toml txt log md html htm "
-    "tgz gz bz2 xz tar rar exe dll dylib jar war apk ipa whl deb rpm lock conf cfg ini sql php java class cpp hpp "
-    "service socket target timer mount slice scope device path swap automount pem crt key csr asc sig".split()
+    [
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "svg",
+        "webp",
+        "bmp",
+        "ico",
+        "js",
+        "mjs",
+        "cjs",
+        "ts",
+        "tsx",
+        "jsx",
+        "css",
+        "scss",
+        "json",
+        "jsonl",
+        "xml",
+        "yml",
+        "yaml",
+        "toml",
+        "txt",
+        "log",
+        "md",
+        "html",
+        "htm",
+        "tgz",
+        "gz",
+        "bz2",
+        "xz",
+        "tar",
+        "rar",
+        "exe",
+        "dll",
+        "dylib",
+        "jar",
+        "war",
+        "apk",
+        "ipa",
+        "whl",
+        "deb",
+        "rpm",
+        "lock",
+        "conf",
+        "cfg",
+        "ini",
+        "sql",
+        "php",
+        "java",
+        "class",
+        "cpp",
+        "hpp",
+        "service",
+        "socket",
+        "target",
+        "timer",
+        "mount",
+        "slice",
+        "scope",
+        "device",
+        "path",
+        "swap",
+        "automount",
+        "pem",
+        "crt",
+        "key",
+        "csr",
+        "asc",
+        "sig",
+    ]
 )
 _HOSTED_GIT = re.compile(
     r"(?:[\w-]+\.)*(?:github|gitlab|bitbucket|codeberg|gitea|sr|launchpad)\.[a-z]+", re.IGNORECASE

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Names of machines and onion services.
 
 Names under private or local suffixes, names that systems give by themselves, names after words that

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Private keys in text form, and extended public keys.
 
 WIF and BIP-32 serialisations (Base58Check versions), BIP-38, nostr NIP-19 (bech32), age (bech32), raw
@@ -108,7 +110,7 @@ RULES = (
          pattern_search(_WIF, _wif), back=56, ahead=12, exact=True, cased=True),
     Rule("bip32", (rb"[^0-9A-Za-z][a-zA-Z](?:prv|pub)[1-9A-HJ-NP-Za-km-z]{40}",), pattern_search(_EXTENDED, _extended), back=50, ahead=80, exact=True, cased=True),
     Rule("bech32-key", (rb"(?:nsec|ncryptsec|AGE-SECRET-KEY-|AGE-SECRET-KEY-PQ-|lnpriv|xsk|ed25519_sk)1[ac-hj-np-z02-9]{20}",), pattern_search(_BECH, _bech), back=60, ahead=290, exact=True),
-    Rule("hex-key", (rb"[0-9a-f]{62}[^g-z]",), pattern_search(_HEX, _hex), back=140, ahead=80, exact=True),
+    Rule("hex-key", (rb"[^0-9a-z](?:0x)?[0-9a-f]{64}",), pattern_search(_HEX, _hex), back=70, ahead=80, exact=True),
     Rule("key-word", (*keywords.triggers(keywords.PRIVATE_KEY_WORDS), rb"PresharedKey"), pattern_search(_B64_KEY, _b64), back=40, ahead=120),
     Rule("keypair", (rb"[^0-9A-Za-z][1-9A-HJ-NP-Za-km-z]{80}",), pattern_search(_KEYPAIR, _keypair), back=90, ahead=12, cased=True),
     Rule("byte-array", (rb"\[\s{0,4}[0-9]{1,3}\s{0,4},\s{0,4}[0-9]{1,3}\s{0,4},\s{0,4}[0-9]{1,3}\s{0,4},\s{0,4}[0-9]{1,3}\s{0,4},",), pattern_search(_ARRAY, _array), back=50, ahead=800),

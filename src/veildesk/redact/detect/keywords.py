@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Words that announce a secret, in the languages users write in.
 
 Each family is a list of plain words and phrases. From it come the pattern that reads a text and the byte

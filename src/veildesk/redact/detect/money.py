@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Payment cards (ISO/IEC 7812, Luhn) and bank accounts (ISO 13616, mod 97, lengths per country)."""
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ def _iban(match: re.Match[str], text: str) -> Iterator[Finding]:
         end += 1
         if char.isalnum():
             value += char.upper()
-    if len(value) != length or text[end : end + 1].isalnum() and text[end - 1 : end + 1].isascii():
+    if len(value) != length or (text[end : end + 1].isalnum() and text[end - 1 : end + 1].isascii()):
         return
     remainder = int("".join(str(int(char, 36)) for char in value[4:] + value[:4])) % 97
     if remainder == 1:

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Names of people after words that introduce or sign: "my name is", "Best regards", "From:".
 
 No attempt is made at names anywhere else; the user's own list is for those.
@@ -9,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
-from veildesk.redact.rule import Rule, finding, pattern_search
+from veildesk.redact.rule import Rule, finding
 
 __all__ = ["RULES"]
 

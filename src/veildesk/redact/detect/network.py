@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """IP and hardware addresses.
 
 Four numbers with dots are an address or a version; the nearest word on the line decides, then the
@@ -23,7 +25,16 @@ _V4 = re.compile(
     re.IGNORECASE,
 )
 _PUBLIC = frozenset(
-    "1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220".split()
+    [
+        "1.1.1.1",
+        "1.0.0.1",
+        "8.8.8.8",
+        "8.8.4.4",
+        "9.9.9.9",
+        "149.112.112.112",
+        "208.67.222.222",
+        "208.67.220.220",
+    ]
 )
 _VERSION_WORD = (
     r"versi\w*|ver|vers\w*|v|верси\w*|release\w*|releas\w*|релиз\w*|update\w*|upgrade\w*|aktualisier\w*|обновл\w*|"

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """User names inside paths of Windows, Linux, macOS, WSL and the BSDs; only the name is hidden."""
 
 from __future__ import annotations
@@ -22,10 +24,68 @@ _USER = re.compile(
     re.IGNORECASE,
 )
 _SHARED = frozenset(
-    "public default shared all all-users allusers guest administrator defaultapppool defaultuser0 runner runneradmin circleci travis vsts jenkins vagrant "
-    "linuxbrew user username %username% $user ${user} ~ . .. node app deploy root daemon nobody www-data containeradministrator systemprofile "
-    "localservice networkservice postgres mysql git build builder lib local bin log cdrom usb floppy devuser youruser your-user yourname your-name me <user> xxx *** "
-    "всем общие".split()
+    [
+        "public",
+        "default",
+        "shared",
+        "all",
+        "all-users",
+        "allusers",
+        "guest",
+        "administrator",
+        "defaultapppool",
+        "defaultuser0",
+        "runner",
+        "runneradmin",
+        "circleci",
+        "travis",
+        "vsts",
+        "jenkins",
+        "vagrant",
+        "linuxbrew",
+        "user",
+        "username",
+        "%username%",
+        "$user",
+        "${user}",
+        "~",
+        ".",
+        "..",
+        "node",
+        "app",
+        "deploy",
+        "root",
+        "daemon",
+        "nobody",
+        "www-data",
+        "containeradministrator",
+        "systemprofile",
+        "localservice",
+        "networkservice",
+        "postgres",
+        "mysql",
+        "git",
+        "build",
+        "builder",
+        "lib",
+        "local",
+        "bin",
+        "log",
+        "cdrom",
+        "usb",
+        "floppy",
+        "devuser",
+        "youruser",
+        "your-user",
+        "yourname",
+        "your-name",
+        "me",
+        "<user>",
+        "xxx",
+        "***",
+        "всем",
+        "общие",
+    ]
 ) | {"default user", "all users", "public user"}
 
 

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Telephone numbers (ITU-T E.164 and national forms).
 
 With a leading plus the numbering plan decides (phonenumbers). Without one, a word that announces a

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Sessions and one-time codes: cookies (RFC 6265), session ids, TOTP secrets (RFC 6238), recovery codes."""
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def _cookie_line(head: re.Match[str], match: re.Match[str], text: str) -> Iterat
 
 _SESSION_WORD = re.compile(keywords.SESSION, re.IGNORECASE)
 _SESSION = re.compile(rf"(?P<gap>{EQUALS}|{IS})[\"']?(?P<value>[A-Za-z0-9_+/=.%~-]{{8,500}})", re.IGNORECASE)
-_WEAK_SESSION = frozenset("session sesión сессия сеанс sitzung 会话 會話 sid".split())
+_WEAK_SESSION = frozenset(["session", "sesión", "сессия", "сеанс", "sitzung", "会话", "會話", "sid"])
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 

@@ -114,7 +114,7 @@ _PROVIDERS: tuple[tuple[bytes, str], ...] = (
     (rb"[^a-z0-9]AKID[a-z0-9]{13}", rf"AKID{_A}{{13,40}}"),
 )
 _LOOSE: tuple[tuple[bytes, str], ...] = (
-    (rb"xox[abeoprs]-", rf"xox[abeoprs]-[A-Za-z0-9-]{{10,200}}"),
+    (rb"xox[abeoprs]-", r"xox[abeoprs]-[A-Za-z0-9-]{10,200}"),
     (rb"hooks\.slack\.com/services/", r"(?<=hooks\.slack\.com/services/)T\w{6,14}/B\w{6,14}/\w{16,32}"),
     (rb"/api/webhooks/", rf"(?<=/api/webhooks/)[0-9]{{15,21}}/{_AU}{{40,90}}"),
 )

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Transaction ids after words that announce one: a type of its own, which a queue can switch off."""
 
 from __future__ import annotations
@@ -24,4 +26,13 @@ def _txid(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(match.start(), match.end(), "TXID", "txid", 0.8)
 
 
-RULES = (Rule("txid", (rb"[0-9a-f]{62}[^g-z]",), pattern_search(_HEX, _txid), back=140, ahead=8, exact=True),)
+RULES = (
+    Rule(
+        "txid",
+        (rb"[^0-9a-z](?:0x)?[0-9a-f]{64}",),
+        pattern_search(_HEX, _txid),
+        back=140,
+        ahead=8,
+        exact=True,
+    ),
+)

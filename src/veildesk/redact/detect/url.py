@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Secrets inside addresses of the web: login before the host, tokens in query, fragment or path (RFC 3986)."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
 """Wallet addresses. A true checksum settles it; a mistyped address of unmistakable shape is hidden too.
 
 Base58Check versions: Bitcoin wiki "List of address prefixes", SLIP-44 coins' chain parameters; bech32

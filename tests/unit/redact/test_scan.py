@@ -1,0 +1,59 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
+"""Both scanning engines give the same findings, and triggers keep to their rules."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from unit.redact.corpus import labelled, lines
+from unit.redact.samples import every
+from unit.redact.test_disguise import DISGUISES
+from veildesk.redact.engine import find, searcher
+from veildesk.redact.scan import ReScanner, hyperscan_scanner
+
+_HYPERSCAN = hyperscan_scanner([(b"a", True)]) is not None
+
+
+def test_no_trigger_has_a_dot_or_a_group_that_captures() -> None:
+    for pattern, _ in searcher().triggers:
+        bare = re.sub(rb"\\.|\[(?:\\.|[^\]])*\]", b"", pattern)
+        assert b"." not in bare, pattern
+        assert not re.search(rb"\((?!\?:)", bare), pattern
+
+
+def _texts() -> list[str]:
+    rng = random.Random(11)
+    texts = [document.text for document in labelled()] + lines("survives.txt")
+    for sample in every(5):
+        texts.append(sample.text)
+        texts += [sample.head + disguise(sample.value, rng) + sample.tail for disguise in DISGUISES]
+    return texts
+
+
+@pytest.mark.skipif(
+    not _HYPERSCAN, reason="no Hyperscan wheel on this platform; the engine on re is the one in use"
+)
+def test_both_engines_fire_for_the_same_triggers() -> None:
+    quick, plain = searcher().scanner, ReScanner(searcher().triggers)
+    assert quick.name == "hyperscan"
+    for text in _texts():
+        data = b"\n" + text.encode("utf-8", "surrogatepass") + b"\n"
+        assert {number for number, _ in quick.scan(data)} == {number for number, _ in plain.scan(data)}, text
+        assert {*plain.scan(data)} <= {*quick.scan(data)}, text
+
+
+def test_both_engines_lead_to_the_same_findings() -> None:
+    assert searcher(True).scanner.name == "re"
+    for text in _texts():
+        assert find(text) == find(text, pure=True)
+
+
+def test_engine_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "hyperscan", None)
+    assert hyperscan_scanner([(b"a", True)]) is None
