@@ -14,7 +14,7 @@ import random
 import ssl
 from dataclasses import dataclass, field, replace
 
-from veildesk.core.errors import LimitExceeded, VeildeskError
+from veildesk.core.errors import ConfigInvalid, LimitExceeded, VeildeskError
 from veildesk.core.limits import Limits
 from veildesk.core.ports import Intake
 from veildesk.core.submission import Channel
@@ -68,8 +68,9 @@ class ImapState:
 
 
 class ImapPoller:
-    """One account, polled until cancelled. `tls_context` must verify certificates and host names.
+    """One account, polled until cancelled.
 
+    `tls_context` must verify certificates and host names, else `ConfigInvalid` is raised.
     `secret` keys the digests that recognise a mail; see `Acceptance`.
     """
 
@@ -83,6 +84,8 @@ class ImapPoller:
         *,
         early_check: EarlyCheck | None = None,
     ) -> None:
+        if tls_context.verify_mode is not ssl.CERT_REQUIRED or not tls_context.check_hostname:
+            raise ConfigInvalid("imap-tls-unverified")
         self._settings = settings
         self._limits = limits
         self._context = tls_context
