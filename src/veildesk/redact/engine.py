@@ -14,6 +14,7 @@ from functools import cache
 from veildesk.core.finding import Finding
 from veildesk.redact import decode, joins
 from veildesk.redact.detect.catalogue import RULES
+from veildesk.redact.masks import BLANK, MASK
 from veildesk.redact.resolve import resolve, without_masks
 from veildesk.redact.rule import Rule
 from veildesk.redact.rules import RuleSet
@@ -153,9 +154,7 @@ def find(
     keep = frozenset(kept)
     same = {same_value(value) for value in keep}
     reported = [
-        item
-        for item in without_masks(found, text if "[" not in text else plain_blanked(text))
-        if item.secret or item.type not in rules.off
+        item for item in without_masks(found, _blanked(text)) if item.secret or item.type not in rules.off
     ]
     return tuple(
         item
@@ -174,8 +173,6 @@ def _searched(text: str, rules: RuleSet, own_words: Sequence[str], pure: bool) -
                 yield Finding(match.start(group), match.end(group), rule.type, "operator", 1.0, rule.secret)
 
 
-def plain_blanked(text: str) -> str:
+def _blanked(text: str) -> str:
     """`text` with masks replaced by blanks of the same length."""
-    from veildesk.redact.masks import BLANK, MASK
-
-    return MASK.sub(lambda match: BLANK * len(match[0]), text)
+    return MASK.sub(lambda match: BLANK * len(match[0]), text) if "[" in text else text

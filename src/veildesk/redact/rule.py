@@ -21,7 +21,6 @@ __all__ = [
     "before",
     "finding",
     "keyword_search",
-    "line_around",
     "pattern_search",
 ]
 
@@ -112,9 +111,3 @@ def before(text: str, position: int, length: int = 40) -> str:
     """Up to `length` characters before `position`, on the same line."""
     start = max(0, position - length)
     return text[max(text.rfind("\n", start, position) + 1, start) : position]
-
-
-def line_around(text: str, start: int, end: int, length: int = 80) -> str:
-    """The line around a span, cut `length` characters before and after it."""
-    stop = text.find("\n", end, end + length)
-    return before(text, start, length) + text[start : stop if stop >= 0 else end + length]

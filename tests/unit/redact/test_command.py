@@ -37,7 +37,9 @@ def test_json_lines() -> None:
 
 
 def test_a_broken_line_is_named_without_its_content() -> None:
-    done = CliRunner().invoke(main, ["redact", "--jsonl"], input='{"id": 1, "text": "x"}\nsecret words\n{"id": 2}\n')
+    done = CliRunner().invoke(
+        main, ["redact", "--jsonl"], input='{"id": 1, "text": "x"}\nsecret words\n{"id": 2}\n'
+    )
     assert done.exit_code == 1
     assert len(done.stdout.splitlines()) == 1
     assert "secret" not in done.stderr
@@ -46,7 +48,9 @@ def test_a_broken_line_is_named_without_its_content() -> None:
 
 def test_rules_file(tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
-    rules.write_text('[redact]\n[[redact.rule]]\ntype = "X"\npattern = "q-[0-9]+"\nfinds = ["q-1"]\nleaves = ["q"]\n')
+    rules.write_text(
+        '[redact]\n[[redact.rule]]\ntype = "X"\npattern = "q-[0-9]+"\nfinds = ["q-1"]\nleaves = ["q"]\n'
+    )
     assert CliRunner().invoke(main, ["redact", "--rules", str(rules)], input="q-77").stdout == "[x-x-1]"
     rules.write_text("[redact\n")
     assert CliRunner().invoke(main, ["redact", "--rules", str(rules)], input="q-77").exit_code == 10

@@ -1,5 +1,3 @@
-# ruff: noqa: E501 -- word tables and patterns are read best unbroken
-
 """Masks: reserved grammar, numbers per ticket, nothing derived from values, nothing changed twice."""
 
 from __future__ import annotations

@@ -1,5 +1,3 @@
-# ruff: noqa: E501 -- word tables and patterns are read best unbroken
-
 """The check page's view of findings: lines, groups, masks as they will be, never a secret."""
 
 from __future__ import annotations

@@ -1,5 +1,3 @@
-# ruff: noqa: E501 -- word tables and patterns are read best unbroken
-
 """Operator rules: their own tests decide, and a bad rule is refused as a whole."""
 
 from __future__ import annotations

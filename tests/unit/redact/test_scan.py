@@ -1,5 +1,3 @@
-# ruff: noqa: E501 -- word tables and patterns are read best unbroken
-
 """Both scanning engines give the same findings, and triggers keep to their rules."""
 
 from __future__ import annotations

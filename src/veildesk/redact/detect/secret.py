@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
+from veildesk.redact.masks import BLANK
 from veildesk.redact.rule import Rule, finding, keyword_search, pattern_search
 
 __all__ = ["EQUALS", "IS", "PLACEHOLDER", "RULES", "random_looking"]
@@ -30,7 +31,7 @@ _QUOTED = r"(?:\"(?P<q1>(?:[^\"\\\n]|\\[^\n]){1,200})\"|\\\"(?P<q8>[^\"\\\n]{1,2
 _BARE = r"(?P<bare>[^\s\"'<>`“”«»「」，。；、）】]{1,200})"
 
 PLACEHOLDER = re.compile(
-    r"[*•●xX.#_-]{2,}|\$\{?[A-Za-z_]\w*\}?|%[sd]|%\w+%|\{+[^}]*\}+|<[^>]*>|\[[^\]]*\]?|\ue000+|(?:null|none|nil|true|false|undefined|nan|yes|no|on|off|"
+    r"[*•●xX.#_-]{2,}|\$\{?[A-Za-z_]\w*\}?|%[sd]|%\w+%|\{+[^}]*\}+|<[^>]*>|\[[^\]]*\]?|\ue000+(?:\W.*)?|(?:null|none|nil|true|false|undefined|nan|yes|no|on|off|"
     r"empty|blank|unset|set|required|optional|missing|invalid|incorrect|wrong|expired|changed|reset|forgotten|forgot|hidden|redacted|removed|masked|"
     r"secret|password|passwort|contraseña|пароль|bearer|basic|string|str|int|bool|text|value|failed|failure|error|ok|success|successful|accepted|"
     r"rejected|denied|disabled|enabled|unknown|default|prompt|interactive|keyring|stdin|env|example|changeme_here|login|here|below|above|attached|"
@@ -107,6 +108,8 @@ _NOT_SUFFIX = re.compile(
 def _api_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
     start, end, value, quoted = _value(match)
     del quoted
+    if value.startswith(BLANK):
+        return
     if match["suffix"] and _NOT_SUFFIX.fullmatch(match["suffix"]):
         return
     if (

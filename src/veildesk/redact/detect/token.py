@@ -120,10 +120,6 @@ _LOOSE: tuple[tuple[bytes, str], ...] = (
 )
 
 
-_OPEN_END = re.compile(r"\{[0-9]+,[0-9]+\}\Z")
-"""A pattern whose last part has no fixed length cannot tell whether it is whole."""
-
-
 def _provider(trigger: bytes, source: str, sure: float) -> Rule:
     """The rule of one provider; an edge that a pattern can check itself is left to it."""
     edge = "" if source.startswith("(?<=") else r"(?<![A-Za-z0-9])"
@@ -133,11 +129,11 @@ def _provider(trigger: bytes, source: str, sure: float) -> Rule:
         if len(set(match[0][4:])) >= 5:
             yield finding(match.start(), match.end(), "API_TOKEN", "provider", sure)
 
-    return Rule("provider", (trigger,), pattern_search(pattern, judge), back=46, ahead=310, exact=sure >= 0.9)
+    return Rule("provider", (trigger,), pattern_search(pattern, judge), back=46, ahead=310, exact=sure == 1.0)
 
 
 RULES = (
     Rule("jwt", (rb"eyJ[a-z0-9_-]{8}",), anchored_search("eyJ", _JWT, _jwt), back=14, ahead=8, exact=True),
-    *(_provider(trigger, source, 0.9 if _OPEN_END.search(source) else 1.0) for trigger, source in _PROVIDERS),
+    *(_provider(trigger, source, 1.0) for trigger, source in _PROVIDERS),
     *(_provider(trigger, source, 0.6) for trigger, source in _LOOSE),
 )

@@ -1,5 +1,3 @@
-# ruff: noqa: E501 -- word tables and patterns are read best unbroken
-
 """Transaction ids after words that announce one: a type of its own, which a queue can switch off."""
 
 from __future__ import annotations
