@@ -31,7 +31,7 @@ _QUOTED = r"(?:\"(?P<q1>(?:[^\"\\\n]|\\[^\n]){1,200})\"|\\\"(?P<q8>[^\"\\\n]{1,2
 _BARE = r"(?P<bare>[^\s\"'<>`“”«»「」，。；、）】]{1,200})"
 
 PLACEHOLDER = re.compile(
-    r"[*•●xX.#_-]{2,}|\$\{?[A-Za-z_]\w*\}?|%[sd]|%\w+%|\{+[^}]*\}+|<[^>]*>|\[[^\]]*\]?|\ue000+(?:\W.*)?|(?:null|none|nil|true|false|undefined|nan|yes|no|on|off|"
+    r"[*•●xX.#_-]{2,}|\$\{?[A-Za-z_]\w*\}?|%[sd]|%\w+%|\{+[^}]*\}+|<[^>]*>|\[[^\]]*\]?|\ue000+(?:[^\w\ue000].*)?|(?:null|none|nil|true|false|undefined|nan|yes|no|on|off|"
     r"empty|blank|unset|set|required|optional|missing|invalid|incorrect|wrong|expired|changed|reset|forgotten|forgot|hidden|redacted|removed|masked|"
     r"secret|password|passwort|contraseña|пароль|bearer|basic|string|str|int|bool|text|value|failed|failure|error|ok|success|successful|accepted|"
     r"rejected|denied|disabled|enabled|unknown|default|prompt|interactive|keyring|stdin|env|example|changeme_here|login|here|below|above|attached|"
