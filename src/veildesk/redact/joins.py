@@ -162,7 +162,7 @@ def continued(text: str, found: Sequence[Finding]) -> Iterator[Finding]:
 
 def _goes_on(left: str, right: str, type_: str) -> bool:
     """Whether `right` can be the rest of the secret `left`."""
-    if left.endswith("=") or "\n" in left:
+    if left.endswith("=") or "\n" in left or re.search(r"=[^=]", right):
         return False
     if type_ == "BASIC_AUTH":
         return len(left) % 4 != 0
