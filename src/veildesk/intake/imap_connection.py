@@ -135,9 +135,9 @@ class ImapConnection:
             raise Disconnected("refused-or-silent") from None
         finally:
             if not task.done():
+                # Not awaited: it may wait for a lock that only `abort` sets free.
+                task.add_done_callback(_forget)
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
 
     # ------------------------------------------------------------------ folders
 
@@ -270,6 +270,12 @@ class ImapConnection:
         transport = cast("asyncio.WriteTransport | None", self._client.protocol.transport)
         if transport is not None:
             transport.abort()
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Mark the outcome of an abandoned command as seen."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _quoted(text: str) -> str:
