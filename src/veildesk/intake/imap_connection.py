@@ -253,6 +253,8 @@ class ImapConnection:
     async def close(self) -> None:
         """Say goodbye if the server still listens, and end."""
         with contextlib.suppress(Disconnected, aioimaplib.AioImapException, OSError):
+            if self._client.has_pending_idle():
+                self._client.idle_done()
             await self._command(self._client.logout(), timeout=2.0)
         self.abort()
 
