@@ -21,7 +21,8 @@ class DraftFile:
 
     Cleaning was tried once to tell what it will take out; the one whose result is delivered comes
     later, together with redaction. `refused` says why a file will not go (its content is forgotten
-    then), `left_out` names the members of an archive that will not, each with the reason.
+    then), `left_out` names the members of an archive that will not, each with the reason. `found`
+    counts what will be hidden in a text, by type; None if there is no text or too much to tell now.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DraftFile:
     left_out: list[tuple[str, str]] = field(default_factory=list)
     refused: str = ""
     text: bool = False
+    found: dict[str, int] | None = None
 
     @property
     def key_bytes(self) -> bytes:

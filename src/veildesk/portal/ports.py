@@ -91,8 +91,3 @@ class PortalSettings:
     form_min_age: int = 3
     rate: float = 4.0
     burst: int = 80
-
-    @property
-    def onion(self) -> str:
-        """The first host that is an onion address, else the first host."""
-        return next((host for host in self.hosts if host.endswith(".onion")), self.hosts[0])

@@ -165,7 +165,15 @@ class Visit:
     def page(
         self, template: str, *, status: int = 200, forms: tuple[str, ...] = (), **values: Any
     ) -> Response:
-        """A page; `forms` names the forms on it, which get tokens (and the visitor a cookie)."""
+        """A page; `forms` names the forms on it, which get tokens (and the visitor a cookie).
+
+        Browsers hold `SameSite=Strict` cookies back when another site leads here. A new cookie would
+        then take the place of the old one and with it an open draft, so none is set: a page leads on
+        to the form by a link of our own.
+        """
+        led_here = not self.known and self.request.headers.get("sec-fetch-site") == "cross-site"
+        if forms and led_here and self.request.method == "GET":
+            template, forms, values = "arrival.html", (), {}
         now = self.site.ports.clock.now()
         tokens = {name: self.site.signer.token(self.visitor, name, now) for name in forms}
         context: Mapping[str, Any] = {"tokens": tokens, "path": self.request.url.path, **values}
@@ -175,7 +183,7 @@ class Visit:
             media_type="text/html; charset=utf-8",
         )
         response.headers["content-language"] = self.language
-        return self._cookie(response, wanted=bool(forms))
+        return self._cookie(response, wanted=bool(forms) and not led_here)
 
     def go(self, path: str) -> Response:
         """Redirect after a post (303) to a path of this language, such as "new/check"."""

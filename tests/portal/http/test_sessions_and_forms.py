@@ -188,3 +188,16 @@ async def test_a_reply_without_its_session_gives_the_text_back(visitor: Visitor,
         assert "second thoughts" in answer.text
         assert "Your session is over." in answer.text
     assert len(world.spool.submissions) == 1
+
+
+async def test_a_link_from_another_site_does_not_cost_an_open_draft(visitor: Visitor, world: World) -> None:
+    check = await visitor.write(MESSAGE)
+    outside = Visitor(world, headers={"sec-fetch-site": "cross-site"})
+    for path in ("/en/new", "/en/track"):
+        arrival = await outside.get(path)
+        assert "set-cookie" not in arrival.response.headers
+        assert f'<a class="button" href="{path}">' in arrival.response.text
+    posted = await outside.client.post("/en/new", data={"message": "forged"})
+    assert posted.status_code == 403
+    assert "set-cookie" not in posted.headers
+    assert (await visitor.submit(check.form(), op="send")).words == check.words

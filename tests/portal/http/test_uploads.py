@@ -195,3 +195,9 @@ async def test_slow_forms_are_cut_off_and_leave_room(world: World) -> None:
         assert (await visitor.client.get("/en/status")).status_code == 200
         assert (await slow).status_code == 400
         assert (await visitor.client.post("/en/track", data={"words": ""})).status_code == 200
+
+
+async def test_what_will_be_hidden_in_a_text_file_is_told(visitor: Visitor) -> None:
+    log = b"login anna@posteo.net\nlogin bob@posteo.net\nKarlotta from 84.17.52.9\n"
+    check = await visitor.write("see log", files=[("app.txt", log)], own_words="karlotta")
+    assert "Hidden in it: E-mail addresses (2), IP addresses (1), Your own words (1)" in check.text

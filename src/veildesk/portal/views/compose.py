@@ -6,8 +6,11 @@ loses nothing. When the form cannot be trusted any more, the text is given back 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.responses import Response
@@ -21,10 +24,12 @@ from veildesk.portal.draft import Draft, DraftFile, new_draft
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import SESSION_COST, Site, Visit
 from veildesk.portal.views.thread import next_numbering
+from veildesk.redact.engine import find
 
 __all__ = ["compose", "compose_reply", "contains_words", "expired", "fill", "new", "own_words", "problems"]
 
 _OWN_WORD: Final = 2
+_TELL_FINDINGS: Final = 256 * 1024
 
 
 async def new(visit: Visit) -> Response:
@@ -120,7 +125,7 @@ async def _take(visit: Visit, session: Session, draft: Draft, form: Form, age: i
     fits = len(draft.files) + len(form.uploads) <= site.settings.files
     if fits:
         while form.uploads:
-            draft.files.append(await _clean(site, session, form.uploads[0]))
+            draft.files.append(await _clean(site, session, form.uploads[0], draft.own_words))
             form.uploads.pop(0)
     form.drop()
     draft.problems = problems(visit, session, draft)
@@ -164,7 +169,7 @@ def contains_words(text: str, words: str) -> bool:
         return False
 
 
-async def _clean(site: Site, session: Session, upload: Upload) -> DraftFile:
+async def _clean(site: Site, session: Session, upload: Upload, words: Sequence[str]) -> DraftFile:
     """Try what cleaning takes out of an upload; keep it sealed in the session unless it is refused."""
     cleaned = await site.ports.cleaner.clean(upload.name, upload.media_type, upload.blob.open(upload.key))
     item = DraftFile(
@@ -176,6 +181,7 @@ async def _clean(site: Site, session: Session, upload: Upload) -> DraftFile:
         left_out=[(member.name, member.refused) for member in cleaned.members if member.refused],
         refused=cleaned.refused or "",
         text=cleaned.text,
+        found=await asyncio.to_thread(_found, cleaned, tuple(words)),
     )
     if item.refused:
         upload.blob.drop()
@@ -183,6 +189,14 @@ async def _clean(site: Site, session: Session, upload: Upload) -> DraftFile:
     item.key, item.blob = base64.b64encode(upload.key).decode(), site.ports.random_bytes(8).hex()
     session.blobs[item.blob] = upload.blob
     return item
+
+
+def _found(cleaned: Cleaned, words: Sequence[str]) -> dict[str, int] | None:
+    """What a text file holds that will be hidden, by type. Work for the processor, hence the bound."""
+    if not cleaned.text or cleaned.content is None or len(cleaned.content) > _TELL_FINDINGS:
+        return None
+    findings = find(cleaned.content.decode("utf-8", "replace"), own_words=words)
+    return dict(sorted(Counter(item.type for item in findings).items()))
 
 
 def _removed(cleaned: Cleaned) -> list[str]:
