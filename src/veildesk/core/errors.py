@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AmbiguousSender",
     "AuthenticationFailed",
     "BackendRefused",
     "BackendUnavailable",
@@ -134,6 +135,14 @@ class NotSigned(MailRefused):
     code = "not-signed"
     public = "This address accepts signed mail only; nothing was kept."
     hint = "Sign with your key and send it again."
+
+
+class AmbiguousSender(MailRefused):
+    """A signed mail whose authors programs would read differently."""
+
+    code = "ambiguous-sender"
+    public = "This mail is signed but does not name one single sender."
+    hint = "Send it again with exactly one address in From."
 
 
 class Undecryptable(VeildeskError):

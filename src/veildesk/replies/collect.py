@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 from veildesk.core.encoding import encode_reply
+from veildesk.core.errors import WorkLost
 from veildesk.core.ports import Backend, Spool
 from veildesk.core.submission import dedup_key
 
@@ -32,7 +33,7 @@ async def collect_replies(backend: Backend, spool: Spool, secret: bytes) -> int:
                 {"reply": encode_reply(reply)},
                 (backend.name, reply.cursor),
             )
-        except KeyError:
+        except WorkLost:
             # The ticket was erased meanwhile: nobody is left who could be answered.
             _log.warning("reply-without-ticket backend=%s", backend.name)
             if reply.cursor:

@@ -13,20 +13,29 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from veildesk.attachments.finish import finish
 from veildesk.core.contact import Contact, decode_contact, encode_contact
 from veildesk.core.encoding import decode_entry, encode_entry
 from veildesk.core.envelope import split_envelope
-from veildesk.core.errors import BackendRefused, NotEncrypted, NotSigned, Unparsable, VeildeskError
+from veildesk.core.errors import (
+    AmbiguousSender,
+    BackendRefused,
+    NotEncrypted,
+    NotSigned,
+    Unparsable,
+    VeildeskError,
+)
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.limits import Limits
-from veildesk.core.message import Attachment, OpenedMessage, Scope, Verdict
+from veildesk.core.message import Attachment, Disposition, OpenedMessage, Scope, Verdict
 from veildesk.core.portal_entry import decode_numbering, decode_portal_entry, encode_numbering
-from veildesk.core.ports import Backend, Cleaner, Engine, Spool
+from veildesk.core.ports import Backend, Cleaned, Cleaner, Engine, Spool
 from veildesk.core.submission import Channel, PortalEntry, dedup_key
 from veildesk.core.ticket import File, TicketEntry
 from veildesk.core.work import Reason, State, Work
 from veildesk.redact.apply import redact_text
 from veildesk.service.config import QueueConfig
+from veildesk.service.disposition import dispose
 from veildesk.service.protection import protection_line
 from veildesk.service.reading import read_mail
 
@@ -46,7 +55,7 @@ class Item:
     portal: PortalEntry | None = field(default=None, repr=False)
     contact: Contact | None = field(default=None, repr=False)
     before: Contact | None = field(default=None, repr=False)
-    files: tuple[Attachment, ...] = field(default=(), repr=False)
+    files: tuple[Cleaned, ...] = field(default=(), repr=False)
     entry: TicketEntry | None = field(default=None, repr=False)
     numbering: MaskNumbering | None = field(default=None, repr=False)
     waits: bool = False
@@ -159,6 +168,8 @@ class Inbound:
         return dedup_key(self.secret, b"message-id", message_id.encode("utf-8", "surrogatepass"))
 
     def _require(self, queue: str, message: OpenedMessage) -> None:
+        if dispose(message)[0] is Disposition.QUARANTINE:
+            raise AmbiguousSender
         require = self.queues[queue].require if queue in self.queues else "nothing"
         if require == "encryption" and message.encryption.scope is not Scope.WHOLE:
             raise NotEncrypted("queue requires encryption")
@@ -244,23 +255,13 @@ class Inbound:
                 return certificate, known.fingerprint
         return None, None
 
-    async def _clean(self, files: Sequence[Attachment]) -> tuple[Attachment, ...]:
+    async def _clean(self, files: Sequence[Attachment]) -> tuple[Cleaned, ...]:
         cleaned = []
         for file in files:
             if file.refused is not None:
-                cleaned.append(file)
-                continue
-            result = await self.cleaner.clean(file.name, file.media_type, file.content)
-            kind = "text/plain" if result.text else result.media_type
-            cleaned.append(
-                Attachment(
-                    name=result.name,
-                    media_type=kind,
-                    content=result.content or b"",
-                    cleaned=result.content is not None,
-                    refused=result.refused,
-                )
-            )
+                cleaned.append(Cleaned(file.name, file.media_type, None, refused=file.refused))
+            else:
+                cleaned.append(await self.cleaner.clean(file.name, file.media_type, file.content))
         return tuple(cleaned)
 
     async def _numbering(self, ticket_id: str) -> MaskNumbering:
@@ -300,15 +301,7 @@ def _clean_entry(item: Item, numbering: MaskNumbering) -> TicketEntry:
         counts.update(item.portal.counts)
     text = mask(item.portal.text if item.portal else _needed(message).text)
     subject = mask(message.subject) if message else ""
-    notices = [f"Attachment not passed on: {f.refused}" for f in item.files if f.refused]
-    files = []
-    for file in (f for f in item.files if f.cleaned):
-        content = file.content
-        if file.media_type.startswith("text/"):
-            content = mask(content.decode("utf-8", "replace")).encode()
-        stem, dot, suffix = file.name.rpartition(".")
-        name = f"{mask(stem)}.{suffix}" if dot else mask(file.name)
-        files.append(File(name, file.media_type, content))
+    files, notices = _finished(item.files, mask)
     if message is not None and message.encryption.scope is Scope.PART:
         notices.append("A part of this mail is encrypted in a way that is not opened, and is not shown.")
     if message is not None and message.automatic:
@@ -326,6 +319,21 @@ def _clean_entry(item: Item, numbering: MaskNumbering) -> TicketEntry:
         notices=tuple(notices),
         files=tuple(files),
     )
+
+
+def _finished(cleaned: Sequence[Cleaned], mask: Callable[[str], str]) -> tuple[list[File], list[str]]:
+    """Files as agents get them, and a line for each that was left out or lost something."""
+    files, notices = [], []
+    for one in cleaned:
+        done = finish(one, mask)
+        if done.content is None:
+            notices.append(f"Attachment not passed on: {done.refused}")
+            continue
+        kind = "text/plain" if done.text else done.media_type
+        files.append(File(done.name, kind, done.content))
+        if done.removed:
+            notices.append(f"Removed from {done.name}: {', '.join(done.removed)}")
+    return files, notices
 
 
 def _signer(message: OpenedMessage) -> str | None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
+from veildesk.core.errors import VeildeskError
 from veildesk.ops.control import ControlServer
 from veildesk.ops.notify import notify
 from veildesk.service.build import build_gateway
@@ -28,21 +30,34 @@ async def serve(config: Config) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    code = 0
     async with build_gateway(config) as gateway, AsyncExitStack() as stack:
         running = Running(gateway)
         control = ControlServer(config.gateway.state_dir / "control", running.handlers())
         await control.start()
         stack.push_async_callback(control.close)
-        async with asyncio.TaskGroup() as group:
-            jobs = await running.start(stack)
-            tasks = [group.create_task(job, name=name) for name, job in jobs]
-            _log.info("ready parts=%s", ",".join(name for name, _ in jobs))
-            notify("READY=1", "STATUS=running")
-            await stop.wait()
-            notify("STOPPING=1")
-            # Listeners first, so that nothing new is promised while work is given back.
-            await running.stop_listening()
-            for task in tasks:
-                task.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                jobs = await running.start(stack)
+                tasks = [group.create_task(job, name=name) for name, job in jobs]
+                _log.info("ready parts=%s", ",".join(name for name, _ in jobs))
+                notify("READY=1", "STATUS=running")
+                await stop.wait()
+                notify("STOPPING=1")
+                # Listeners first, so that nothing new is promised while work is given back.
+                await running.stop_listening()
+                for task in tasks:
+                    task.cancel()
+        except* VeildeskError as faults:
+            code = max(_codes(faults))
+            _log.critical("ended code=%d", code)
     _log.info("stopped")
-    return 0
+    return code
+
+
+def _codes(faults: BaseExceptionGroup[VeildeskError]) -> Iterator[int]:
+    for fault in faults.exceptions:
+        if isinstance(fault, BaseExceptionGroup):
+            yield from _codes(fault)
+        else:
+            yield fault.exit_code

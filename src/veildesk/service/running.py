@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from veildesk.core.errors import VeildeskError
+from veildesk.core.errors import SpoolUnavailable, VeildeskError
 from veildesk.core.submission import Channel
 from veildesk.core.ticket import Erased
 from veildesk.core.work import State, Work
@@ -34,6 +34,7 @@ __all__ = ["Running"]
 
 _log = logging.getLogger("veildesk.service")
 _WORKERS = 2
+_ROTATE_SECONDS = 86400
 Job = tuple[str, Coroutine[Any, Any, None]]
 
 
@@ -64,7 +65,9 @@ class Running:
             pause = self._config.backends[name].poll_seconds
             self._pollers[name] = Poller(backend, gateway.spool, gateway.inbound.secret, pause)
             jobs.append((f"poll-{name}", self._pollers[name].run()))
-        jobs.append(("sweep", Sweeper(gateway.spool, gateway.backends, gateway.clock).run()))
+        jobs.append(
+            ("sweep", Sweeper(gateway.spool, gateway.backends, gateway.clock, gateway.spool.rotate).run())
+        )
         if self._config.onion is not None:
             self._onion = self._make_onion()
             jobs.append(("onion", self._onion.run()))
@@ -80,6 +83,22 @@ class Running:
         if (seconds := watchdog_seconds()) is not None:
             jobs.append(("watchdog", _watchdog(seconds)))
         return jobs
+
+    def _sweeper(self) -> Sweeper:
+        gateway = self._gateway
+        ring = gateway.keyring.path
+
+        def due() -> bool:
+            # The ring is replaced at each rotation, so its date survives restarts.
+            return gateway.clock.now() - ring.stat().st_mtime > _ROTATE_SECONDS
+
+        return Sweeper(gateway.spool, gateway.backends, gateway.clock, gateway.spool.rotate, due)
+
+    async def _watch_store(self) -> None:
+        """End the process once the store refuses for good: only a fresh start may trust the disk again."""
+        while not self._gateway.spool.failed:  # noqa: ASYNC110
+            await asyncio.sleep(1.0)
+        raise SpoolUnavailable("store failed")
 
     async def stop_listening(self) -> None:
         """Close the mail listeners; mails in transfer are finished or refused for now."""
@@ -217,6 +236,7 @@ class Running:
             "backends": {name: "ok" if p.healthy else "failing" for name, p in self._pollers.items()},
             "onion": onion.address if onion else None,
             "onion_published": onion.published if onion else None,
+            "onion_trouble": onion.trouble if onion else None,
         }
 
     async def _poll(self, request: Mapping[str, Any]) -> bool:

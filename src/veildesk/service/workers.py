@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from veildesk.core.errors import SpoolUnavailable, VeildeskError
+from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
 from veildesk.core.ports import Backend, Clock, Spool
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.replies.collect import collect_replies
@@ -32,6 +32,7 @@ _QUARANTINE = frozenset(
         Reason.INTEGRITY,
         Reason.NOT_ENCRYPTED,
         Reason.NOT_SIGNED,
+        Reason.SENDER,
     }
 )
 
@@ -78,6 +79,8 @@ class Worker:
         except asyncio.CancelledError:
             await asyncio.shield(self.spool.release(work))
             raise
+        except WorkLost:
+            _log.info("message-gone id=%s", work.message_id)
         except SpoolUnavailable:
             _log.error("spool-unavailable message=%s", work.message_id)
             await asyncio.sleep(1.0)
@@ -159,6 +162,8 @@ class Sweeper:
     spool: Spool
     backends: Mapping[str, Backend]
     clock: Clock
+    rotate: Callable[[], Awaitable[int]] | None = None
+    rotation_due: Callable[[], bool] = lambda: False
     seconds: float = 3600.0
 
     async def run(self) -> None:
@@ -166,11 +171,17 @@ class Sweeper:
         while True:
             try:
                 await self.sweep()
+                await self._rotate()
             except VeildeskError as error:
                 _log.warning("sweep-failed reason=%s", error.code)
             except Exception:
                 _log.exception("sweep-failed reason=internal")
             await asyncio.sleep(self.seconds)
+
+    async def _rotate(self) -> None:
+        """What was erased becomes unreadable in backups too once the old epoch keys are gone."""
+        if self.rotate is not None and self.rotation_due():
+            _log.info("rotated keys=%d", await self.rotate())
 
     async def sweep(self) -> int:
         """Erase every ticket whose time is over; returns how many."""

@@ -92,6 +92,11 @@ class SqliteSpool:
         await self._writer.close()
         await asyncio.to_thread(self._state.close)
 
+    @property
+    def failed(self) -> bool:
+        """True after a fault of the disk: everything is refused until the store is opened anew."""
+        return self._writer.failed is not None
+
     # ------------------------------------------------------------------ taking over
 
     async def accept(self, submission: Submission) -> Accepted:

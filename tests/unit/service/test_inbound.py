@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import zipfile
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -151,6 +153,33 @@ async def test_signed_by_a_key_that_does_not_name_the_sender(house: House, lab: 
     raw = raw.replace(b"A User <rosa@example.org>", b"Other <other@example.org>")
     (entry,) = await house.deliver(raw)
     assert entry.protection == "Mail: encrypted; signed by a key that does not name the sender"
+
+
+async def test_signed_mail_with_several_authors_is_quarantined(house: House, lab: Lab) -> None:
+    raw = pgp_mail(lab, "Hi\n").replace(
+        b"A User <rosa@example.org>", b"A <rosa@example.org>, B <other@example.org>", 1
+    )
+    await house.deliver(raw)
+    (row,) = await house.rows()
+    assert (row.state, row.reason) == (State.QUARANTINED, Reason.SENDER)
+
+
+async def test_archives_come_through_with_redacted_members(house: House) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("app.log", "user a@b.example from 93.184.216.34\n")
+        archive.writestr("run.exe", b"MZ\x90\0" + bytes(200))
+    message = EmailMessage(policy=SMTP)
+    message["From"], message["To"], message["Subject"] = USER, SUPPORT, "Logs"
+    message.set_content("See the archive.\n")
+    message.add_attachment(packed.getvalue(), maintype="application", subtype="zip", filename="logs.zip")
+    (entry,) = await house.deliver(message.as_bytes())
+    (file,) = entry.files
+    with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
+        content = b"".join(archive.read(name) for name in archive.namelist())
+    assert b"a@b.example" not in content
+    assert b"93.184.216.34" not in content
+    assert b"[email-1]" in content
 
 
 async def test_attachments_are_cleaned_redacted_or_refused_with_a_reason(house: House) -> None:

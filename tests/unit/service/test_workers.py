@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -102,3 +103,29 @@ async def test_the_same_mail_twice_is_one_ticket(house: House) -> None:
     assert (first.fresh, again.fresh) == (True, False)
     await house.work()
     assert len(house.entries()) == 1
+
+
+async def test_the_sweeper_rotates_keys_when_it_is_time(house: House) -> None:
+    accepted = await house.take(mail())
+    await house.work()
+    due = [True]
+    rotated = []
+
+    async def rotate() -> int:
+        rotated.append(await house.spool.rotate())
+        due[0] = False
+        raise asyncio.CancelledError
+
+    sweeper = Sweeper(house.spool, {}, house.clock, rotate, lambda: due[0])
+    with pytest.raises(asyncio.CancelledError):
+        await sweeper.run()
+    assert rotated == [1]
+    assert await house.spool.ticket_part(accepted.ticket_id, "contact") is not None
+
+
+async def test_an_answer_to_an_erased_ticket_goes_nowhere_and_stops_nothing(house: House) -> None:
+    (entry,) = await house.deliver(mail())
+    await house.spool.erase(entry.thread)
+    await house.answer(entry.thread, "Too late.")
+    assert not house.sent()
+    assert await house.spool.cursor("desk") == "1"
