@@ -74,7 +74,8 @@ class Watch:
 
     async def processed(self, count):
         await asyncio.to_thread(self.servers.wait_messages, self.user, count, folder="Processed", seconds=30)
-        assert self.servers.messages(self.user) == []
+        # A move is a copy, then an expunge: for a moment both folders have the mail.
+        await until(lambda: self.servers.messages(self.user) == [], 10)
         assert len(self.servers.messages(self.user, "Processed")) == count == len(self.intake.kept)
 
     async def idling(self):

@@ -128,15 +128,7 @@ class SandboxCleaner:
 
     async def _run(self, program: Path, given: bytes, *, confined: bool) -> _Ended:
         """Run a program to its end. Raises `_Overrun`; leaves no process behind on any way out."""
-        process = await asyncio.create_subprocess_exec(
-            *command(self._layout, program, self._bounds, confined=confined),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd="/",
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-            start_new_session=True,
-        )
+        process = await _start(command(self._layout, program, self._bounds, confined=confined))
         try:
             async with asyncio.timeout(self._bounds.wall):
                 feeding = asyncio.create_task(_feed(process, given))
@@ -150,6 +142,27 @@ class SandboxCleaner:
             raise _Overrun from None
         finally:
             await _kill(process)
+
+
+async def _start(words: list[str]) -> asyncio.subprocess.Process:
+    """Start a process; cancelled in the middle, it ends the process before it lets go."""
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # asyncio itself would wait for the process to end by its own will.
+        await _kill(await starting)
+        raise
 
 
 async def _feed(process: asyncio.subprocess.Process, given: bytes) -> None:
