@@ -25,6 +25,10 @@ bench:
 	@scripts/install dev
 	@.venv/bin/python -I deploy/bench/run.py
 
+fuzz:
+	@scripts/install dev
+	@.venv/bin/python tests/fuzz/fuzz_mail.py --seconds $(or $(SECONDS),60)
+
 fix:
 	@scripts/fix
 

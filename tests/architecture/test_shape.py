@@ -132,6 +132,22 @@ def test_every_dependency_has_its_reason() -> None:
     assert not [name for name in names if f"`{name.lower()}`" not in page]
 
 
+def test_every_promise_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "threat-model.md").read_text()
+    named = set(re.findall(r"`(tests/[\w/.]+)`", page))
+    assert named
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_every_cited_rfc_is_on_the_specifications_page() -> None:
+    page = (ROOT / "docs" / "specifications.md").read_text()
+    known = set(re.findall(r"\d{3,5}", page))
+    for first, last in re.findall(r"(\d{4})–(\d{4})", page):
+        known.update(str(number) for number in range(int(first), int(last) + 1))
+    cited = {n for path in SOURCES for n in re.findall(r"RFC (\d{3,5})", path.read_text())}
+    assert not cited - known
+
+
 def test_command_line_starts_without_the_heavy_parts() -> None:
     heavy = ("sqlalchemy", "starlette", "stem", "PIL", "hyperscan")
     code = f"import sys, veildesk.cli; print([m for m in {heavy} if m in sys.modules])"

@@ -289,9 +289,10 @@ def _clean_entry(item: Item, numbering: MaskNumbering) -> TicketEntry:
     """Redact text, subject, file names and text files. Runs in a thread: it is CPU work."""
     counts: dict[str, int] = {}
     kept = item.portal.kept if item.portal else ()
+    own_words = item.portal.own_words if item.portal else ()
 
     def mask(text: str) -> str:
-        masked = redact_text(text, numbering, kept=kept)
+        masked = redact_text(text, numbering, own_words=own_words, kept=kept)
         for name, count in masked.counts.items():
             counts[name] = counts.get(name, 0) + count
         return masked.text

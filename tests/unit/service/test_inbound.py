@@ -15,6 +15,8 @@ from testbed.house import SUPPORT, USER, House, mail, open_house, pgp_mail
 from testbed.openpgp_lab import Lab
 from veildesk.core.contact import decode_contact
 from veildesk.core.errors import NotEncrypted, NotSigned, Undecryptable
+from veildesk.core.portal_entry import encode_portal_entry
+from veildesk.core.submission import Channel, PortalAnchor, PortalEntry, Submission
 from veildesk.core.work import Reason, State
 from veildesk.service.config import QueueConfig
 
@@ -213,3 +215,22 @@ async def test_retry_brings_a_quarantined_message_back(house: House) -> None:
     await house.work()
     again = await house.spool.retry(accepted.message_id)
     assert again.state is State.ACCEPTED
+
+
+async def test_the_words_a_visitor_wants_hidden_are_hidden_in_files_too(house: House) -> None:
+    payload = encode_portal_entry(
+        PortalEntry(
+            "The project [own-1] fails.",
+            own_words=("Bluebird",),
+            attachments=(("Bluebird.log", "text/plain", b"Bluebird stopped\n"),),
+        )
+    )
+    anchor = PortalAnchor(b"l" * 32, b"p" * 32)
+    await house.spool.accept(
+        Submission(Channel.PORTAL, b"d" * 32, payload, anchor=anchor, thread_entry=b"sealed")
+    )
+    await house.work()
+    (entry,) = house.entries()
+    (file,) = entry.files
+    assert b"Bluebird" not in file.content
+    assert "Bluebird" not in file.name
