@@ -65,9 +65,8 @@ class Running:
             pause = self._config.backends[name].poll_seconds
             self._pollers[name] = Poller(backend, gateway.spool, gateway.inbound.secret, pause)
             jobs.append((f"poll-{name}", self._pollers[name].run()))
-        jobs.append(
-            ("sweep", Sweeper(gateway.spool, gateway.backends, gateway.clock, gateway.spool.rotate).run())
-        )
+        jobs.append(("sweep", self._sweeper().run()))
+        jobs.append(("store", self._watch_store()))
         if self._config.onion is not None:
             self._onion = self._make_onion()
             jobs.append(("onion", self._onion.run()))
@@ -272,11 +271,14 @@ class _QuietServer(uvicorn.Server):
 
 
 async def _serve(server: uvicorn.Server) -> None:
+    running = asyncio.create_task(server.serve())
     try:
-        await server.serve()
+        await asyncio.shield(running)
     except asyncio.CancelledError:
+        # Cancelling uvicorn would cut off answers under way, or break it while it starts.
         server.should_exit = True
-        await asyncio.wait_for(server.shutdown(), 15)
+        await asyncio.wait({running}, timeout=15)
+        running.cancel()
         raise
 
 
