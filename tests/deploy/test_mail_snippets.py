@@ -91,9 +91,9 @@ def test_only_the_listed_address_is_accepted_and_handed_over(postfix):
         ("X-Mailing: kept", ""),
     ],
 )
-def test_headers_that_tell_of_the_gateway_are_dropped(header, verdict):
+def test_headers_that_tell_of_the_gateway_are_dropped(header, verdict, postfix):
     table = f"regexp:{DEPLOY / 'postfix' / 'veildesk_header_checks'}"
-    assert run("postmap", "-q", header, table).stdout == verdict
+    assert run("postmap", "-c", postfix, "-q", header, table).stdout == verdict
 
 
 def test_dovecot_knows_every_setting(tmp_path):

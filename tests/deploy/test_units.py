@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.namespaces import bubblewrap_works
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
@@ -104,12 +106,14 @@ def test_the_sandbox_of_attachments_needs_nothing_that_the_unit_forbids(tmp_path
     sandbox += ["--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", "--ro-bind", "/usr"]
     sandbox += ["/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"]
     sandbox += ["--dev-bind", "/dev/null", "/dev/null", "--remount-ro", "/", "--chdir", "/", "--"]
-    subprocess.run(
-        ["strace", "-f", "-qq", "-o", str(trace), "bwrap", *sandbox, "/usr/bin/true"], check=True, timeout=60
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", str(trace), "bwrap", *sandbox, "/usr/bin/true"], check=False, timeout=60
     )
     used = set(re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text(), re.MULTILINE))
-    assert {"mount", "pivot_root", "clone"} <= used
-    assert used <= allowed_calls()
+    assert (done.returncode == 0) is bubblewrap_works()
+    if bubblewrap_works():
+        assert {"mount", "pivot_root", "clone"} <= used
+    assert used | {"mount", "pivot_root", "clone"} <= allowed_calls()
     assert {"ptrace", "bpf", "kexec_load", "init_module", "swapon", "keyctl"}.isdisjoint(allowed_calls())
 
 

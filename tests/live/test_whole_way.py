@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -34,8 +36,9 @@ def _alive(marker: str) -> list[str]:
     return found
 
 
-def test_the_main_job_holds_end_to_end_and_leaves_nothing_running(tmp_path: Path) -> None:
-    folder = tmp_path / "demo"
+def test_the_main_job_holds_end_to_end_and_leaves_nothing_running() -> None:
+    # Short: gpg-agent's sockets must fit into 108 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="vd-"))
     environment = {**os.environ, "VEILDESK_DEMO_DIR": str(folder), "KEEP": "1"}
     done = subprocess.run(
         [sys.executable, "-I", str(ROOT / "deploy" / "demo" / "run.py")],
@@ -77,3 +80,4 @@ def test_the_main_job_holds_end_to_end_and_leaves_nothing_running(tmp_path: Path
         while _alive(str(folder)) and time.monotonic() < end:
             time.sleep(0.05)
     assert _alive(str(folder)) == []
+    shutil.rmtree(folder)

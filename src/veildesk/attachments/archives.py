@@ -81,9 +81,22 @@ def open_archive(kind: Kind, content: bytes, budget: Budget) -> Iterator[Member]
 def zip_entries(content: bytes) -> zipfile.ZipFile:
     """Open a ZIP's directory. Raises `FileRefused`."""
     try:
-        return zipfile.ZipFile(io.BytesIO(content))
+        archive = zipfile.ZipFile(io.BytesIO(content))
     except Exception:  # zipfile raises BadZipFile, ValueError, struct.error, OverflowError and more
         raise FileRefused(Refusal.DAMAGED) from None
+    if _overlaps(archive.infolist()):
+        archive.close()
+        raise FileRefused(Refusal.BOMB)
+    return archive
+
+
+def _overlaps(members: list[zipfile.ZipInfo]) -> bool:
+    """Whether members share packed bytes, which is how one small kernel unpacks to anything."""
+    ordered = sorted(members, key=lambda one: one.header_offset)
+    return any(
+        one.header_offset + one.compress_size > after.header_offset
+        for one, after in zip(ordered, ordered[1:], strict=False)
+    )
 
 
 def read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> bytes:

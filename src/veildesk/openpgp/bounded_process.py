@@ -106,8 +106,12 @@ async def _talk(process: asyncio.subprocess.Process, reading: int, stdin: bytes,
             output = group.create_task(_collect(process.stdout, limit))
             lines = group.create_task(_collect(status, _STATUS_LIMIT))
             code = group.create_task(process.wait())
-    except* LimitExceeded as raised:
-        raise raised.exceptions[0] from None
+    except BaseExceptionGroup as raised:
+        # Not except*: older interpreters wrap what is raised there into a group again.
+        broken, others = raised.split(LimitExceeded)
+        if broken is None or others is not None:
+            raise
+        raise LimitExceeded("process-output") from None
     finally:
         transport.close()
     return Finished(code.result(), output.result(), lines.result())
