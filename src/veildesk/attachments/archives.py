@@ -7,6 +7,7 @@ devices and encrypted members mean refusal of the whole archive, as what is left
 from __future__ import annotations
 
 import io
+import itertools
 import tarfile
 import zipfile
 import zlib
@@ -95,7 +96,7 @@ def _overlaps(members: list[zipfile.ZipInfo]) -> bool:
     ordered = sorted(members, key=lambda one: one.header_offset)
     return any(
         one.header_offset + one.compress_size > after.header_offset
-        for one, after in zip(ordered, ordered[1:], strict=False)
+        for one, after in itertools.pairwise(ordered)
     )
 
 
