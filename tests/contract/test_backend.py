@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email import message_from_bytes, policy
@@ -195,3 +197,28 @@ def test_connectors_are_found_by_name() -> None:
         load_backend("telepathy", "desk", {})
     with pytest.raises(ConfigInvalid):
         load_backend("maildir", "desk", {"path": "x", "replies": "y", "colour": "blue"})
+
+
+async def test_maildir_answer_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
+    desk = _maildir_desk(tmp_path)
+    await desk.backend.deliver(entry())
+    poison = b"In-Reply-To: <x@x.invalid>\n" + b"A: b\n" * 5000 + b"\nx"
+    (tmp_path / "answers" / "a.eml").write_bytes(poison)
+    desk.answer(THREAD, "A good answer.")
+    assert [r.text.strip() for r in await collected(desk.backend)] == ["A good answer."]
+    assert (tmp_path / "answers" / "refused" / "a.eml").exists()
+
+
+async def test_maildir_takes_no_answer_while_it_is_written(tmp_path: Path) -> None:
+    desk = _maildir_desk(tmp_path)
+    await desk.backend.deliver(entry())
+    desk.answer(THREAD, "First half")
+    (path,) = (tmp_path / "answers").glob("*.eml")
+    reading = asyncio.create_task(collected(desk.backend))
+    await asyncio.sleep(0)
+    with path.open("ab") as file:
+        file.write(b" and second half.\n")
+    os.utime(path, ns=(1, 1))
+    first = await reading
+    whole = first or await collected(desk.backend)
+    assert "second half" in whole[0].text

@@ -73,6 +73,7 @@ class Reason(StrEnum):
     SEND = "send-refused"
     SEND_LATER = "send-failed"
     GUARD = "outgoing-guard"
+    FILES = "files-not-possible"
     UNKNOWN_THREAD = "unknown-thread"
     INTERNAL = "internal"
 

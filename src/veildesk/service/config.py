@@ -197,6 +197,9 @@ def parse_config(raw: Mapping[str, Any], base: Path, environment: Mapping[str, s
 
 
 def _check(config: Config) -> None:
+    for name in config.backends:
+        if not name.replace("-", "").isalnum():
+            raise ConfigInvalid(f"[backends.{name}]: a name of letters, digits and '-' is needed")
     for name, queue in config.queues.items():
         if queue.backend not in config.backends:
             raise ConfigInvalid(f"[queues.{name}] backend: there is no [backends.{queue.backend}]")

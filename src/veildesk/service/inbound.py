@@ -36,6 +36,7 @@ from veildesk.core.work import Reason, State, Work
 from veildesk.redact.apply import redact_text
 from veildesk.service.config import QueueConfig
 from veildesk.service.disposition import dispose
+from veildesk.service.erasure import place_in, split_place
 from veildesk.service.protection import protection_line
 from veildesk.service.reading import read_mail
 
@@ -207,7 +208,7 @@ class Inbound:
         return work, None
 
     async def _has_earlier(self, work: Work) -> bool:
-        for row in await self.spool.listing((State.ACCEPTED, State.DELIVERING, State.PARKED)):
+        for row in await self.spool.listing((State.ACCEPTED, State.DELIVERING)):
             if row.message_id == work.message_id:
                 return False
             if row.ticket_id == work.ticket_id and row.direction is work.direction:
@@ -278,10 +279,14 @@ class Inbound:
         backend = self.backends.get(queue.backend) if queue else None
         if backend is None:
             raise BackendRefused("the queue has no helpdesk")
-        entry = decode_entry(sealed, await self.spool.backend_ref(work.ticket_id))
+        held_by, ref = split_place(await self.spool.backend_ref(work.ticket_id) or "")
+        entry = decode_entry(sealed, ref if held_by == backend.name else None)
         delivered = await backend.deliver(entry)
         return await self.spool.advance(
-            work, State.DELIVERED, parts={"raw": None, "entry": None}, backend_ref=delivered.ref
+            work,
+            State.DELIVERED,
+            parts={"raw": None, "entry": None},
+            backend_ref=place_in(backend.name, delivered.ref),
         )
 
 

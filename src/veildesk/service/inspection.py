@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from veildesk.attachments.finish import finish
 from veildesk.core.errors import NotSoundCiphertext, VeildeskError
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.limits import Limits
@@ -27,7 +28,7 @@ from veildesk.core.message import (
     Scope,
     Verdict,
 )
-from veildesk.core.ports import Cleaner, Engine
+from veildesk.core.ports import Cleaned, Cleaner, Engine
 from veildesk.mail.headers import effective_headers, removed_headers
 from veildesk.mail.names import safe_name
 from veildesk.mail.parse import parse_mail
@@ -126,7 +127,8 @@ class Inspector:
         cleaned = [await self._clean(one) for one in message.attachments]
         search = _Search(MaskNumbering(self.key))
         subject, text = await asyncio.to_thread(_masked, search, message)
-        attachments = [await asyncio.to_thread(self._attachment, one, search) for one in cleaned]
+        pairs = zip(message.attachments, cleaned, strict=True)
+        attachments = [await asyncio.to_thread(self._attachment, *pair, search) for pair in pairs]
         shown = (subject, text) if self.redacted else (message.subject, message.text)
         document = _document(disposition, reason, message.encryption)
         document["signatures"] = [
@@ -145,28 +147,24 @@ class Inspector:
         document["findings"] = _findings(search.counts)
         return document
 
-    async def _clean(self, file: Attachment) -> Attachment:
-        result = await self.cleaner.clean(file.name, file.media_type, file.content)
-        if result.content is None:
-            media_type = file.media_type.partition(";")[0]
-            return Attachment(safe_name(result.name), media_type, file.content, refused=result.refused)
-        kind = "text/plain" if result.text else result.media_type
-        return Attachment(result.name, kind, result.content, cleaned=True)
+    async def _clean(self, file: Attachment) -> Cleaned:
+        return await self.cleaner.clean(file.name, file.media_type, file.content)
 
-    def _attachment(self, file: Attachment, search: _Search) -> dict[str, Any]:
+    def _attachment(self, file: Attachment, cleaned: Cleaned, search: _Search) -> dict[str, Any]:
         """`size` and `sha256` are those of the cleaned file, of the file as it came when it is refused."""
-        name, content = file.name, file.content
-        masked_name = search.mask(name)
-        if file.cleaned and file.media_type.startswith("text/"):
-            masked = search.mask(content.decode("utf-8", "replace")).encode("utf-8")
-            content = masked if self.redacted else content
+        done = finish(cleaned, search.mask)
+        # Unless redacted text was asked for, text is shown as it was before redaction.
+        plain = cleaned.text and done.text and not self.redacted
+        content = file.content if done.content is None else (cleaned.content if plain else done.content)
+        kind = "text/plain" if done.text else done.media_type
+        assert content is not None
         return {
-            "name": masked_name if self.redacted else name,
-            "type": file.media_type,
+            "name": done.name if self.redacted else safe_name(cleaned.name),
+            "type": file.media_type.partition(";")[0] if done.content is None else kind,
             "size": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
-            "cleaned": file.cleaned,
-            "refused": file.refused,
+            "cleaned": done.content is not None,
+            "refused": done.refused,
         }
 
 

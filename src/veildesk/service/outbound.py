@@ -84,6 +84,9 @@ class Outbound:
         reason = guard_text(find(item.reply.text))
         if reason is Reason.NONE and anchor is None:
             reason = guard_contact(contact)
+        if reason is Reason.NONE and anchor is not None and item.reply.files:
+            # The portal thread shows signed text only: an answer must not arrive without its files.
+            reason = Reason.FILES
         if reason is not Reason.NONE:
             work = await self.spool.advance(item.work, State.HELD, reason=reason)
             return dataclasses.replace(item, work=work)
@@ -125,7 +128,7 @@ class Outbound:
             sender=self.address,
             sender_name=self.name,
             recipient=contact.address,
-            # Who did not write encrypted gets no subject of theirs repeated in the clear.
+            # Visible only in signed mail, which goes to who sent the subject in the clear.
             subject=subject,
             text=item.reply.text,
             message_id=f"{self.random_bytes(16).hex()}@{self.domain}",

@@ -28,6 +28,7 @@ from veildesk.portal.app import create_app
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.service.build import Gateway, tls_context
 from veildesk.service.config import ListenConfig
+from veildesk.service.erasure import erase_ticket
 from veildesk.service.workers import Poller, Sweeper, Worker
 
 __all__ = ["Running"]
@@ -35,6 +36,7 @@ __all__ = ["Running"]
 _log = logging.getLogger("veildesk.service")
 _WORKERS = 2
 _ROTATE_SECONDS = 86400
+_OUTCOMES = 1000
 Job = tuple[str, Coroutine[Any, Any, None]]
 
 
@@ -49,6 +51,7 @@ class Running:
         self._workers: list[Worker] = []
         self._onion: ManagedOnion | None = None
         self._imap: ImapPoller | None = None
+        self._erased: dict[bytes, Erased] = {}
         self._recipients = Recipients(
             {address: name for name, queue in self._config.queues.items() for address in queue.addresses}
         )
@@ -198,20 +201,16 @@ class Running:
         return _serve(server)
 
     async def _erase(self, lookup_id: bytes) -> Erased:
-        """Erase a portal ticket: the helpdesk's copy as far as that can, ours for certain."""
+        """Erase a portal ticket; what could not be erased in the helpdesk is told, never called gone."""
         view = await self._gateway.spool.thread(lookup_id)
         if view is None:
-            return Erased.GONE
-        ref = await self._gateway.spool.backend_ref(view.ticket_id)
-        await self._gateway.spool.erase(view.ticket_id)
-        outcome = Erased.GONE
-        if ref is not None:
-            for backend in self._gateway.backends.values():
-                try:
-                    outcome = await backend.erase(ref, view.ticket_id)
-                except VeildeskError as error:
-                    _log.error("erase-failed backend=%s reason=%s", backend.name, error.code)
-                    outcome = Erased.UNSUPPORTED
+            return self._erased.get(lookup_id, Erased.GONE)
+        # Before the first attempt: should it break in the middle, a repeat must not find "nothing there".
+        self._erased[lookup_id] = Erased.UNSUPPORTED
+        outcome = await erase_ticket(self._gateway.spool, self._gateway.backends, view.ticket_id)
+        self._erased[lookup_id] = outcome
+        while len(self._erased) > _OUTCOMES:
+            del self._erased[next(iter(self._erased))]
         return outcome
 
     # ------------------------------------------------------------- control

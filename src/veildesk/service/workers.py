@@ -8,6 +8,7 @@ gets codes only; an exception's text may hold what it was working on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,8 +16,10 @@ from dataclasses import dataclass, field
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
 from veildesk.core.ports import Backend, Clock, Spool
+from veildesk.core.ticket import Erased
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.replies.collect import collect_replies
+from veildesk.service.erasure import erase_in_helpdesk
 from veildesk.service.inbound import Inbound
 from veildesk.service.outbound import Outbound
 
@@ -24,6 +27,7 @@ __all__ = ["Poller", "Sweeper", "Worker", "reason_of"]
 
 _log = logging.getLogger("veildesk.service")
 _UNDER_WAY = (State.ACCEPTED, State.DELIVERING, State.COLLECTED, State.SENDING)
+_GRACE_DAYS = 2
 _QUARANTINE = frozenset(
     {
         Reason.UNPARSABLE,
@@ -62,12 +66,16 @@ class Worker:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            claimed = await self.spool.claim(_UNDER_WAY)
-            if not claimed:
-                await self.spool.wait(1.0)
-                continue
-            for work in claimed:
-                await self.step(work)
+            try:
+                claimed = await self.spool.claim(_UNDER_WAY)
+                if not claimed:
+                    await self.spool.wait(1.0)
+                for work in claimed:
+                    await self.step(work)
+            except SpoolUnavailable as error:
+                # A full disk recovers by itself; what was claimed is freed when this process ends.
+                _log.error("spool-unavailable reason=%s", error.code)
+                await asyncio.sleep(1.0)
 
     async def step(self, work: Work) -> None:
         """One message, as far as it goes now."""
@@ -77,7 +85,8 @@ class Worker:
             else:
                 finished = await self.outbound.run(work)
         except asyncio.CancelledError:
-            await asyncio.shield(self.spool.release(work))
+            with contextlib.suppress(VeildeskError):
+                await asyncio.shield(self.spool.release(work))
             raise
         except WorkLost:
             _log.info("message-gone id=%s", work.message_id)
@@ -86,7 +95,10 @@ class Worker:
             await asyncio.sleep(1.0)
             await self.spool.release(work)
         except Exception as error:
-            await self._settle(work, error)
+            try:
+                await self._settle(work, error)
+            except WorkLost:
+                _log.info("message-gone id=%s", work.message_id)
         else:
             if finished.state is work.state:
                 return
@@ -184,14 +196,27 @@ class Sweeper:
             _log.info("rotated keys=%d", await self.rotate())
 
     async def sweep(self) -> int:
-        """Erase every ticket whose time is over; returns how many."""
-        expired = await self.spool.expired(self.clock.now() // 86400)
-        for ticket in expired:
-            ref = await self.spool.backend_ref(ticket)
-            if ref is not None:
-                for backend in self.backends.values():
-                    await backend.erase(ref, ticket)
+        """Erase every ticket whose time is over; returns how many.
+
+        While the helpdesk cannot be asked, its ticket waits for the next sweep, for two days at most:
+        then our copy goes all the same, and the log names what the helpdesk still holds.
+        """
+        today = self.clock.now() // 86400
+        overdue = set(await self.spool.expired(today - _GRACE_DAYS))
+        erased = 0
+        for ticket in await self.spool.expired(today):
+            try:
+                place = await self.spool.backend_ref(ticket)
+                if place is not None:
+                    outcome = await erase_in_helpdesk(self.backends, place, ticket)
+                    if outcome is not Erased.GONE:
+                        _log.warning("erase-incomplete ticket=%s outcome=%s", ticket, outcome.value)
+            except VeildeskError as error:
+                _log.error("erase-failed ticket=%s reason=%s", ticket, error.code)
+                if ticket not in overdue:
+                    continue
             await self.spool.erase(ticket)
-        if expired:
-            _log.info("swept tickets=%d", len(expired))
-        return len(expired)
+            erased += 1
+        if erased:
+            _log.info("swept tickets=%d", erased)
+        return erased

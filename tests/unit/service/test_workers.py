@@ -8,7 +8,11 @@ import logging
 import pytest
 
 from testbed.house import House, mail
+from veildesk.core.errors import BackendUnavailable, SpoolUnavailable
+from veildesk.core.ticket import Erased
 from veildesk.core.work import Reason, State
+from veildesk.deliver.backends.memory import MemoryBackend
+from veildesk.service.erasure import erase_ticket
 from veildesk.service.workers import Sweeper
 
 
@@ -129,3 +133,71 @@ async def test_an_answer_to_an_erased_ticket_goes_nowhere_and_stops_nothing(hous
     await house.answer(entry.thread, "Too late.")
     assert not house.sent()
     assert await house.spool.cursor("desk") == "1"
+
+
+async def test_a_helpdesk_that_is_down_delays_retention_but_does_not_end_it(house: House) -> None:
+    accepted = await house.take(mail())
+    await house.work()
+    house.backend.outage = "down"
+    sweeper = Sweeper(house.spool, {"desk": house.backend}, house.clock)
+    house.clock.seconds += 15 * 86400
+    assert await sweeper.sweep() == 0
+    assert await house.spool.ticket_part(accepted.ticket_id, "contact") is not None
+    house.clock.seconds += 3 * 86400
+    assert await sweeper.sweep() == 1
+    assert await house.spool.ticket_part(accepted.ticket_id, "contact") is None
+
+
+async def test_one_unreachable_helpdesk_does_not_hold_up_other_tickets(house: House) -> None:
+    await house.deliver(mail("one\n"))
+    await house.deliver(mail("two\n"))
+    first = next(iter(house.backend.tickets))
+    erase = house.backend.erase
+
+    async def picky(ref: str, thread: str) -> Erased:
+        if thread == first:
+            raise BackendUnavailable("down")
+        return await erase(ref, thread)
+
+    house.backend.erase = picky  # type: ignore[method-assign]
+    house.clock.seconds += 15 * 86400
+    assert await Sweeper(house.spool, {"desk": house.backend}, house.clock).sweep() == 1
+    assert list(house.backend.tickets) == [first]
+
+
+@pytest.mark.parametrize(("outage", "told"), [("", Erased.GONE), ("down", Erased.UNSUPPORTED)])
+async def test_deleting_tells_what_became_of_the_helpdesks_copy(
+    house: House, outage: str, told: Erased
+) -> None:
+    (entry,) = await house.deliver(mail())
+    house.backend.outage = outage
+    other = MemoryBackend("other")
+    assert await erase_ticket(house.spool, {"desk": house.backend, "other": other}, entry.thread) is told
+    assert await house.spool.ticket_part(entry.thread, "contact") is None
+    assert bool(house.entries()) is (told is not Erased.GONE)
+
+
+async def test_a_helpdesk_no_longer_configured_is_not_called_empty(house: House) -> None:
+    (entry,) = await house.deliver(mail())
+    assert await erase_ticket(house.spool, {}, entry.thread) is Erased.UNSUPPORTED
+
+
+async def test_a_full_disk_does_not_end_the_worker(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = asyncio.Event()
+    claim = house.spool.claim
+
+    async def full_once(*states: object, **options: object) -> object:
+        if not refused.is_set():
+            refused.set()
+            raise SpoolUnavailable("full")
+        return await claim(*states, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(house.spool, "claim", full_once)
+    await house.take(mail())
+    running = asyncio.create_task(house.worker.run())
+    async with asyncio.timeout(30):
+        while not house.entries():
+            await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert refused.is_set()

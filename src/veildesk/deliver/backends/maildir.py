@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from veildesk.core.errors import BackendUnavailable, ConfigInvalid
+from veildesk.core.errors import BackendUnavailable, ConfigInvalid, VeildeskError
 from veildesk.core.ticket import AgentReply, CheckResult, Delivered, Erased, Level, TicketEntry
 from veildesk.mail.agent import compose_ticket, read_agent_reply
 
 __all__ = ["MaildirBackend", "from_config"]
 
+_log = logging.getLogger("veildesk.deliver")
+_SETTLE = 0.2
 _KNOWN = {"base", "path", "replies", "from", "to", "domain"}
 _TOKEN = re.compile(r"[A-Za-z0-9]{8,64}\Z")
 
@@ -135,14 +139,16 @@ class MaildirBackend:
         """Answers in the reply folder, oldest first. A file stays until it is acknowledged."""
         for path in await asyncio.to_thread(self._waiting):
             try:
-                raw = await asyncio.to_thread(path.read_bytes)
+                raw = await _settled(path)
+                reply = self._read(path, raw) if raw is not None else None
+                if raw is not None and reply is None:
+                    _log.warning("answer-refused backend=%s", self.name)
+                    await asyncio.to_thread(path.rename, self._replies / "refused" / path.name)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise BackendUnavailable(f"maildir {type(error).__name__} {error.errno}") from None
-            reply = self._read(path, raw)
             if reply is None:
-                await asyncio.to_thread(path.rename, self._replies / "refused" / path.name)
                 continue
             self._pending[reply.reply_id] = path
             yield reply
@@ -160,7 +166,13 @@ class MaildirBackend:
         return [path for _, _, path in sorted(found)]
 
     def _read(self, path: Path, raw: bytes) -> AgentReply | None:
-        answer = read_agent_reply(raw)
+        try:
+            answer = read_agent_reply(raw)
+        except VeildeskError:
+            # One file that cannot be read must not hold up the others.
+            return None
+        if not answer.text.strip() and not answer.files:
+            return None
         suffix = f"@{self._domain}"
         for message_id in answer.references:
             thread, _, key = message_id.removesuffix(suffix).partition(".")
@@ -195,6 +207,17 @@ class MaildirBackend:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+
+async def _settled(path: Path) -> bytes | None:
+    """The whole file, or None while somebody still writes it."""
+    before = await asyncio.to_thread(path.stat)
+    if time.time() - before.st_mtime < _SETTLE:
+        await asyncio.sleep(_SETTLE)
+    raw = await asyncio.to_thread(path.read_bytes)
+    after = await asyncio.to_thread(path.stat)
+    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    return raw if same and len(raw) == after.st_size else None
 
 
 def _sync_folder(folder: Path) -> None:
