@@ -25,9 +25,11 @@ _SHARED = (
     "/usr/share/fontconfig", "/usr/share/poppler", "/usr/share/ghostscript", "/etc/fonts", "/etc/ld.so.cache",
 )  # fmt: skip
 _ROOTS = ("/lib", "/lib32", "/lib64")
+# No --new-session: the caller starts bubblewrap in a session of its own without a terminal, and a
+# second one would take the inside out of the process group by which it is killed while it starts.
 _NAMESPACES = (
     "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox",
-    "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
+    "--die-with-parent", "--clearenv", "--cap-drop", "ALL",
 )  # fmt: skip
 
 

@@ -8,12 +8,8 @@ ends badly is killed with everything it started, and the file is refused.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import signal
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from veildesk.attachments.assemble import assemble, refuse
@@ -22,6 +18,7 @@ from veildesk.attachments.bubblewrap import Layout, command
 from veildesk.attachments.reasons import Refusal
 from veildesk.attachments.texts import declared_charset
 from veildesk.attachments.wire import BadAnswer, Request, decode_item, encode_request
+from veildesk.child.bounded import Finished, OutputExceeded, TimeExceeded, run_bounded
 from veildesk.core.ports import Cleaned
 from veildesk.core.ticket import CheckResult, Level
 
@@ -29,20 +26,6 @@ __all__ = ["SandboxCleaner"]
 
 _LOG = logging.getLogger("veildesk.attachments")
 _HERE = Path(__file__).resolve().parent
-_STEP = 256 * 1024
-_GRACE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """How a process ended: exit status (negative for a signal) and what it wrote."""
-
-    status: int
-    output: bytes
-
-
-class _Overrun(Exception):
-    """The process took too long or wrote too much and was killed."""
 
 
 class SandboxCleaner:
@@ -81,11 +64,11 @@ class SandboxCleaner:
                 return refuse(name, Refusal.FAILED)
             async with self._slots:
                 ended = await self._run(self._worker, encode_request(request), confined=confined)
-            if ended.status != 0:
-                _LOG.warning("worker-failed status=%d", ended.status)
+            if ended.code != 0:
+                _LOG.warning("worker-failed status=%d", ended.code)
                 return refuse(name, Refusal.FAILED)
             return assemble(name, decode_item(ended.output), self._bounds)
-        except _Overrun:
+        except (OutputExceeded, TimeExceeded):
             _LOG.warning("worker-overrun")
             return refuse(name, Refusal.TIMEOUT)
         except BadAnswer:
@@ -121,82 +104,18 @@ class SandboxCleaner:
         """What the probe could do; None if it did not run to its end."""
         try:
             ended = await self._run(_HERE / "probe.py", b"", confined=confined)
-        except (OSError, _Overrun):
+        except (OSError, OutputExceeded, TimeExceeded):
             return None
         words = ended.output.decode("ascii", "replace").split()
-        return tuple(words) if ended.status == 0 else None
+        return tuple(words) if ended.code == 0 else None
 
-    async def _run(self, program: Path, given: bytes, *, confined: bool) -> _Ended:
-        """Run a program to its end. Raises `_Overrun`; leaves no process behind on any way out."""
-        process = await _start(command(self._layout, program, self._bounds, confined=confined))
-        try:
-            async with asyncio.timeout(self._bounds.wall):
-                feeding = asyncio.create_task(_feed(process, given))
-                try:
-                    output = await _read(process, self._bounds.output_size * 2)
-                finally:
-                    feeding.cancel()
-                    await asyncio.gather(feeding, return_exceptions=True)
-                return _Ended(await process.wait(), output)
-        except TimeoutError:
-            raise _Overrun from None
-        finally:
-            await _kill(process)
-
-
-async def _start(words: list[str]) -> asyncio.subprocess.Process:
-    """Start a process; cancelled in the middle, it ends the process before it lets go."""
-    starting = asyncio.create_task(
-        asyncio.create_subprocess_exec(
-            *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd="/",
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-            start_new_session=True,
+    async def _run(self, program: Path, given: bytes, *, confined: bool) -> Finished:
+        """Run a program to its end. Raises `OutputExceeded` or `TimeExceeded`; leaves no process behind."""
+        return await run_bounded(
+            command(self._layout, program, self._bounds, confined=confined),
+            stdin=given,
+            environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            output_limit=self._bounds.output_size * 2,
+            seconds=self._bounds.wall,
+            folder=Path("/"),
         )
-    )
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        # asyncio itself would wait for the process to end by its own will.
-        await _kill(await starting)
-        raise
-
-
-async def _feed(process: asyncio.subprocess.Process, given: bytes) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(given)
-        await process.stdin.drain()
-    process.stdin.close()
-
-
-async def _read(process: asyncio.subprocess.Process, most: int) -> bytes:
-    assert process.stdout is not None
-    parts, size = [], 0
-    while part := await process.stdout.read(_STEP):
-        size += len(part)
-        if size > most:
-            raise _Overrun
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End the whole session of a process: under bubblewrap its namespaces die with it.
-
-    What it still had to say is read and dropped, as asyncio reports an end only after the last byte;
-    a stranger that keeps the pipe open is not waited for longer than the grace.
-    """
-    assert process.stdout is not None
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    try:
-        async with asyncio.timeout(_GRACE):
-            while await process.stdout.read(_STEP):
-                pass
-            await process.wait()
-    except TimeoutError:
-        _LOG.error("worker-left-behind")

@@ -20,9 +20,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
+from veildesk.child.bounded import Finished, MemoryFile, OutputExceeded, TimeExceeded, run_bounded
 from veildesk.core.errors import (
     EngineUnavailable,
     KeyUnusable,
+    LimitExceeded,
     NotSoundCiphertext,
     Undecryptable,
     Unparsable,
@@ -32,7 +34,6 @@ from veildesk.core.limits import Limits
 from veildesk.core.message import Signature, Verdict
 from veildesk.core.ports import CertificateStatus, DecryptedData, DetachedSignature
 from veildesk.openpgp.armor import find_blocks, outside
-from veildesk.openpgp.bounded_process import Finished, MemoryFile, run_bounded
 from veildesk.openpgp.content import literal_data, uncompressed
 from veildesk.openpgp.key_listing import read_listing
 from veildesk.openpgp.packets import (
@@ -368,15 +369,22 @@ class GnuPGEngine:
         self, command: Sequence[str], stdin: bytes, limit: int, descriptors: Sequence[int] = ()
     ) -> Finished:
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "GNUPGHOME": str(self._home), "TZ": "UTC"}
-        async with self._slots:
-            return await run_bounded(
-                command,
-                stdin=stdin,
-                environment=environment,
-                output_limit=limit,
-                seconds=self._limits.crypto_seconds,
-                descriptors=descriptors,
-            )
+        try:
+            async with self._slots:
+                return await run_bounded(
+                    command,
+                    stdin=stdin,
+                    environment=environment,
+                    output_limit=limit,
+                    seconds=self._limits.crypto_seconds,
+                    descriptors=descriptors,
+                )
+        except OutputExceeded:
+            raise LimitExceeded("process-output") from None
+        except TimeExceeded:
+            raise EngineUnavailable("process-seconds") from None
+        except OSError as error:
+            raise EngineUnavailable("process-start") from error
 
     @asynccontextmanager
     async def _folder(self) -> AsyncIterator[Path]:

@@ -180,6 +180,21 @@ async def test_a_cancelled_cleaning_leaves_no_process(
     assert await gone(tmp_path)
 
 
+async def test_cancelled_at_any_early_moment_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, confined: bool
+) -> None:
+    """The sandbox takes some milliseconds to build: at none of its steps may its inside outlive it."""
+    subject = cleaner(tmp_path, "import time; time.sleep(99)", monkeypatch, confined)
+    await subject.check()
+    for step in range(40):
+        task = asyncio.create_task(subject.clean("a.txt", "", b"x"))
+        await asyncio.sleep(step / 1000)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 10)
+    assert await gone(tmp_path)
+
+
 async def test_the_real_limits_stop_a_real_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, confined: bool
 ) -> None:

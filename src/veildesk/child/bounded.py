@@ -1,21 +1,24 @@
 """One child process with bounded output and time, spoken to over pipes and memory files only.
 
 Nothing of what goes in or comes out touches a disk or an argument list. The child leads its own
-process group, which is killed on overrun, on time-out and when the caller is cancelled.
+process group, which is killed on overrun, on time-out and when the caller is cancelled, also while
+the child is only starting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from veildesk.core.errors import EngineUnavailable, LimitExceeded
+__all__ = ["Finished", "MemoryFile", "OutputExceeded", "TimeExceeded", "run_bounded"]
 
-__all__ = ["Finished", "MemoryFile", "run_bounded"]
+_LOG = logging.getLogger("veildesk.child")
 
 _STATUS_LIMIT = 1024 * 1024
 _CHUNK = 256 * 1024
@@ -24,11 +27,19 @@ _LAST_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a child left: exit code, standard output, and what it wrote to its status descriptor."""
+    """What a child left: exit code (negative for a signal), standard output, status descriptor."""
 
     code: int
     output: bytes = field(repr=False)
     status: bytes = field(repr=False)
+
+
+class OutputExceeded(Exception):
+    """The child wrote more than it may and was killed."""
+
+
+class TimeExceeded(Exception):
+    """The child took longer than it may and was killed."""
 
 
 class MemoryFile:
@@ -60,38 +71,59 @@ async def run_bounded(
     output_limit: int,
     seconds: float,
     descriptors: Sequence[int] = (),
+    folder: Path | None = None,
 ) -> Finished:
-    """Run `command` with the words `{status}` in it replaced by the status descriptor's number.
+    """Run `command` in `folder`, with the words `{status}` in it replaced by the status descriptor's number.
 
-    Raises `LimitExceeded` beyond `output_limit` bytes, `EngineUnavailable` after `seconds` or when
+    Raises `OutputExceeded` beyond `output_limit` bytes, `TimeExceeded` after `seconds`, `OSError` when
     the program cannot be started; the output so far is thrown away then.
     """
     reading, writing = os.pipe()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *[word.replace("{status}", str(writing)) for word in command],
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            pass_fds=(writing, *descriptors),
-            env=dict(environment),
-            start_new_session=True,
-            limit=_CHUNK,
+        process = await _start(
+            [word.replace("{status}", str(writing)) for word in command],
+            environment,
+            (writing, *descriptors),
+            folder,
         )
-    except BaseException as error:
+    except BaseException:
         os.close(reading)
-        if isinstance(error, OSError):
-            raise EngineUnavailable("process-start") from error
         raise
     finally:
         os.close(writing)
     try:
         async with asyncio.timeout(seconds):
             return await _talk(process, reading, stdin, output_limit)
-    except TimeoutError as error:
-        raise EngineUnavailable("process-seconds") from error
+    except TimeoutError:
+        raise TimeExceeded from None
     finally:
         await _end(process)
+
+
+async def _start(
+    words: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int], folder: Path | None
+) -> asyncio.subprocess.Process:
+    """Start a child; cancelled in the middle, it ends the child's group before it lets go."""
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            pass_fds=descriptors,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+            limit=_CHUNK,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # asyncio would kill the child alone and then wait for whoever else holds its pipes.
+        with contextlib.suppress(OSError):
+            await _end(await starting)
+        raise
 
 
 async def _talk(process: asyncio.subprocess.Process, reading: int, stdin: bytes, limit: int) -> Finished:
@@ -108,10 +140,10 @@ async def _talk(process: asyncio.subprocess.Process, reading: int, stdin: bytes,
             code = group.create_task(process.wait())
     except BaseExceptionGroup as raised:
         # Not except*: older interpreters wrap what is raised there into a group again.
-        broken, others = raised.split(LimitExceeded)
+        broken, others = raised.split(OutputExceeded)
         if broken is None or others is not None:
             raise
-        raise LimitExceeded("process-output") from None
+        raise OutputExceeded from None
     finally:
         transport.close()
     return Finished(code.result(), output.result(), lines.result())
@@ -133,7 +165,7 @@ async def _collect(stream: asyncio.StreamReader, limit: int) -> bytes:
     kept = bytearray()
     while chunk := await stream.read(_CHUNK):
         if len(kept) + len(chunk) > limit:
-            raise LimitExceeded("process-output")
+            raise OutputExceeded
         kept += chunk
     return bytes(kept)
 
@@ -141,15 +173,19 @@ async def _collect(stream: asyncio.StreamReader, limit: int) -> bytes:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Make sure the child and its group are gone.
 
-    asyncio tells of a child's end only after its pipes ended, and a pipe that was left full does
-    not end: so what is left in it is read and thrown away.
+    The group is killed also when the child ended by itself: what it started may still run. asyncio
+    tells of a child's end only after its pipes ended, and a pipe that was left full does not end: so
+    what is left in it is read and thrown away.
     """
     assert process.stdout is not None
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(TimeoutError):
+    # The number stays taken while anyone of the group lives; if all are gone, the kernel gives it out
+    # again only after it went through all other numbers.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
         async with asyncio.timeout(_LAST_SECONDS):
             while await process.stdout.read(_CHUNK):
                 pass
             await process.wait()
+    except TimeoutError:
+        _LOG.error("child-left-behind")
