@@ -1,6 +1,7 @@
 # The two commands of the README are `make demo` and `make test`; both install what is missing.
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 KEEP ?=
+ONLY ?=
 
 .PHONY: demo test check run bench fuzz fix lock clean
 
@@ -23,7 +24,7 @@ run:
 
 bench:
 	@scripts/install dev
-	@.venv/bin/python -I deploy/bench/run.py
+	@.venv/bin/python -I deploy/bench/run.py $(ONLY)
 
 fuzz:
 	@scripts/install dev
