@@ -153,6 +153,6 @@ async def test_an_early_refusal_is_final(way, intake):
 
 async def test_a_null_sender_is_kept_as_a_fact(way, intake):
     assert await way.offer(MAIL, null_sender=True) == "kept"
-    raw, null_sender = split_envelope(intake.payloads[0])
+    raw, null_sender, _ = split_envelope(intake.payloads[0])
     assert null_sender
     assert raw.endswith(CLEAN)

@@ -106,6 +106,17 @@ async def test_recipients_have_outcomes_of_their_own(servers, intake):
     await server.close()
 
 
+async def test_the_extension_of_a_reply_address_is_kept(servers, intake):
+    server = listener(intake)
+    await server.start()
+    await asyncio.to_thread(servers.set_gateway_lmtp, ("127.0.0.1", server.port))
+    recipient = "support+ABCDEFghijklmnopqrstuvwxyz@gateway.test"
+    await asyncio.to_thread(send, servers, [recipient], b"Subject: reply\r\n\r\nx\r\n")
+    await intake.wait_kept(1)
+    assert split_envelope(intake.payloads[0]).extension == "abcdefghijklmnopqrstuvwxyz"
+    await server.close()
+
+
 async def test_postfix_speaks_to_a_unix_socket(servers, intake):
     path = servers.root / "gateway.sock"
     server = Listener(

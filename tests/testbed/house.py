@@ -18,11 +18,13 @@ from veildesk.core.submission import Accepted, Channel, Submission, dedup_key
 from veildesk.core.ticket import TicketEntry
 from veildesk.core.work import State, Work
 from veildesk.deliver.backends.memory import MemoryBackend
+from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.replies.collect import collect_replies
 from veildesk.replies.fake_mailer import FakeMailer
 from veildesk.service.config import QueueConfig
 from veildesk.service.inbound import Inbound
+from veildesk.service.known_keys import KnownKeys
 from veildesk.service.outbound import Outbound
 from veildesk.service.workers import Worker
 from veildesk.spool.keyring import KeyRing
@@ -64,9 +66,11 @@ class House:
     clock: SteppedClock
     state_dir: Path
 
-    async def take(self, raw: bytes, *, queue: str = "support", null_sender: bool = False) -> Accepted:
+    async def take(
+        self, raw: bytes, *, queue: str = "support", null_sender: bool = False, extension: str = ""
+    ) -> Accepted:
         """Accept a mail as the listener does."""
-        payload = with_envelope(raw, null_sender=null_sender)
+        payload = with_envelope(raw, null_sender=null_sender, extension=extension)
         return await self.spool.accept(
             Submission(Channel.LMTP, dedup_key(b"s" * 32, queue.encode(), raw), payload, queue=queue)
         )
@@ -127,6 +131,10 @@ async def open_house(
         queues=queues or {"support": QueueConfig(addresses=(SUPPORT,), backend="desk")},
         secret=b"s" * 32,
         random_bytes=os.urandom,
+        domain="example.test",
+        replies=ReplyAddresses(SUPPORT),
+        keys=KnownKeys(),
+        clock=clock,
     )
     outbound = Outbound(
         spool=spool,

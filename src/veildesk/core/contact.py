@@ -1,14 +1,60 @@
-"""How to reach the person behind a ticket: kept sealed under the ticket's key, nowhere else."""
+"""Who writes to us: how to reach the person behind a ticket, and which key is known for whom.
+
+A `Contact` is kept sealed under its ticket's key and decides for that ticket alone. A `KnownKey` is what
+the contact store remembers beyond one ticket.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-__all__ = ["Contact", "decode_contact", "encode_contact"]
+__all__ = ["Contact", "KeyEvent", "KnownKey", "Provenance", "decode_contact", "encode_contact"]
 
 _VERSION = 1
+
+
+class Provenance(StrEnum):
+    """How a certificate came to be known, the strongest first."""
+
+    CONFIGURED = "configured"
+    SUCCESSOR = "signed-by-earlier-key"
+    SIGNED = "came-with-its-signature"
+    WKD = "wkd"
+    AUTOCRYPT = "autocrypt"
+    ATTACHED = "attached"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEvent:
+    """One line of a key's history: day since 1970 UTC, a fixed word, and the fingerprint it is about.
+
+    Words in use: "pinned", "refreshed", "replaced-by", "replaces".
+    """
+
+    day: int
+    word: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A certificate and what is known of it.
+
+    `keys` are the fingerprints of all its keys, `addresses` those of its user ids. `expires` is seconds
+    since 1970 UTC, None for never or not known; `last_day` is the day it was last used.
+    """
+
+    certificate: bytes = field(repr=False)
+    fingerprint: str
+    keys: tuple[str, ...]
+    addresses: tuple[str, ...] = field(repr=False)
+    provenance: Provenance
+    expires: int | None = None
+    last_day: int = 0
+    history: tuple[KeyEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +62,11 @@ class Contact:
     """Where and how an answer goes.
 
     `certificate` is the transferable public key answers are encrypted to, pinned for the ticket;
-    `fingerprint` is its primary key. `wrote_encrypted` forbids plaintext answers for good.
-    `signer` is the fingerprint of the first valid signature, None for unsigned mail. `references`
+    `fingerprint` is its primary key, `provenance` how it came, `expires` when it ends (seconds since 1970
+    UTC, None for never). `wrote_encrypted` forbids plaintext answers for good.
+    `signer` is the fingerprint of the first valid signature, None for unsigned mail. `expected` is that of
+    a key which signed but was not there to check it: no other is taken for this ticket. `earlier` are
+    fingerprints of keys that were replaced, `history` tells when. `references`
     are message ids for threading at the user's side, oldest first, without angle brackets.
     """
 
@@ -28,6 +77,11 @@ class Contact:
     fingerprint: str | None = field(default=None, repr=False)
     signer: str | None = field(default=None, repr=False)
     references: tuple[str, ...] = field(default=(), repr=False)
+    provenance: Provenance | None = None
+    expires: int | None = None
+    expected: str | None = field(default=None, repr=False)
+    earlier: tuple[str, ...] = field(default=(), repr=False)
+    history: tuple[KeyEvent, ...] = field(default=(), repr=False)
 
 
 def encode_contact(contact: Contact) -> bytes:
@@ -42,6 +96,11 @@ def encode_contact(contact: Contact) -> bytes:
             "fingerprint": contact.fingerprint,
             "signer": contact.signer,
             "references": list(contact.references),
+            "provenance": contact.provenance,
+            "expires": contact.expires,
+            "expected": contact.expected,
+            "earlier": list(contact.earlier),
+            "history": [[one.day, one.word, one.fingerprint] for one in contact.history],
         }
     ).encode()
 
@@ -59,4 +118,9 @@ def decode_contact(data: bytes) -> Contact:
         fingerprint=fields["fingerprint"],
         signer=fields["signer"],
         references=tuple(fields["references"]),
+        provenance=Provenance(fields["provenance"]) if fields["provenance"] else None,
+        expires=fields["expires"],
+        expected=fields["expected"],
+        earlier=tuple(fields["earlier"]),
+        history=tuple(KeyEvent(*one) for one in fields["history"]),
     )

@@ -117,8 +117,10 @@ class OpenedMessage:
 
     `text` is UTF-8 decodable Unicode, NFC, LF line ends. `reply_address` is where an answer goes,
     taken from protected headers when there are any, else None when no single address can be told.
-    `references` are message ids without angle brackets, oldest first. `certificates` are
-    transferable public keys carried by the mail; carrying them proves nothing.
+    `references` are message ids without angle brackets, oldest first. `recipients` are the lower-case
+    addresses the mail was sent to, as far as its header says. `certificates` are
+    transferable public keys carried by the mail; carrying them proves nothing. `autocrypt` is the
+    fingerprint of the one that came in the Autocrypt header.
     """
 
     subject: str = ""
@@ -131,7 +133,9 @@ class OpenedMessage:
     reply_address: str | None = None
     message_id: str | None = None
     references: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = field(default=(), repr=False)
     automatic: bool = False
     removed_headers: tuple[str, ...] = ()
     certificates: tuple[bytes, ...] = ()
+    autocrypt: str | None = None
     notes: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from veildesk.core.contact import KnownKey
 from veildesk.core.message import Integrity, Signature
 from veildesk.core.notice import PublishedNotice
 from veildesk.core.submission import Accepted, PortalAnchor, Submission
@@ -22,6 +23,7 @@ __all__ = [
     "Cleaner",
     "Cleaned",
     "Clock",
+    "Contacts",
     "DecryptedData",
     "DetachedSignature",
     "Engine",
@@ -158,8 +160,8 @@ class ThreadView:
 class Spool(Intake, Protocol):
     """Durable, sealed, replayable. Parts of a message are sealed blobs under its ticket's key.
 
-    Part names in use: "raw" (incoming payload), "reply" (an agent's answer as collected), "wire"
-    (exact outgoing bytes). Ticket parts: "contact", "numbering".
+    Part names in use: "raw" (incoming payload), "reply" (an agent's answer as collected), "note" (a fixed
+    text that is to go out), "wire" (exact outgoing bytes). Ticket parts: "contact", "numbering".
     """
 
     async def claim(self, states: Collection[State], limit: int = 1) -> list[Work]:
@@ -238,6 +240,23 @@ class Spool(Intake, Protocol):
 
     async def retry(self, message_id: str) -> Work:
         """Bring a parked, held or quarantined message back to the state it was in."""
+
+
+class Contacts(Protocol):
+    """Certificates of other people, remembered beyond one ticket. Looking one up costs the same however
+    many there are."""
+
+    async def by_address(self, address: str) -> tuple[KnownKey, ...]:
+        """Keys known for a lower-case address, the latest first, at most four."""
+
+    async def by_key(self, fingerprint: str) -> KnownKey | None:
+        """The certificate that holds a primary key or subkey with this fingerprint."""
+
+    async def remember(self, key: KnownKey, replaces: str | None = None) -> None:
+        """Store or refresh a key; one that it `replaces` (a fingerprint) is no longer found by address."""
+
+    async def forget_before(self, day: int) -> int:
+        """Forget keys last used before `day` (days since 1970 UTC); returns how many."""
 
 
 @dataclass(frozen=True, slots=True)

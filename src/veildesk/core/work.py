@@ -74,6 +74,7 @@ class Reason(StrEnum):
     SEND_LATER = "send-failed"
     GUARD = "outgoing-guard"
     FILES = "files-not-possible"
+    EMPTY = "nothing-to-send"
     UNKNOWN_THREAD = "unknown-thread"
     INTERNAL = "internal"
 

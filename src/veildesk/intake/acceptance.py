@@ -56,13 +56,16 @@ class Acceptance:
             log.error("early-check-failed kind=%s", type(error).__name__)
             return None
 
-    async def keep(self, raw: bytes, queue: str, *, null_sender: bool) -> Accepted:
-        """Keep a mail durably. Raises `SpoolUnavailable`, also for faults of the spool itself."""
+    async def keep(self, raw: bytes, queue: str, *, null_sender: bool, extension: str = "") -> Accepted:
+        """Keep a mail durably. Raises `SpoolUnavailable`, also for faults of the spool itself.
+
+        `extension` is that of our address ("token" in support+token@...), as far as the envelope shows it.
+        """
         scope = b"imap" if self._channel is Channel.IMAP else b"smtp"
         submission = Submission(
             channel=self._channel,
             dedup=dedup_key(self._secret, scope, queue.encode(), raw),
-            payload=with_envelope(raw, null_sender=null_sender),
+            payload=with_envelope(raw, null_sender=null_sender, extension=extension),
             queue=queue,
         )
         task = asyncio.ensure_future(self._intake.accept(submission))

@@ -42,3 +42,11 @@ class Recipients:
             base = local.partition(self._delimiter)[0]
             return self._queues.get(f"{base}@{domain}")
         return None
+
+    def extension_of(self, address: str) -> str:
+        """What stands between delimiter and "@" of an address that is ours only without it; else ""."""
+        wanted = address.lower()
+        local, _, _ = wanted.rpartition("@")
+        if wanted in self._queues or not self._delimiter or self._delimiter not in local:
+            return ""
+        return local.partition(self._delimiter)[2]

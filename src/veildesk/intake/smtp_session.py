@@ -348,13 +348,16 @@ class MailSession(SMTP):
                 replies.append(refusal.smtp_reply)
                 continue
             if queue not in outcome:
-                outcome[queue] = await self._keep(raw, queue, null_sender=null_sender)
+                extension = self._rules.recipients.extension_of(recipient)
+                outcome[queue] = await self._keep(raw, queue, null_sender=null_sender, extension=extension)
             replies.append(outcome[queue])
         return replies
 
-    async def _keep(self, raw: bytes, queue: str, *, null_sender: bool) -> str:
+    async def _keep(self, raw: bytes, queue: str, *, null_sender: bool, extension: str) -> str:
         try:
-            accepted = await self._rules.acceptance.keep(raw, queue, null_sender=null_sender)
+            accepted = await self._rules.acceptance.keep(
+                raw, queue, null_sender=null_sender, extension=extension
+            )
         except VeildeskError as error:
             log.warning("mail-not-kept code=%s", error.code)
             return error.smtp_reply

@@ -16,7 +16,8 @@ from veildesk.mail.charset import clean_text
 from veildesk.mail.headers import is_placeholder_subject
 from veildesk.mail.names import default_name, safe_name
 from veildesk.mail.parse import parse_mail
-from veildesk.mail.text import read_body, tidy
+from veildesk.mail.quotes import without_quotes
+from veildesk.mail.text import read_body
 from veildesk.mail.thread import references
 from veildesk.mail.wire import (
     address_field,
@@ -28,20 +29,10 @@ from veildesk.mail.wire import (
     text_field,
 )
 
-__all__ = ["AgentAnswer", "compose_ticket", "read_agent_reply", "without_quotes"]
+__all__ = ["AgentAnswer", "compose_ticket", "read_agent_reply"]
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
 _RULE = "-" * 40
-_ORIGINAL = re.compile(
-    r"(?:-{2,}|_{2,}) ?(?:original message|forwarded message|ursprüngliche nachricht|message d'origine"
-    r"|mensaje original|messaggio originale|исходное сообщение) ?(?:-{2,}|_{2,})",
-    re.IGNORECASE,
-)
-_ATTRIBUTION = re.compile(
-    r"(?:On|Am|Le|El|Il|Em|Op|Den|W dniu|\d)[^\n]{0,300}"
-    r"(?:wrote|writes|schrieb|a écrit|escribió|ha scritto|escreveu|schreef|skrev|pisze|написал|пишет)"
-    r"[^\n]{0,100}:"
-)
 _MAX_LINE = 900
 
 
@@ -143,32 +134,3 @@ def read_agent_reply(raw: bytes, limits: Limits | None = None) -> AgentAnswer:
         for n, part in enumerate(body.attachments, 1)
     )
     return AgentAnswer(references(root), without_quotes(body.text), files)
-
-
-def without_quotes(text: str) -> str:
-    """The text without quoted lines, the line that introduces them, and quoted originals at the end."""
-    kept: list[str] = []
-    quoting = False
-    for line in text.split("\n"):
-        if _ORIGINAL.fullmatch(line.strip()):
-            break
-        if line.startswith(">"):
-            if not quoting:
-                _drop_attribution(kept)
-                kept.append("")
-            quoting = True
-        elif line.strip() or not quoting:
-            kept.append(line)
-            quoting = False
-    return tidy(re.sub(r"\n{3,}", "\n\n", "\n".join(kept)))
-
-
-def _drop_attribution(kept: list[str]) -> None:
-    """Drop "On ... somebody wrote:" before a quotation; it may be folded to two lines."""
-    while kept and not kept[-1].strip():
-        kept.pop()
-    for count in (1, 2):
-        lines = " ".join(kept[-count:]).strip()
-        if len(kept) >= count and _ATTRIBUTION.fullmatch(lines):
-            del kept[-count:]
-            return

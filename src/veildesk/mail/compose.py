@@ -49,6 +49,7 @@ class Draft:
 
     `day` counts from 1970 UTC. `message_id` and `references` (oldest first, the last one is answered)
     come without angle brackets. `subject` is hidden in encrypted mail and visible in signed mail.
+    `reply_to` is where an answer goes, "" for the sender.
     `automatic` marks a note that no person wrote (RFC 3834 § 5). `footer` goes below the text after a
     signature line.
     """
@@ -60,6 +61,7 @@ class Draft:
     message_id: str
     day: int
     sender_name: str = ""
+    reply_to: str = field(default="", repr=False)
     references: tuple[str, ...] = ()
     files: tuple[File, ...] = field(default=(), repr=False)
     automatic: bool = False
@@ -133,6 +135,8 @@ def _common(draft: Draft, subject: str) -> list[tuple[str, str]]:
         ("Date", coarse_date(draft.day)),
         ("Message-ID", id_field(draft.message_id)),
     ]
+    if draft.reply_to:
+        fields.insert(1, ("Reply-To", address_field(draft.reply_to)))
     if draft.references:
         kept = draft.references[-_MAX_REFERENCES:]
         fields += [("In-Reply-To", id_field(kept[-1])), ("References", id_field(*kept))]

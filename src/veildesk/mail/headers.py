@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from veildesk.core.limits import Limits
 from veildesk.mail.address import single_address
 from veildesk.mail.charset import decode_header
-from veildesk.mail.parse import HeaderField, Part
+from veildesk.mail.parse import HeaderField, Part, read_outer_header
 from veildesk.mail.thread import first_message_id, references
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "header_protection",
     "is_placeholder_subject",
     "removed_headers",
+    "sender_of",
 ]
 
 OWN_NAMESPACE = "x-veildesk-"
@@ -57,6 +59,16 @@ class EffectiveHeaders:
     reply_address: str | None
     message_id: str | None
     references: tuple[str, ...]
+
+
+def sender_of(raw: bytes, limits: Limits | None = None) -> str | None:
+    """The one address in the outer From of a mail that is not opened yet, lower-case; it proves nothing.
+
+    Raises `LimitExceeded` or `Unparsable`, as reading the mail would.
+    """
+    fields = read_outer_header(raw, limits)
+    address = single_address(tuple(item.value for item in fields if item.key == "from"))
+    return address.lower() if address is not None else None
 
 
 def header_protection(payload: Part) -> Protection:

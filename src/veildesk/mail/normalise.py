@@ -25,6 +25,9 @@ __all__ = ["normalise"]
 _KEY_TYPE = "application/pgp-keys"
 _KEY_MARK = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _MAX_KEYS = 10
+_MAX_RECIPIENTS = 100
+# The last three are written by servers that deliver into a mailbox.
+_RECIPIENT_FIELDS = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To")
 _CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
 
 
@@ -68,11 +71,21 @@ def normalise(
         reply_address=headers.reply_address,
         message_id=headers.message_id,
         references=headers.references,
+        recipients=_recipients(outer, inner),
         automatic=is_automatic(outer, return_path=return_path),
         removed_headers=removed_headers(outer, inner, outer_subject_used=not headers.subject_inside),
         certificates=_certificates(attachments),
         notes=tuple(dict.fromkeys((*notes, *_sender_notes(outer), *body.notes))),
     )
+
+
+def _recipients(*entities: Part | None) -> tuple[str, ...]:
+    """Addresses in fields that say where a mail went, each once."""
+    found: dict[str, None] = {}
+    for entity in (one for one in entities if one is not None):
+        for value in (value for name in _RECIPIENT_FIELDS for value in entity.values(name)):
+            found.update(dict.fromkeys(box.address.lower() for box in parse_mailboxes(value) or ()))
+    return tuple(found)[:_MAX_RECIPIENTS]
 
 
 def _sender_notes(outer: Part) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from veildesk.mail.limits_check import Budget, check_size
 from veildesk.mail.parameters import parse_parameters
 from veildesk.mail.transfer import decode_transfer
 
-__all__ = ["HeaderField", "Part", "parse_mail", "read_header_block"]
+__all__ = ["HeaderField", "Part", "parse_mail", "read_header_block", "read_outer_header"]
 
 _DELIMITER = re.compile(rb"^--([^\r\n]*)", re.MULTILINE)
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
@@ -157,6 +157,14 @@ def parse_mail(raw: bytes, limits: Limits | None = None) -> Part:
         raise Unparsable("no-header")
     _scan(source, root, budget)
     return _freeze(source, root)
+
+
+def read_outer_header(raw: bytes, limits: Limits | None = None) -> tuple[HeaderField, ...]:
+    """The fields at the top of a mail, without looking at its body. Raises as `parse_mail` does."""
+    limits = limits or Limits()
+    check_size(raw, limits)
+    source = raw if b"\n" in raw else raw.replace(b"\r", b"\n")
+    return read_header_block(source, _skip_envelope(source), Budget(limits))[0]
 
 
 def _skip_envelope(source: bytes) -> int:

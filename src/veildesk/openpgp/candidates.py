@@ -15,7 +15,7 @@ from veildesk.mail.parse import Part
 from veildesk.openpgp.armor import find_blocks
 from veildesk.openpgp.packets import read_certificate
 
-__all__ = ["autocrypt_certificate", "candidate_certificates"]
+__all__ = ["autocrypt_certificate", "autocrypt_fingerprint", "candidate_certificates"]
 
 _MAX_HEADER = 10 * 1024
 _MAX_CANDIDATES = 8
@@ -60,6 +60,15 @@ def autocrypt_certificate(outer: Part) -> bytes | None:
         return None
     keys = [key for value in outer.values("Autocrypt") if (key := _key_data(value, sender)) is not None]
     return keys[0] if len(keys) == 1 else None
+
+
+def autocrypt_fingerprint(outer: Part) -> str | None:
+    """Fingerprint of the certificate in the one valid Autocrypt header."""
+    data = autocrypt_certificate(outer)
+    try:
+        return read_certificate(data).fingerprint if data else None
+    except VeildeskError:
+        return None
 
 
 def _key_data(value: bytes, sender: str) -> bytes | None:

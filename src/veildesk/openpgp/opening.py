@@ -19,7 +19,7 @@ from veildesk.core.ports import Engine
 from veildesk.mail.address import single_address
 from veildesk.mail.headers import Protection, header_protection
 from veildesk.mail.parse import Part, parse_mail
-from veildesk.openpgp.candidates import candidate_certificates
+from veildesk.openpgp.candidates import autocrypt_fingerprint, candidate_certificates
 from veildesk.openpgp.packets import read_certificate
 from veildesk.openpgp.structure import (
     Layer,
@@ -42,7 +42,8 @@ class OpenedMail:
     `outer_headers` is the raw header block of the mail as it came. `payload` is the MIME entity
     inside the envelope, or the raw mail when there is none. `protected` is true when the payload
     declares protected headers and an encryption or a valid signature over the whole backs that.
-    `certificates` are candidates the mail carries, binary. `notes` are fixed words: "legacy-inline",
+    `certificates` are candidates the mail carries, binary; `autocrypt` is the fingerprint of the one from
+    its Autocrypt header. `notes` are fixed words: "legacy-inline",
     "mixed-encrypted-plain", "not-encrypted-posing", "repaired-structure", "smime-unsupported",
     "encrypted-structure", "signed-structure", "inner-undecryptable".
     """
@@ -54,6 +55,7 @@ class OpenedMail:
     protected: bool = False
     certificates: tuple[bytes, ...] = ()
     notes: tuple[str, ...] = ()
+    autocrypt: str | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ async def open_mail(
         protected,
         candidate_certificates(outer, state.root),
         tuple(state.notes),
+        autocrypt_fingerprint(outer),
     )
 
 

@@ -16,12 +16,14 @@ from veildesk.core.limits import Limits
 from veildesk.core.notice import Notice, PublishedNotice
 from veildesk.core.ports import Backend, Cleaner, Engine, Mailer
 from veildesk.deliver.registry import load_backend
+from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.notices.archive import NoticeDirectory, publish_notice
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.ops.clock import SystemClock
 from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, Transport
 from veildesk.service.config import Config, OutgoingConfig
 from veildesk.service.inbound import Inbound
+from veildesk.service.known_keys import KnownKeys, MemoryContacts
 from veildesk.service.outbound import Outbound
 from veildesk.service.runtime import runtime_folder
 from veildesk.spool.keyring import KeyRing
@@ -112,7 +114,10 @@ def _pipeline(
         queues=config.queues,
         secret=secret,
         random_bytes=os.urandom,
-        contacts=contacts,
+        domain=config.gateway.domain,
+        replies=ReplyAddresses(config.gateway.address, config.gateway.reply_delimiter),
+        keys=KnownKeys(MemoryContacts(contacts)),
+        clock=SystemClock(),
     )
     outbound = Outbound(
         spool=spool,
@@ -126,6 +131,7 @@ def _pipeline(
         domain=config.gateway.domain,
         secret=secret,
         random_bytes=os.urandom,
+        reply_delimiter=config.gateway.reply_delimiter,
     )
     return inbound, outbound
 

@@ -37,7 +37,11 @@ _T = typing.TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """Who we are. `domain` is used in Message-IDs and EHLO; `address` is the support address."""
+    """Who we are. `domain` is used in Message-IDs and EHLO; `address` is the support address.
+
+    `reply_delimiter` is what the mail server takes for the beginning of an extension of an address
+    (Postfix: recipient_delimiter); "" switches reply addresses off.
+    """
 
     name: str
     address: str
@@ -45,6 +49,7 @@ class GatewayConfig:
     state_dir: Path = Path("state")
     runtime_dir: Path | None = None
     retention_days: int = 14
+    reply_delimiter: str = "+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +210,17 @@ def _check(config: Config) -> None:
             raise ConfigInvalid(f"[queues.{name}] backend: there is no [backends.{queue.backend}]")
     if config.gateway.retention_days < 1:
         raise ConfigInvalid("[gateway] retention_days: at least 1")
+    if config.gateway.reply_delimiter not in ("", "+", "-", "=", "_", "."):
+        raise ConfigInvalid("[gateway] reply_delimiter: expected one of + - = _ . or an empty text")
     if "@" not in config.gateway.address:
         raise ConfigInvalid("[gateway] address: expected an address such as support@example.org")
     for key in (config.keys.support, config.keys.notice):
         if len(key) not in (40, 64) or any(c not in "0123456789ABCDEF" for c in key):
             raise ConfigInvalid("[keys] support and notice: expected full fingerprints in upper-case hex")
     outgoing = config.outgoing
-    if outgoing and outgoing.security == "plain" and outgoing.host not in ("127.0.0.1", "::1", "localhost"):
-        raise ConfigInvalid("[outgoing] security: 'plain' is for loopback only")
+    local = outgoing is None or outgoing.host in ("127.0.0.1", "::1") or outgoing.host.endswith(".onion")
+    if outgoing is not None and outgoing.security == "plain" and not local:
+        raise ConfigInvalid("[outgoing] security: 'plain' is for loopback only: 127.0.0.1, ::1 or an onion")
 
 
 def _backend(content: Any, place: str, base: Path) -> BackendConfig:

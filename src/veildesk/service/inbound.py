@@ -29,21 +29,32 @@ from veildesk.core.finding import MaskNumbering
 from veildesk.core.limits import Limits
 from veildesk.core.message import Attachment, Disposition, OpenedMessage, Scope, Verdict
 from veildesk.core.portal_entry import decode_numbering, decode_portal_entry, encode_numbering
-from veildesk.core.ports import Backend, Cleaned, Cleaner, Engine, Spool
+from veildesk.core.ports import Backend, Cleaned, Cleaner, Clock, Engine, Spool
 from veildesk.core.submission import Channel, PortalEntry, dedup_key
 from veildesk.core.ticket import File, TicketEntry
 from veildesk.core.work import Reason, State, Work
+from veildesk.mail.headers import sender_of
+from veildesk.mail.quotes import divide
+from veildesk.mail.reply_address import ReplyAddresses, message_id_of
 from veildesk.redact.apply import redact_text
 from veildesk.service.config import QueueConfig
 from veildesk.service.disposition import dispose
 from veildesk.service.erasure import place_in, split_place
+from veildesk.service.known_keys import KnownKeys
 from veildesk.service.protection import protection_line
 from veildesk.service.reading import read_mail
+from veildesk.service.trust import Learned, Trust, signers
 
 __all__ = ["INBOUND", "Inbound", "Item"]
 
 _T = TypeVar("_T")
 INBOUND: Final = ("open", "normalise", "redact", "deliver")
+_MAX_TOKENS = 5
+_STRAY = (
+    "This mail answers an earlier ticket, but comes from another address or is not signed with that "
+    "ticket's key, so it is a ticket of its own."
+)
+_QUOTED = "Quoted text of earlier messages at the end was left out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +65,23 @@ class Item:
     raw: bytes = field(repr=False)
     message: OpenedMessage | None = field(default=None, repr=False)
     portal: PortalEntry | None = field(default=None, repr=False)
-    contact: Contact | None = field(default=None, repr=False)
+    learned: Learned | None = field(default=None, repr=False)
     before: Contact | None = field(default=None, repr=False)
     files: tuple[Cleaned, ...] = field(default=(), repr=False)
     entry: TicketEntry | None = field(default=None, repr=False)
     numbering: MaskNumbering | None = field(default=None, repr=False)
+    extension: str = ""
+    remarks: tuple[str, ...] = ()
     waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """Runs the stages of `INBOUND`. `random_bytes(n)` is a secure source."""
+    """Runs the stages of `INBOUND`. `random_bytes(n)` is a secure source.
+
+    `domain` is that of our Message-IDs, `replies` knows our address and its tokens, `keys` what
+    certificates there are.
+    """
 
     spool: Spool
     engine: Engine
@@ -73,7 +90,10 @@ class Inbound:
     queues: Mapping[str, QueueConfig]
     secret: bytes = field(repr=False)
     random_bytes: Callable[[int], bytes]
-    contacts: Sequence[bytes] = field(default=(), repr=False)
+    domain: str
+    replies: ReplyAddresses
+    keys: KnownKeys
+    clock: Clock
     limits: Limits = field(default_factory=Limits)
 
     async def run(self, work: Work) -> Work:
@@ -96,18 +116,13 @@ class Inbound:
         """Decrypt and verify; a portal entry is taken apart. Nothing is decided on what is unsound."""
         if item.work.channel is Channel.PORTAL:
             return dataclasses.replace(item, portal=decode_portal_entry(item.raw))
-        raw, null_sender = split_envelope(item.raw)
-        message = await read_mail(raw, self.engine, self.contacts, self.limits, null_sender=null_sender)
-        if any(s.verdict is Verdict.UNKNOWN_KEY for s in message.signatures):
-            pinned = await self._pinned(message)
-            if pinned is not None:
-                known = (*self.contacts, pinned)
-                message = await read_mail(raw, self.engine, known, self.limits, null_sender=null_sender)
+        raw, null_sender, extension = split_envelope(item.raw)
+        message = await self._read(raw, null_sender=null_sender, extension=extension)
         if message.encryption.scope is Scope.PART and not (message.text.strip() or message.attachments):
             # All of it is ciphertext that is not opened where it stands: an empty ticket would lose it.
             raise Unparsable("encrypted-structure")
         self._require(item.work.queue, message)
-        return dataclasses.replace(item, message=message)
+        return dataclasses.replace(item, message=message, extension=extension)
 
     async def normalise(self, item: Item) -> Item:
         """Find the ticket it belongs to, learn how to answer, and clean the attachments."""
@@ -116,24 +131,32 @@ class Inbound:
             numbering = decode_numbering(item.portal.numbering) if item.portal.numbering else None
             return dataclasses.replace(item, files=await self._clean(files), numbering=numbering)
         message = _needed(item.message)
-        work, before = await self._belongs_to(item.work, message)
-        if message.automatic and before is None:
-            # A bounce or auto-reply without a ticket asks for nobody's help; it is kept, not dropped.
+        work, before, stray = await self._belongs_to(item.work, message, item.extension)
+        looped = message.from_address is not None and self.replies.is_own(message.from_address)
+        if looped or (message.automatic and before is None):
+            # A bounce or auto-reply without a ticket asks for nobody's help, and what claims to be from
+            # ourselves is a loop or a forgery; it is kept, not dropped.
             await self.spool.advance(work, State.QUARANTINED, reason=Reason.AUTOMATIC)
             return dataclasses.replace(item, work=dataclasses.replace(work, state=State.QUARANTINED))
         if work.ticket_id != item.work.ticket_id and await self._has_earlier(work):
             # It turned out to belong behind a message that is still on its way; the spool keeps order.
             await self.spool.release(work)
             return dataclasses.replace(item, work=work, waits=True)
-        contact = before if message.automatic else await self._contact(message, before)
+        trust = Trust(self.engine, self.keys, self.replies, self.clock)
+        learned = Learned(before) if message.automatic else await trust.learn(message, before)
         return dataclasses.replace(
-            item, work=work, before=before, contact=contact, files=await self._clean(message.attachments)
+            item,
+            work=work,
+            before=before,
+            learned=learned,
+            files=await self._clean(message.attachments),
+            remarks=(*([_STRAY] if stray else []), *learned.notices),
         )
 
     async def redact(self, item: Item) -> Item:
         """Mask what an agent need not see, with the same masks as earlier in this ticket."""
         numbering = item.numbering or await self._numbering(item.work.ticket_id)
-        entry = await asyncio.to_thread(_clean_entry, item, numbering)
+        entry = await asyncio.to_thread(_clean_entry, item, numbering, self.replies)
         return dataclasses.replace(item, entry=entry, numbering=numbering)
 
     async def deliver(self, item: Item) -> Item:
@@ -142,8 +165,9 @@ class Inbound:
         ticket_parts: dict[str, bytes | None] = {
             "numbering": json.dumps(encode_numbering(_needed(item.numbering))).encode()
         }
-        if item.contact is not None:
-            ticket_parts["contact"] = encode_contact(item.contact)
+        learned = item.learned or Learned(None)
+        if learned.contact is not None:
+            ticket_parts["contact"] = encode_contact(learned.contact)
         own_id = item.message.message_id if item.message else None
         work = await self.spool.advance(
             item.work,
@@ -152,17 +176,37 @@ class Inbound:
             ticket_parts=ticket_parts,
             marker=self.marker(own_id) if own_id else None,
         )
+        if learned.pinned is not None:
+            await self.keys.contacts.remember(learned.pinned, learned.replaces)
         return dataclasses.replace(item, work=await self._hand_over(work))
 
     # --------------------------------------------------------------- details
     async def judge(self, raw: bytes, queue: str) -> VeildeskError | None:
         """What an SMTP sender can be told before anything is kept; None when the mail is welcome."""
         try:
-            message = await read_mail(raw, self.engine, self.contacts, self.limits, null_sender=False)
+            message = await self._read(raw, null_sender=False, extension="")
             self._require(queue, message)
         except VeildeskError as error:
             return error
         return None
+
+    async def _read(self, raw: bytes, *, null_sender: bool, extension: str) -> OpenedMessage:
+        """Open and verify with the few keys that can matter: those known for the sender, and if they do not
+        settle it, those that the signatures and the ticket name."""
+        sender = await asyncio.to_thread(sender_of, raw, self.limits)
+        known = [key.certificate for key in await self.keys.by_address(sender)]
+        message = await read_mail(raw, self.engine, known, self.limits, null_sender=null_sender)
+        unknown = [s.signing_fingerprint for s in message.signatures if s.verdict is Verdict.UNKNOWN_KEY]
+        if not unknown:
+            return message
+        more = [await self._pinned(message, extension)]
+        for fingerprint in unknown:
+            key = await self.keys.by_key(fingerprint) if fingerprint else None
+            more.append(key.certificate if key is not None else None)
+        if not any(more):
+            return message
+        known += [certificate for certificate in more if certificate is not None]
+        return await read_mail(raw, self.engine, known, self.limits, null_sender=null_sender)
 
     def marker(self, message_id: str) -> bytes:
         """The keyed digest under which a message id is remembered."""
@@ -179,33 +223,44 @@ class Inbound:
         ):
             raise NotSigned("queue requires a signature")
 
-    async def _pinned(self, message: OpenedMessage) -> bytes | None:
+    def _answered(self, message: OpenedMessage, extension: str) -> tuple[str, ...]:
+        """Message ids that this mail answers, the surest first: by reply address, then by reference."""
+        tokens = self.replies.tokens(message.recipients, extension)
+        by_token = [message_id_of(token, self.domain) for token in tokens[:_MAX_TOKENS]]
+        return tuple(dict.fromkeys((*by_token, *reversed(message.references))))
+
+    async def _pinned(self, message: OpenedMessage, extension: str) -> bytes | None:
         """The certificate of the ticket that a mail names; it is only for checking a signature."""
-        for reference in reversed(message.references):
-            ticket = await self.spool.find_by_marker(self.marker(reference))
+        for answered in self._answered(message, extension):
+            ticket = await self.spool.find_by_marker(self.marker(answered))
             stored = await self.spool.ticket_part(ticket, "contact") if ticket else None
             if stored is not None:
                 return decode_contact(stored).certificate
         return None
 
-    async def _belongs_to(self, work: Work, message: OpenedMessage) -> tuple[Work, Contact | None]:
+    async def _belongs_to(
+        self, work: Work, message: OpenedMessage, extension: str
+    ) -> tuple[Work, Contact | None, bool]:
         """Join an earlier ticket when the mail answers it and comes from the same correspondent.
 
-        Knowing a message id is not enough: ids are quoted and forwarded. The address must be the same,
-        and where the ticket has a signing key, so must the key.
+        Knowing a message id or a reply address is not enough: they are quoted and forwarded. The address
+        must be the same, and where the ticket has a signing key, so must the key. The last value is true
+        for a mail that answers a ticket of somebody else.
         """
-        for reference in reversed(message.references):
-            ticket = await self.spool.find_by_marker(self.marker(reference))
+        stray = False
+        for answered in self._answered(message, extension):
+            ticket = await self.spool.find_by_marker(self.marker(answered))
             stored = await self.spool.ticket_part(ticket, "contact") if ticket else None
             if ticket is None or stored is None:
                 continue
             before = decode_contact(stored)
             if ticket == work.ticket_id:
                 # Joined already, before a crash or a pause.
-                return work, before
+                return work, before, False
             if message.automatic or _same_person(message, before):
-                return await self.spool.join(work, ticket), before
-        return work, None
+                return await self.spool.join(work, ticket), before, False
+            stray = True
+        return work, None, stray
 
     async def _has_earlier(self, work: Work) -> bool:
         for row in await self.spool.listing((State.ACCEPTED, State.DELIVERING)):
@@ -214,47 +269,6 @@ class Inbound:
             if row.ticket_id == work.ticket_id and row.direction is work.direction:
                 return True
         return False
-
-    async def _contact(self, message: OpenedMessage, before: Contact | None) -> Contact | None:
-        """How to answer. A pinned certificate is kept; a new one is taken only on first contact."""
-        if message.reply_address is None:
-            return before
-        encrypted = message.encryption.scope is not Scope.NONE
-        if before is not None:
-            references = (*before.references[-20:], message.message_id or "")
-            return dataclasses.replace(
-                before,
-                wrote_encrypted=before.wrote_encrypted or encrypted,
-                references=tuple(r for r in references if r),
-            )
-        signer = _signer(message)
-        certificate, fingerprint = await self._certificate(message, signer)
-        return Contact(
-            address=message.reply_address,
-            subject=message.subject,
-            wrote_encrypted=encrypted,
-            certificate=certificate,
-            fingerprint=fingerprint,
-            signer=signer,
-            references=tuple(r for r in (*message.references[-5:], message.message_id or "") if r),
-        )
-
-    async def _certificate(
-        self, message: OpenedMessage, signer: str | None
-    ) -> tuple[bytes | None, str | None]:
-        """The key to answer with: the signer's own, else one that names the reply address."""
-        for certificate in (*self.contacts, *message.certificates):
-            try:
-                known = await self.engine.certificate_status(certificate)
-            except VeildeskError:
-                continue
-            if known.expired or known.revoked or not known.can_encrypt:
-                continue
-            if signer is not None and known.fingerprint == signer:
-                return certificate, known.fingerprint
-            if signer is None and (message.reply_address or "").lower() in known.addresses:
-                return certificate, known.fingerprint
-        return None, None
 
     async def _clean(self, files: Sequence[Attachment]) -> tuple[Cleaned, ...]:
         cleaned = []
@@ -282,22 +296,31 @@ class Inbound:
         held_by, ref = split_place(await self.spool.backend_ref(work.ticket_id) or "")
         entry = decode_entry(sealed, ref if held_by == backend.name else None)
         delivered = await backend.deliver(entry)
-        return await self.spool.advance(
+        done = await self.spool.advance(
             work,
             State.DELIVERED,
             parts={"raw": None, "entry": None},
             backend_ref=place_in(backend.name, delivered.ref),
         )
+        await self._try_held(work.ticket_id)
+        return done
+
+    async def _try_held(self, ticket_id: str) -> None:
+        """Answers that waited for a key are tried again when their correspondent wrote; without one they
+        are held again, and nobody is told a second time."""
+        for row in await self.spool.listing((State.HELD,)):
+            if row.ticket_id == ticket_id and row.reason is Reason.NO_KEY:
+                await self.spool.retry(row.message_id)
 
 
-def _clean_entry(item: Item, numbering: MaskNumbering) -> TicketEntry:
+def _clean_entry(item: Item, numbering: MaskNumbering, replies: ReplyAddresses) -> TicketEntry:
     """Redact text, subject, file names and text files. Runs in a thread: it is CPU work."""
     counts: dict[str, int] = {}
     kept = item.portal.kept if item.portal else ()
     own_words = item.portal.own_words if item.portal else ()
 
     def mask(text: str) -> str:
-        masked = redact_text(text, numbering, own_words=own_words, kept=kept)
+        masked = redact_text(replies.cut(text), numbering, own_words=own_words, kept=kept)
         for name, count in masked.counts.items():
             counts[name] = counts.get(name, 0) + count
         return masked.text
@@ -305,9 +328,11 @@ def _clean_entry(item: Item, numbering: MaskNumbering) -> TicketEntry:
     message = item.message
     if item.portal is not None:
         counts.update(item.portal.counts)
-    text = mask(item.portal.text if item.portal else _needed(message).text)
+    own, left_out = (item.portal.text, ()) if item.portal else _own_text(_needed(message), item.before)
+    text = mask(own)
     subject = mask(message.subject) if message else ""
     files, notices = _finished(item.files, mask)
+    notices = [*item.remarks, *left_out, *notices]
     if message is not None and message.encryption.scope is Scope.PART:
         notices.append("A part of this mail is encrypted in a way that is not opened, and is not shown.")
     if message is not None and message.automatic:
@@ -320,11 +345,20 @@ def _clean_entry(item: Item, numbering: MaskNumbering) -> TicketEntry:
         queue=item.work.queue,
         topic=item.portal.topic if item.portal else "",
         language=item.portal.language if item.portal else "",
-        protection=protection_line(message, item.before),
+        protection=protection_line(message, item.before, item.learned.contact if item.learned else None),
         removed=counts,
         notices=tuple(notices),
         files=tuple(files),
     )
+
+
+def _own_text(message: OpenedMessage, before: Contact | None) -> tuple[str, tuple[str, ...]]:
+    """The text without the quotation at its end that only repeats what the ticket holds already."""
+    sections = divide(message.text) if before is not None and not message.automatic else None
+    if sections is None or not sections.quoted or not sections.own:
+        return message.text, ()
+    signature = f"\n\n-- \n{sections.signature}" if sections.signature else ""
+    return sections.own + signature, (_QUOTED,)
 
 
 def _finished(cleaned: Sequence[Cleaned], mask: Callable[[str], str]) -> tuple[list[File], list[str]]:
@@ -342,19 +376,9 @@ def _finished(cleaned: Sequence[Cleaned], mask: Callable[[str], str]) -> tuple[l
     return files, notices
 
 
-def _signer(message: OpenedMessage) -> str | None:
-    """Fingerprint of the one valid signature over the whole message that is bound to From."""
-    found = {
-        s.fingerprint
-        for s in message.signatures
-        if s.verdict is Verdict.VALID and s.scope is Scope.WHOLE and s.bound_to_from
-    }
-    return found.pop() if len(found) == 1 else None
-
-
 def _same_person(message: OpenedMessage, before: Contact) -> bool:
     if before.signer is not None:
-        return _signer(message) == before.signer
+        return bool(signers(message) & {before.signer, *before.earlier})
     return (message.reply_address or "").lower() == before.address.lower()
 
 

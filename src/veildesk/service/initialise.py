@@ -26,6 +26,7 @@ address = {address}           # the support address
 domain = {domain}             # for Message-IDs and EHLO; must not name this machine
 state_dir = "state"           # everything here is sealed; back it up apart from the key ring
 retention_days = 14           # 7 to 30 is usual; then the ticket's key is destroyed
+reply_delimiter = "+"         # answers come from support+token@...; "" if your mail server refuses that
 
 [keys]
 home = "keys/gnupg"           # GnuPG home with both secret keys

@@ -9,22 +9,25 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from veildesk.core.contact import Contact, decode_contact
 from veildesk.core.encoding import decode_reply
-from veildesk.core.errors import SendRefused
+from veildesk.core.errors import KeyUnusable, SendRefused
 from veildesk.core.ports import Clock, Engine, Mailer, Spool, ThreadCipher
 from veildesk.core.submission import PortalAnchor, dedup_key
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
 from veildesk.core.ticket import AgentReply
 from veildesk.core.work import Reason, State, Work
-from veildesk.mail.compose import Draft, protected_entity, signable_entity, wrap_encrypted, wrap_signed
+from veildesk.mail.compose import Draft
+from veildesk.mail.quotes import without_quotes
+from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.redact.engine import find
 from veildesk.replies.guard import guard_contact, guard_text
+from veildesk.service.letters import Letters
 
 __all__ = ["OUTBOUND", "Outbound", "Outgoing"]
 
@@ -59,11 +62,14 @@ class Outbound:
     domain: str
     secret: bytes = field(repr=False)
     random_bytes: Callable[[int], bytes]
+    reply_delimiter: str = "+"
 
     async def run(self, work: Work) -> Work:
         """Take one collected or half-sent answer to the end. Errors are the caller's to park."""
         if work.state is State.SENDING:
             return await self._hand_over(work)
+        if await self.spool.part(work.message_id, "note") is not None:
+            return await self._send_note(work)
         kept = await self.spool.part(work.message_id, "reply")
         if kept is None:
             raise LookupError("an answer without its text")
@@ -79,19 +85,24 @@ class Outbound:
     async def compose(self, item: Outgoing) -> Outgoing:
         """Decide how it leaves and write it; what must not leave is held with a reason."""
         anchor = await self.spool.anchor(item.work.ticket_id)
-        stored = await self.spool.ticket_part(item.work.ticket_id, "contact")
-        contact = decode_contact(stored) if stored else None
+        contact = await self._contact(item.work)
         reason = guard_text(find(item.reply.text))
         if reason is Reason.NONE and anchor is None:
             reason = guard_contact(contact)
         if reason is Reason.NONE and anchor is not None and item.reply.files:
             # The portal thread shows signed text only: an answer must not arrive without its files.
             reason = Reason.FILES
+        text = self._letters.replies.cut(item.reply.text)
+        if anchor is None and (contact is None or contact.certificate is None):
+            # A quotation may hold what came encrypted; it goes back only under the key it came with.
+            text = without_quotes(text)
+        if reason is Reason.NONE and not text.strip() and not item.reply.files:
+            reason = Reason.EMPTY
         if reason is not Reason.NONE:
-            work = await self.spool.advance(item.work, State.HELD, reason=reason)
-            return dataclasses.replace(item, work=work)
-        draft = None if anchor else self._draft(item, contact)
-        return dataclasses.replace(item, anchor=anchor, contact=contact, draft=draft)
+            return await self._hold(item, reason)
+        reply = dataclasses.replace(item.reply, text=text)
+        draft = None if anchor else self._letters.answer(_needed(contact), text, reply.files)
+        return dataclasses.replace(item, reply=reply, anchor=anchor, contact=contact, draft=draft)
 
     async def seal(self, item: Outgoing) -> Outgoing:
         """Sign; encrypt to the user, or seal into the thread that only the words open."""
@@ -100,18 +111,19 @@ class Outbound:
             day = datetime.fromtimestamp(self.clock.now(), UTC).strftime("%Y-%m-%d")
             entry = ThreadEntry(author="support", day=day, text=item.reply.text, signed=signed)
             wire = self.cipher.seal(item.anchor.public_key, encode_thread_entry(entry))
-            marker = None
-        else:
-            draft, contact = _needed(item.draft), _needed(item.contact)
-            wire = await self._seal_mail(draft, contact)
-            marker = dedup_key(self.secret, b"message-id", draft.message_id.encode())
-        route = {"to": item.contact.address if item.contact and not item.anchor else None}
-        work = await self.spool.advance(
-            item.work,
-            State.SENDING,
-            parts={"wire": _pack(route, wire), "reply": None},
-            marker=marker,
-        )
+            work = await self._ready(item.work, _pack({"to": None}, wire), None)
+            return dataclasses.replace(item, work=work, wire=wire)
+        draft, contact = _needed(item.draft), _needed(item.contact)
+        try:
+            wire = await self._letters.finish(draft, contact.certificate)
+        except KeyUnusable:
+            if contact.certificate is None or await self._usable(contact.certificate):
+                raise
+            # Expired or revoked since it was pinned. Who could be answered encrypted before is not
+            # answered in the clear now.
+            return await self._hold(item, Reason.NO_KEY)
+        route = {"to": contact.address, "from": self._letters.return_path(draft)}
+        work = await self._ready(item.work, _pack(route, wire), draft.message_id)
         return dataclasses.replace(item, work=work, wire=wire)
 
     async def send(self, item: Outgoing) -> Outgoing:
@@ -119,55 +131,80 @@ class Outbound:
         return dataclasses.replace(item, work=await self._hand_over(item.work))
 
     # --------------------------------------------------------------- details
-    def _draft(self, item: Outgoing, contact: Contact | None) -> Draft:
-        contact = _needed(contact)
-        subject = contact.subject or "Your message"
-        if not subject.lower().startswith("re:"):
-            subject = f"Re: {subject}"
-        return Draft(
-            sender=self.address,
-            sender_name=self.name,
-            recipient=contact.address,
-            # Visible only in signed mail, which goes to who sent the subject in the clear.
-            subject=subject,
-            text=item.reply.text,
-            message_id=f"{self.random_bytes(16).hex()}@{self.domain}",
-            references=contact.references,
-            day=self.clock.now() // 86400,
-            files=item.reply.files,
+    @property
+    def _letters(self) -> Letters:
+        return Letters(
+            engine=self.engine,
+            clock=self.clock,
+            signer=self.signer,
+            name=self.name,
+            domain=self.domain,
+            replies=ReplyAddresses(self.address, self.reply_delimiter),
+            random_bytes=self.random_bytes,
         )
 
-    async def _seal_mail(self, draft: Draft, contact: Contact) -> bytes:
-        if contact.certificate is not None:
-            inner = protected_entity(draft)
-            armored = await self.engine.seal(inner, [contact.certificate], self.signer)
-            return wrap_encrypted(draft, armored)
-        inner = signable_entity(draft)
-        signature = await self.engine.sign_detached(inner, self.signer)
-        return wrap_signed(draft, inner, signature)
+    async def _contact(self, work: Work) -> Contact | None:
+        stored = await self.spool.ticket_part(work.ticket_id, "contact")
+        return decode_contact(stored) if stored else None
+
+    async def _usable(self, certificate: bytes) -> bool:
+        try:
+            known = await self.engine.certificate_status(certificate)
+        except KeyUnusable:
+            return False
+        return known.can_encrypt and not known.expired and not known.revoked
+
+    async def _hold(self, item: Outgoing, reason: Reason) -> Outgoing:
+        """Keep an answer for a person to decide; who wrote encrypted without a usable key is told once.
+
+        The digest by which the note is known lasts as long as the ticket, so a crash, a second answer and a
+        key that expires again later send no second one.
+        """
+        if reason is Reason.NO_KEY:
+            once = dedup_key(self.secret, b"key-request", item.work.ticket_id.encode())
+            await self.spool.collect(item.work.ticket_id, once, {"note": b"key-request"}, None)
+        work = await self.spool.advance(item.work, State.HELD, reason=reason)
+        return dataclasses.replace(item, work=work)
+
+    async def _send_note(self, work: Work) -> Work:
+        contact = await self._contact(work)
+        if contact is None or not contact.address:
+            return await self.spool.advance(work, State.HELD, reason=Reason.NO_CONTACT)
+        draft = self._letters.key_request(contact)
+        wire = await self._letters.finish(draft, None)
+        route = {"to": contact.address, "from": self._letters.return_path(draft)}
+        return await self._hand_over(await self._ready(work, _pack(route, wire), draft.message_id))
+
+    async def _ready(self, work: Work, packed: bytes, message_id: str | None) -> Work:
+        """Store the exact bytes, and what leads an answer to them back here, before the first attempt."""
+        marker = dedup_key(self.secret, b"message-id", message_id.encode()) if message_id else None
+        parts = {"wire": packed, "reply": None, "note": None}
+        return await self.spool.advance(work, State.SENDING, parts=parts, marker=marker)
 
     async def _hand_over(self, work: Work) -> Work:
         packed = await self.spool.part(work.message_id, "wire")
         if packed is None:
             raise LookupError("a sending without its bytes")
-        recipient, wire = _unpack(packed)
+        route, wire = _unpack(packed)
+        recipient, sender = route.get("to"), route.get("from")
         if recipient is None:
             return await self.spool.advance(work, State.SENT, parts={"wire": None}, thread_entry=wire)
         if self.mailer is None:
             raise SendRefused("no outgoing server is configured")
-        await self.mailer.send(wire, self.address, recipient)
+        await self.mailer.send(wire, self.address if sender is None else sender, recipient)
         return await self.spool.advance(work, State.SENT, parts={"wire": None})
 
 
-def _pack(route: dict[str, str | None], wire: bytes) -> bytes:
+def _pack(route: Mapping[str, str | None], wire: bytes) -> bytes:
     return json.dumps({"v": 1, **route, "wire": base64.b64encode(wire).decode()}).encode()
 
 
-def _unpack(packed: bytes) -> tuple[str | None, bytes]:
+def _unpack(packed: bytes) -> tuple[dict[str, str | None], bytes]:
     fields = json.loads(packed)
-    if fields["v"] != 1:
+    if fields.pop("v") != 1:
         raise ValueError("unknown version of a stored sending")
-    return fields["to"], base64.b64decode(fields["wire"])
+    wire = base64.b64decode(fields.pop("wire"))
+    return fields, wire
 
 
 def _needed(value: _T | None) -> _T:

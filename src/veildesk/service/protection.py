@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from veildesk.core.contact import Contact
+from collections.abc import Mapping
+
+from veildesk.core.contact import Contact, Provenance
 from veildesk.core.message import OpenedMessage, Scope, Verdict
 
 __all__ = ["protection_line"]
@@ -22,16 +24,26 @@ _VERDICTS = {
     Verdict.FUTURE_DATE: "signature dated in the future",
     Verdict.UNSUPPORTED: "signature of a kind that cannot be checked",
 }
+_SOURCES: Mapping[Provenance | None, str] = {
+    Provenance.CONFIGURED: "the key is one that this gateway was given",
+    Provenance.SUCCESSOR: "the key is known from earlier tickets",
+    Provenance.WKD: "the key is the one that the sender's mail domain publishes",
+}
 
 
-def protection_line(message: OpenedMessage | None, before: Contact | None) -> str:
-    """For example "Mail: encrypted; signed by the same key as before". None is a portal ticket."""
+def protection_line(
+    message: OpenedMessage | None, before: Contact | None, contact: Contact | None = None
+) -> str:
+    """For example "Mail: encrypted; signed by the same key as before". None is a portal ticket.
+
+    `before` is what the ticket knew, `contact` what is known now.
+    """
     if message is None:
         return "Portal: written over the onion service; whoever has the ticket words can read and answer"
-    return f"Mail: {_ENCRYPTED[message.encryption.scope]}; {_signed(message, before)}"
+    return f"Mail: {_ENCRYPTED[message.encryption.scope]}; {_signed(message, before, contact)}"
 
 
-def _signed(message: OpenedMessage, before: Contact | None) -> str:
+def _signed(message: OpenedMessage, before: Contact | None, contact: Contact | None) -> str:
     if not message.signatures:
         return "not signed"
     valid = [s for s in message.signatures if s.verdict is Verdict.VALID]
@@ -46,7 +58,10 @@ def _signed(message: OpenedMessage, before: Contact | None) -> str:
         return "signed by a key that does not name the sender"
     fingerprints = {s.fingerprint for s in valid}
     if before is None:
-        return "signed; first message with this key"
+        source = contact.provenance if contact and contact.fingerprint in fingerprints else None
+        return f"signed; {_SOURCES.get(source, 'first message with this key')}"
     if before.signer in fingerprints:
         return "signed by the same key as before"
+    if fingerprints & set(before.earlier):
+        return "signed by an earlier key of this ticket"
     return "signed by a new key, not the one of earlier messages"

@@ -53,7 +53,8 @@ class Running:
         self._imap: ImapPoller | None = None
         self._erased: dict[bytes, Erased] = {}
         self._recipients = Recipients(
-            {address: name for name, queue in self._config.queues.items() for address in queue.addresses}
+            {address: name for name, queue in self._config.queues.items() for address in queue.addresses},
+            delimiter=self._config.gateway.reply_delimiter,
         )
 
     async def start(self, stack: AsyncExitStack) -> list[Job]:

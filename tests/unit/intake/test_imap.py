@@ -298,7 +298,7 @@ async def test_a_null_return_path_reaches_the_spool(poll, intake):
     imap.add(raw)
     await poll(imap)
     await until(lambda: len(moved(imap)) == 1)
-    assert split_envelope(intake.payloads[0]) == (b"Return-Path: <>\r\n" + MAIL, True)
+    assert split_envelope(intake.payloads[0])[:2] == (b"Return-Path: <>\r\n" + MAIL, True)
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ async def test_null_sender_reaches_the_spool(listen, intake):
     await client.begin(SUPPORT, sender="")
     await client.send(b"X-Veildesk-Envelope: x\r\n" + MAIL + b".\r\n")
     assert (await client.reply()).startswith("250")
-    assert split_envelope(intake.payloads[0]) == (MAIL, True)
+    assert split_envelope(intake.payloads[0])[:2] == (MAIL, True)
     await client.close()
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from veildesk.core.errors import SendRefused
 from veildesk.core.ticket import File, TicketEntry
-from veildesk.mail.agent import compose_ticket, read_agent_reply, without_quotes
+from veildesk.mail.agent import compose_ticket, read_agent_reply
+from veildesk.mail.quotes import without_quotes
 
 ENTRY = TicketEntry(
     thread="T1",

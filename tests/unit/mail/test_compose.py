@@ -22,6 +22,7 @@ from veildesk.mail.parse import parse_mail
 DRAFT = Draft(
     sender="support@desk.example",
     sender_name="Desk",
+    reply_to="support+token@desk.example",
     recipient="user@mail.example",
     subject="Re: my wallet",
     text="Hello,\n\nall is well.\n",
@@ -44,6 +45,7 @@ def test_golden_outer_header_of_encrypted_mail() -> None:
     assert header_of(wrap_encrypted(DRAFT, ARMOR)) == "\r\n".join(
         [
             "From: Desk <support@desk.example>",
+            "Reply-To: support+token@desk.example",
             "To: user@mail.example",
             "Subject: [...]",
             "Date: Fri, 04 Oct 2024 00:00:00 +0000",
@@ -61,6 +63,7 @@ def test_golden_header_of_signed_mail() -> None:
     wire = wrap_signed(DRAFT, signable_entity(DRAFT), SIGNATURE)
     assert header_of(wire).split("\r\n")[:-1] == [
         "From: Desk <support@desk.example>",
+        "Reply-To: support+token@desk.example",
         "To: user@mail.example",
         "Subject: Re: my wallet",
         "Date: Fri, 04 Oct 2024 00:00:00 +0000",
@@ -78,6 +81,7 @@ def test_golden_header_inside_encrypted_mail() -> None:
     assert lines[1] == ' hp="cipher"; protected-headers="v1"'
     assert lines[2:] == [
         "From: Desk <support@desk.example>",
+        "Reply-To: support+token@desk.example",
         "To: user@mail.example",
         "Subject: Re: my wallet",
         "Date: Fri, 04 Oct 2024 00:00:00 +0000",
@@ -85,6 +89,7 @@ def test_golden_header_inside_encrypted_mail() -> None:
         "In-Reply-To: <second@mail.example>",
         "References: <first@mail.example> <second@mail.example>",
         "HP-Outer: From: Desk <support@desk.example>",
+        "HP-Outer: Reply-To: support+token@desk.example",
         "HP-Outer: To: user@mail.example",
         "HP-Outer: Subject: [...]",
         "HP-Outer: Date: Fri, 04 Oct 2024 00:00:00 +0000",

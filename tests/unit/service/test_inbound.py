@@ -19,6 +19,7 @@ from veildesk.core.portal_entry import encode_portal_entry
 from veildesk.core.submission import Channel, PortalAnchor, PortalEntry, Submission
 from veildesk.core.work import Reason, State
 from veildesk.service.config import QueueConfig
+from veildesk.service.known_keys import KnownKeys, MemoryContacts
 
 
 async def test_plain_mail_becomes_a_marked_clean_ticket(house: House) -> None:
@@ -150,7 +151,8 @@ async def test_queue_can_require_encryption_or_a_signature(tmp_path: Path, lab: 
 
 
 async def test_signed_by_a_key_that_does_not_name_the_sender(house: House, lab: Lab) -> None:
-    house.worker.inbound = dataclasses.replace(house.inbound, contacts=(lab.certificate("user"),))
+    keys = KnownKeys(MemoryContacts([lab.certificate("user")]))
+    house.worker.inbound = dataclasses.replace(house.inbound, keys=keys)
     raw = pgp_mail(lab, "Hi\n", with_key=False)
     raw = raw.replace(b"A User <rosa@example.org>", b"Other <other@example.org>")
     (entry,) = await house.deliver(raw)

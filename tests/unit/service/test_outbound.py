@@ -57,7 +57,7 @@ async def test_plain_mail_gets_a_signed_answer(house: House, lab: Lab) -> None:
 async def test_no_usable_key_for_who_wrote_encrypted_holds_the_answer(house: House, lab: Lab) -> None:
     (entry,) = await house.deliver(pgp_mail(lab, "Help\n", with_key=False))
     await house.answer(entry.thread, ANSWER)
-    assert not house.sent()
+    assert b"4.2.18" not in b"".join(house.sent())
     (held,) = await house.rows(State.HELD)
     assert held.reason is Reason.NO_KEY
 
@@ -112,8 +112,9 @@ async def test_outgoing_ids_and_dates_tell_nothing(house: House) -> None:
     (entry,) = await house.deliver(mail("Help\n"))
     await house.answer(entry.thread, ANSWER)
     outer = message_from_bytes(house.sent()[0])
-    assert set(outer.keys()) <= {
+    assert outer.keys() == [
         "From",
+        "Reply-To",
         "To",
         "Subject",
         "Date",
@@ -122,7 +123,7 @@ async def test_outgoing_ids_and_dates_tell_nothing(house: House) -> None:
         "References",
         "MIME-Version",
         "Content-Type",
-    }
+    ]
     assert outer["Date"].endswith("00:00:00 +0000")
     assert outer["From"].endswith(f"<{SUPPORT}>")
 

@@ -1,0 +1,88 @@
+"""Writes outgoing mails: answers of agents, and the one note for who wrote encrypted but has no usable key.
+
+Everything that leaves here is signed. Message ids and reply addresses are random; the day is the only
+date. The note holds nothing of the answer, of the question or of its subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from veildesk.core.contact import Contact
+from veildesk.core.ports import Clock, Engine
+from veildesk.core.ticket import File
+from veildesk.mail.compose import Draft, protected_entity, signable_entity, wrap_encrypted, wrap_signed
+from veildesk.mail.reply_address import TOKEN_BYTES, ReplyAddresses, message_id_of, new_token
+
+__all__ = ["KEY_REQUEST", "Letters"]
+
+KEY_REQUEST = """\
+There is an answer for you. It is not in this mail: you are answered encrypted only, and
+we have no key of yours that can be used. None came with your message, or it has expired.
+
+Please answer this mail and attach your public OpenPGP key, or switch on that your mail
+program sends it along (Autocrypt). The answer then comes encrypted, by itself.
+If you signed your message, send the key you signed it with.
+
+This note was written by a program and is sent only once. It is signed with our key.
+"""
+_SUBJECT = "We need your OpenPGP key to answer you"
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """`random_bytes(n)` is a secure source; `domain` stands in Message-IDs; `signer` is the support key."""
+
+    engine: Engine
+    clock: Clock
+    signer: str
+    name: str
+    domain: str
+    replies: ReplyAddresses
+    random_bytes: Callable[[int], bytes] = field(repr=False)
+
+    def answer(self, contact: Contact, text: str, files: tuple[File, ...]) -> Draft:
+        """An agent's answer."""
+        subject = contact.subject or "Your message"
+        if not subject.lower().startswith("re:"):
+            subject = f"Re: {subject}"
+        # Visible only in signed mail, which goes to who sent the subject in the clear.
+        return self._draft(contact, subject, text, files)
+
+    def key_request(self, contact: Contact) -> Draft:
+        """The note without content."""
+        return self._draft(contact, _SUBJECT, KEY_REQUEST, (), automatic=True)
+
+    def _draft(
+        self, contact: Contact, subject: str, text: str, files: tuple[File, ...], *, automatic: bool = False
+    ) -> Draft:
+        token = new_token(self.random_bytes(TOKEN_BYTES))
+        return Draft(
+            sender=self.replies.address,
+            sender_name=self.name,
+            recipient=contact.address,
+            reply_to=self.replies.with_token(token) if self.replies.delimiter else "",
+            subject=subject,
+            text=text,
+            message_id=message_id_of(token, self.domain),
+            references=contact.references,
+            day=self.clock.now() // 86400,
+            files=files,
+            automatic=automatic,
+        )
+
+    def return_path(self, draft: Draft) -> str:
+        """The envelope sender: bounces lead to the ticket; what no person wrote has none (RFC 3834 § 3.3)."""
+        return "" if draft.automatic else draft.reply_to or draft.sender
+
+    async def finish(self, draft: Draft, certificate: bytes | None) -> bytes:
+        """The complete mail, signed, and encrypted where there is a certificate.
+
+        Raises `KeyUnusable` if our key or theirs cannot be used.
+        """
+        if certificate is not None:
+            inner = protected_entity(draft)
+            return wrap_encrypted(draft, await self.engine.seal(inner, [certificate], self.signer))
+        inner = signable_entity(draft)
+        return wrap_signed(draft, inner, await self.engine.sign_detached(inner, self.signer))

@@ -1,0 +1,258 @@
+"""Which key a ticket's answers are encrypted to: trust on first use, for each ticket by itself.
+
+A key that comes with a mail proves nothing about a person, only that later mails are from the same hand.
+So the first key is pinned to the ticket, and afterwards it changes only when a mail signed with the pinned
+key brings the new one. Everything else is told to the agents and changes nothing. Keys that claim our own
+address are never taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from veildesk.core.contact import Contact, KeyEvent, KnownKey, Provenance
+from veildesk.core.errors import VeildeskError
+from veildesk.core.message import OpenedMessage, Scope, Verdict
+from veildesk.core.ports import CertificateStatus, Clock, Engine
+from veildesk.mail.reply_address import ReplyAddresses
+from veildesk.openpgp.key_index import index_of
+from veildesk.service.known_keys import KnownKeys
+
+__all__ = ["Candidate", "Learned", "Trust", "choose", "signers"]
+
+OTHER_KEY = "Another key than the known one came with this mail; answers still go to the known key."
+SEVERAL_KEYS = "Several keys for this address came with this mail; none of them was taken."
+NOT_EXPECTED = "A key came with this mail that is not the one it was signed with before; it was not taken."
+FIRST_KEY = "A key came with this mail; answers to this ticket are encrypted from now on."
+CHANGED = "Key changed: the mail was signed with the earlier key, and answers now go to the new one."
+NEW_FOR_ADDRESS = "This address has written with another key before."
+WITHDRAWN = "The key of this ticket was revoked by its owner; answers wait until a new one comes."
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A certificate that could be pinned. `carried` says that it came with the mail at hand."""
+
+    key: KnownKey
+    status: CertificateStatus
+    carried: bool
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be encrypted to now."""
+        return self.status.can_encrypt and not self.status.expired and not self.status.revoked
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The contact to store, and lines for the agents. `pinned` is a key that was proven or changed now;
+    `replaces` is the fingerprint that it takes the place of."""
+
+    contact: Contact | None
+    notices: tuple[str, ...] = ()
+    pinned: KnownKey | None = None
+    replaces: str | None = None
+
+
+def signers(message: OpenedMessage) -> frozenset[str]:
+    """Fingerprints of valid signatures over the whole message that are bound to From."""
+    return frozenset(
+        one.fingerprint
+        for one in message.signatures
+        if one.verdict is Verdict.VALID
+        and one.scope is Scope.WHOLE
+        and one.bound_to_from
+        and one.fingerprint is not None
+    )
+
+
+def _unchecked(message: OpenedMessage) -> str | None:
+    """The key that signed the whole message but is not known."""
+    found = {
+        one.signing_fingerprint
+        for one in message.signatures
+        if one.verdict is Verdict.UNKNOWN_KEY and one.scope is Scope.WHOLE
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def choose(
+    candidates: Sequence[Candidate], address: str, signer: str | None, expected: str | None
+) -> tuple[Candidate | None, tuple[str, ...]]:
+    """The key to pin on first use, and what the agents are told.
+
+    Who signed gets answers to the key that signed, and to no other. For unsigned mail a known key goes
+    before one that anybody could have attached, and of several attached ones none is taken.
+    """
+    usable = [one for one in candidates if one.usable]
+    wanted = signer or expected
+    if wanted is not None:
+        found = next((one for one in usable if wanted in one.key.keys), None)
+        strange = found is None and signer is None and any(one.carried for one in usable)
+        return found, (NOT_EXPECTED,) if strange else ()
+    named = [one for one in usable if address.lower() in one.status.addresses]
+    known = next((one for one in named if not one.carried), None)
+    fresh = {one.key.fingerprint: one for one in named if one.carried}
+    if known is not None:
+        return known, (OTHER_KEY,) if set(fresh) - {known.key.fingerprint} else ()
+    if len(fresh) > 1:
+        return None, (SEVERAL_KEYS,)
+    return next(iter(fresh.values()), None), ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Decides what a mail teaches about its correspondent."""
+
+    engine: Engine
+    keys: KnownKeys
+    replies: ReplyAddresses
+    clock: Clock
+
+    async def learn(self, message: OpenedMessage, before: Contact | None) -> Learned:
+        """What is known after this mail; `before` is what the ticket knew already."""
+        if before is not None:
+            return await self._again(message, before)
+        if message.reply_address is None:
+            return Learned(None)
+        return await self._first(message, message.reply_address)
+
+    async def _first(self, message: OpenedMessage, address: str) -> Learned:
+        signed = signers(message)
+        signer = next(iter(signed)) if len(signed) == 1 else None
+        expected = _unchecked(message) if signer is None else None
+        known = await self._known(address, signer)
+        candidates = [*known, *await self._carried(message)]
+        pin, notices = choose(candidates, address, signer, expected)
+        if signer is not None and any(signer not in one.key.keys for one in known):
+            notices = (*notices, NEW_FOR_ADDRESS)
+        contact = Contact(
+            address=address,
+            subject=message.subject,
+            wrote_encrypted=message.encryption.scope is not Scope.NONE,
+            signer=signer,
+            expected=expected,
+            references=tuple(r for r in (*message.references[-5:], message.message_id or "") if r),
+        )
+        if pin is None:
+            return Learned(contact, notices)
+        proven = signer is not None and pin.key.provenance is not Provenance.CONFIGURED
+        key = self._seen(pin, Provenance.SIGNED if proven and pin.carried else pin.key.provenance)
+        return Learned(self._pin(contact, key, "pinned"), notices, key if proven else None)
+
+    async def _again(self, message: OpenedMessage, before: Contact) -> Learned:
+        contact = dataclasses.replace(
+            before,
+            wrote_encrypted=before.wrote_encrypted or message.encryption.scope is not Scope.NONE,
+            references=tuple(r for r in (*before.references[-20:], message.message_id or "") if r),
+        )
+        carried = await self._carried(message, but=before.certificate)
+        if before.certificate is None:
+            signed = signers(message)
+            signer = before.signer or (next(iter(signed)) if len(signed) == 1 else None)
+            known = await self._known(before.address, signer)
+            pin, notices = choose([*known, *carried], before.address, signer, before.expected)
+            if pin is None:
+                return Learned(contact, notices)
+            key = self._seen(pin, pin.key.provenance)
+            return Learned(self._pin(contact, key, "pinned"), (*notices, FIRST_KEY))
+        same = [one for one in carried if one.key.fingerprint == before.fingerprint]
+        others = [one for one in carried if one.key.fingerprint != before.fingerprint]
+        if same and self._is_news(same[0], before):
+            key = self._seen(same[0], before.provenance or same[0].key.provenance)
+            notices = (WITHDRAWN,) if same[0].status.revoked else ()
+            return Learned(self._pin(contact, key, "refreshed"), notices)
+        return self._changed(message, contact, others)
+
+    def _is_news(self, fresh: Candidate, before: Contact) -> bool:
+        """Whether a newer copy of the pinned key says more. What a key says of itself is signed by it, so
+        it does not matter who brings it; a copy that says less takes nothing away."""
+        if fresh.status.revoked:
+            return True
+        later = fresh.status.expires is None or (before.expires or 0) < fresh.status.expires
+        return fresh.usable and before.expires is not None and later
+
+    def _changed(self, message: OpenedMessage, contact: Contact, others: Sequence[Candidate]) -> Learned:
+        """A different key: only the pinned one can speak for it, in a mail that brings exactly one."""
+        named = {
+            one.key.fingerprint: one
+            for one in others
+            if one.usable and contact.address.lower() in one.status.addresses
+        }
+        if not named:
+            return Learned(contact)
+        if len(named) > 1 or not signers(message) & {contact.fingerprint, contact.signer}:
+            return Learned(contact, (SEVERAL_KEYS if len(named) > 1 else OTHER_KEY,))
+        key = self._seen(next(iter(named.values())), Provenance.SUCCESSOR)
+        old = contact.fingerprint or ""
+        history = (KeyEvent(self._today(), "replaces", old), *key.history)
+        key = dataclasses.replace(key, history=history)
+        changed = dataclasses.replace(
+            self._pin(contact, key, "replaced-by"),
+            signer=key.fingerprint if contact.signer is not None else None,
+            earlier=(*contact.earlier[-5:], old),
+        )
+        return Learned(changed, (CHANGED,), key, old)
+
+    # --------------------------------------------------------------- details
+    def _today(self) -> int:
+        return self.clock.now() // 86400
+
+    def _pin(self, contact: Contact, key: KnownKey, word: str) -> Contact:
+        event = KeyEvent(self._today(), word, key.fingerprint)
+        return dataclasses.replace(
+            contact,
+            certificate=key.certificate,
+            fingerprint=key.fingerprint,
+            provenance=key.provenance,
+            expires=key.expires,
+            history=(*contact.history[-20:], event),
+        )
+
+    def _seen(self, one: Candidate, provenance: Provenance) -> KnownKey:
+        return dataclasses.replace(
+            one.key,
+            provenance=provenance,
+            addresses=one.status.addresses,
+            expires=one.status.expires,
+            last_day=self._today(),
+        )
+
+    async def _known(self, address: str, signer: str | None) -> list[Candidate]:
+        keys = list(await self.keys.by_address(address))
+        if signer is not None and not any(signer in key.keys for key in keys):
+            more = await self.keys.by_key(signer)
+            keys += [more] if more is not None else []
+        return [one for key in keys if (one := await self._candidate(key, carried=False)) is not None]
+
+    async def _carried(self, message: OpenedMessage, but: bytes | None = None) -> list[Candidate]:
+        found: list[Candidate] = []
+        for certificate in message.certificates:
+            try:
+                names = index_of(certificate)
+            except VeildeskError:
+                continue
+            if names.certificate == but or any(names.certificate == one.key.certificate for one in found):
+                continue
+            source = Provenance.ATTACHED
+            if message.autocrypt == names.fingerprint:
+                source = Provenance.AUTOCRYPT
+            key = KnownKey(names.certificate, names.fingerprint, names.keys, names.addresses, source)
+            candidate = await self._candidate(key, carried=True)
+            if candidate is not None:
+                found.append(candidate)
+        return found
+
+    async def _candidate(self, key: KnownKey, *, carried: bool) -> Candidate | None:
+        """None for what the engine cannot use at all, and for keys that claim to be ours."""
+        try:
+            status = await self.engine.certificate_status(key.certificate)
+        except VeildeskError as error:
+            if error.temporary:
+                raise
+            return None
+        if any(self.replies.is_own(address) for address in (*status.addresses, *key.addresses)):
+            return None
+        return Candidate(key, status, carried)
