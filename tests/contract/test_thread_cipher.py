@@ -94,3 +94,23 @@ async def test_the_real_cost_works() -> None:
     keys = await cipher.derive(WORDS)
     assert cipher.unseal(keys, cipher.seal(keys.public_key, b"x")) == b"x"
     cipher.close()
+
+
+async def test_a_spare_code_opens_what_the_words_open(cipher: WordsCipher) -> None:
+    keys = await cipher.derive(WORDS)
+    assert len(set(keys.spare_codes)) == 2
+    sealed = cipher.seal(keys.public_key, b"secret")
+    for code, spare in zip(keys.spare_codes, cipher.spares(keys), strict=True):
+        assert spare.digest == cipher.spare_digest(code)
+        recalled = cipher.recall(code, spare.sealed)
+        assert recalled == replace(keys, spare_codes=())
+        assert cipher.unseal(recalled, sealed) == b"secret"
+        assert code.encode() not in spare.digest + spare.sealed
+
+
+async def test_another_code_or_a_changed_copy_recalls_nothing(cipher: WordsCipher) -> None:
+    keys = await cipher.derive(WORDS)
+    (spare, _), (code, other) = cipher.spares(keys), keys.spare_codes
+    for wrong, sealed in ((other, spare.sealed), (code, spare.sealed[:-1]), (code, b""), (code, b"\x01")):
+        with pytest.raises(AuthenticationFailed):
+            cipher.recall(wrong, sealed)

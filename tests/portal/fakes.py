@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -12,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from veildesk.core.errors import AuthenticationFailed, SpoolUnavailable
 from veildesk.core.notice import Impact, IncidentState, Notice, PublishedNotice
 from veildesk.core.ports import Cleaned, ThreadKeys, ThreadView
-from veildesk.core.submission import Accepted, Submission
+from veildesk.core.spare_code import from_bytes
+from veildesk.core.submission import Accepted, PortalAnchor, SpareCode, Submission
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
 from veildesk.core.ticket import Erased
 from veildesk.portal.ports import PortalPorts, PortalSettings
@@ -43,13 +46,31 @@ class FakeCipher:
     def __init__(self) -> None:
         self.derivations: list[str] = []
         self._private: dict[bytes, bytes] = {}
+        self._recalled: dict[str, ThreadKeys] = {}
 
     async def derive(self, words: str) -> ThreadKeys:
         self.derivations.append(words)
         private = hashlib.sha256(b"private" + words.encode()).digest()
         public = hashlib.sha256(b"public" + private).digest()
         self._private[public] = private
-        return ThreadKeys(hashlib.sha256(b"lookup" + words.encode()).digest(), public, private)
+        lookup = hashlib.sha256(b"lookup" + words.encode()).digest()
+        codes = (from_bytes(lookup[:13]), from_bytes(lookup[13:26]))
+        return ThreadKeys(lookup, public, private, codes)
+
+    def spares(self, keys: ThreadKeys) -> tuple[SpareCode, ...]:
+        made = []
+        for code in keys.spare_codes:
+            self._recalled[code] = keys
+            made.append(SpareCode(self.spare_digest(code), code[::-1].encode()))
+        return tuple(made)
+
+    def spare_digest(self, code: str) -> bytes:
+        return hashlib.sha256(b"spare" + code.encode()).digest()[:16]
+
+    def recall(self, code: str, sealed: bytes) -> ThreadKeys:
+        if sealed != code[::-1].encode():
+            raise AuthenticationFailed("spare-code")
+        return replace(self._recalled[code], spare_codes=())
 
     def seal(self, public_key: bytes, data: bytes) -> bytes:
         nonce = os.urandom(12)
@@ -72,6 +93,8 @@ class FakeSpool:
     full: bool = False
     erased: list[bytes] = field(default_factory=list)
     outcome: Erased = Erased.REQUESTED
+    spares: dict[bytes, bytes] = field(default_factory=dict)
+    between: bool = False
 
     async def accept(self, submission: Submission) -> Accepted:
         self.attempts += 1
@@ -83,11 +106,29 @@ class FakeSpool:
             assert submission.thread_entry is not None
             self.submissions[submission.dedup] = submission
             self.threads.setdefault(submission.anchor.lookup_id, []).append(submission.thread_entry)
+            self.spares |= {spare.digest: spare.sealed for spare in submission.spares}
         return Accepted("m1", "t1", fresh)
 
     async def thread(self, lookup_id: bytes) -> ThreadView | None:
         entries = self.threads.get(lookup_id)
         return None if entries is None else ThreadView("t1", tuple(entries), expires_day=20_800)
+
+    async def spare(self, digest: bytes) -> bytes | None:
+        return self.spares.get(digest)
+
+    async def reword(
+        self,
+        lookup_id: bytes,
+        anchor: PortalAnchor,
+        entries: Sequence[bytes],
+        spares: Sequence[SpareCode],
+    ) -> bool:
+        if self.between:
+            return False
+        del self.threads[lookup_id]
+        self.threads[anchor.lookup_id] = list(entries)
+        self.spares = {spare.digest: spare.sealed for spare in spares}
+        return True
 
     async def erase(self, lookup_id: bytes) -> Erased:
         self.erased.append(lookup_id)
@@ -140,6 +181,13 @@ class World:
     spool: FakeSpool = field(default_factory=FakeSpool)
     notices: FakeNotices = field(default_factory=FakeNotices)
     cleaner: FakeCleaner = field(default_factory=FakeCleaner)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def count(self, choice: str) -> None:
+        self.counted[choice] += 1
+
+    async def sign(self, text: str) -> str:
+        return f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{text}-----BEGIN PGP SIGNATURE-----\n"
 
     @property
     def ports(self) -> PortalPorts:
@@ -152,6 +200,8 @@ class World:
             clock=self.clock,
             erase=self.spool.erase,
             random_bytes=os.urandom,
+            sign=self.sign,
+            count=self.count,
         )
 
     async def answer(self, words: str, text: str, signed: str) -> None:

@@ -10,6 +10,7 @@ from httpx import ASGITransport
 
 from portal.fakes import HOST
 from veildesk.portal.app import create_app
+from veildesk.portal.site import Site
 
 
 @dataclass
@@ -35,6 +36,10 @@ class Page:
     def words(self) -> list[str]:
         return ["".join(item.itertext()) for item in self.tree.findall(".//ol[@class='words']/li")]
 
+    @property
+    def codes(self) -> list[str]:
+        return ["".join(item.itertext()) for item in self.tree.findall(".//ul[@class='words']/li")]
+
     def form(self, action: str | None = None) -> Form:
         for node in self.tree.iter("form"):
             if action is None or node.get("action") == action:
@@ -58,7 +63,7 @@ class Form:
                 form.buttons.append((name or "", item.get("value") or ""))
             elif not name or kind == "file":
                 continue
-            elif kind == "checkbox":
+            elif kind in ("checkbox", "radio"):
                 if item.get("checked") is not None:
                     form.fields.append((name, item.get("value")))
             elif item.tag == "input":
@@ -97,6 +102,14 @@ class Visitor:
         return httpx.AsyncClient(
             transport=ASGITransport(self.app), base_url=f"http://{HOST}", headers=headers or {}
         )
+
+    @property
+    def site(self) -> Site:
+        """The app's inside; it exists after the first request."""
+        layer = self.app.middleware_stack
+        while not hasattr(layer, "site"):
+            layer = layer.app
+        return layer.site
 
     def restart(self) -> None:
         """The portal process dies and comes back; the browser keeps its cookie."""

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from veildesk.core.contact import KnownKey
 from veildesk.core.message import Integrity, Signature
 from veildesk.core.notice import PublishedNotice
-from veildesk.core.submission import Accepted, PortalAnchor, Submission
+from veildesk.core.submission import Accepted, PortalAnchor, SpareCode, Submission
 from veildesk.core.ticket import AgentReply, CheckResult, Delivered, Erased, TicketEntry
 from veildesk.core.work import Reason, State, Work
 
@@ -226,6 +226,22 @@ class Spool(Intake, Protocol):
     async def thread(self, lookup_id: bytes) -> ThreadView | None:
         """A portal thread by the id derived from its words."""
 
+    async def spare(self, digest: bytes) -> bytes | None:
+        """What is sealed under a spare code (`SpareCode.sealed`), None if it is unknown or used."""
+
+    async def reword(
+        self,
+        lookup_id: bytes,
+        anchor: PortalAnchor,
+        entries: Sequence[bytes],
+        spares: Sequence[SpareCode],
+    ) -> bool:
+        """Give a portal thread a new anchor: all `entries`, sealed anew, take the place of the old ones.
+
+        All earlier spare codes are forgotten. False, and nothing is changed, when the thread has other
+        entries by now or an answer sealed to the old anchor is on its way. Raises `WorkLost`.
+        """
+
     async def erase(self, ticket_id: str) -> None:
         """Destroy a ticket's key first, then its rows and files."""
 
@@ -261,11 +277,15 @@ class Contacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ThreadKeys:
-    """Derived from ticket words: where the thread lies and what opens it."""
+    """Derived from ticket words: where the thread lies and what opens it.
+
+    `spare_codes` come from the words too; they are empty when the keys came from a spare code.
+    """
 
     lookup_id: bytes
     public_key: bytes
     private_key: bytes = field(repr=False)
+    spare_codes: tuple[str, ...] = field(default=(), repr=False)
 
 
 class ThreadCipher(Protocol):
@@ -279,6 +299,15 @@ class ThreadCipher(Protocol):
 
     def unseal(self, keys: ThreadKeys, sealed: bytes) -> bytes:
         """Open one thread entry. Raises `AuthenticationFailed`."""
+
+    def spares(self, keys: ThreadKeys) -> tuple[SpareCode, ...]:
+        """What to keep so that each of the keys' spare codes leads to the thread."""
+
+    def spare_digest(self, code: str) -> bytes:
+        """By what a spare code is found. No slow derivation: a code has 100 bits."""
+
+    def recall(self, code: str, sealed: bytes) -> ThreadKeys:
+        """The keys that a spare code opens. Raises `AuthenticationFailed`."""
 
 
 # --------------------------------------------------------------------------- attachments

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Accepted", "Channel", "PortalAnchor", "PortalEntry", "Submission", "dedup_key"]
+__all__ = ["Accepted", "Channel", "PortalAnchor", "PortalEntry", "SpareCode", "Submission", "dedup_key"]
 
 
 class Channel(StrEnum):
@@ -38,12 +38,24 @@ class PortalAnchor:
 
 
 @dataclass(frozen=True, slots=True)
+class SpareCode:
+    """What is kept of a spare code: by what it is found, and the thread's keys sealed under it.
+
+    `digest` is 16 bytes. Neither tells the code.
+    """
+
+    digest: bytes
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """One thing to accept.
 
     `dedup` is the idempotency key: the same key accepted twice is one message. `payload` is the raw
     mail, or an encoded `PortalEntry`. `anchor` is set for portal entries; `thread_entry` is then the
-    copy for the user's own thread, sealed to `anchor.public_key` by the caller.
+    copy for the user's own thread, sealed to `anchor.public_key` by the caller. `spares` are kept with
+    the first entry of a portal ticket.
     """
 
     channel: Channel
@@ -52,6 +64,7 @@ class Submission:
     queue: str = "support"
     anchor: PortalAnchor | None = None
     thread_entry: bytes | None = field(default=None, repr=False)
+    spares: tuple[SpareCode, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

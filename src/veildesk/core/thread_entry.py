@@ -2,10 +2,11 @@
 
 The plaintext is a JSON object, UTF-8:
 `{"v": 1, "from": "user" | "support", "day": "YYYY-MM-DD", "id": hex, "text": ..., "attachments":
-[{"name", "type", "size", "sha256"}], "numbering": {...} | null, "signed": clear-signed text | null}`.
+[{"name", "type", "size", "sha256"}], "numbering": {...} | null, "signed": clear-signed text | null,
+"topic": ...}`.
 `text` is what the agents got or wrote, masks included. `numbering` is there in the user's entries, so
-that masks keep their numbers in later ones. `signed` is there in support's and is the exact text that
-any OpenPGP program verifies.
+that masks keep their numbers in later ones, and `topic`, so that later ones go the same way. `signed` is
+there in support's and is the exact text that any OpenPGP program verifies.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class ThreadEntry:
     files: tuple[ThreadFile, ...] = ()
     numbering: Mapping[str, Any] | None = field(default=None, repr=False)
     signed: str | None = field(default=None, repr=False)
+    topic: str = ""
 
 
 def encode_thread_entry(entry: ThreadEntry) -> bytes:
@@ -59,6 +61,7 @@ def encode_thread_entry(entry: ThreadEntry) -> bytes:
         ],
         "numbering": None if entry.numbering is None else dict(entry.numbering),
         "signed": entry.signed,
+        "topic": entry.topic,
     }
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -81,6 +84,7 @@ def decode_thread_entry(plaintext: bytes) -> ThreadEntry:
             ),
             numbering=None if numbering is None else dict(numbering),
             signed=None if signed is None else str(signed),
+            topic=str(body.get("topic", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Unparsable("thread-entry-form") from None

@@ -25,7 +25,18 @@ from veildesk.portal.i18n import suggest
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.portal.render import stylesheet
 from veildesk.portal.site import Overloaded, Site, View, Visit
-from veildesk.portal.views import check, compose, files, pages, status, ticket
+from veildesk.portal.views import (
+    check,
+    compose,
+    feedback,
+    files,
+    pages,
+    proof,
+    report,
+    status,
+    ticket,
+    words,
+)
 from veildesk.redact.engine import find
 
 __all__ = ["create_app"]
@@ -41,13 +52,22 @@ GET: dict[str, View] = {
     "/new": compose.new,
     "/new/check": check.check,
     "/new/confirm": check.confirm,
+    "/new/report": report.report,
+    "/new/report/lines": report.lines,
     "/discarded": pages.discarded,
     "/receipt": ticket.receipt,
     "/track": ticket.track_form,
     "/track/unknown": ticket.unknown,
+    "/recover": words.recover_form,
+    "/recover/unknown": words.recover_unknown,
     "/ticket": ticket.ticket,
     "/ticket/message/{number:int}.asc": ticket.message,
     "/ticket/export": ticket.export,
+    "/ticket/words": words.change_form,
+    "/ticket/proof": proof.proof,
+    "/ticket/proof.asc": proof.proof_file,
+    "/ticket/feedback": feedback.feedback_form,
+    "/ticket/thanks": feedback.thanks,
     "/ticket/delete": ticket.delete_form,
     "/ticket/deleted": ticket.deleted,
     "/leave": pages.left,
@@ -61,7 +81,12 @@ GET: dict[str, View] = {
 POST: dict[str, View] = {
     "/new": compose.compose,
     "/new/check": check.choose,
+    "/new/report": report.paste,
+    "/new/report/lines": report.choose,
     "/track": ticket.track,
+    "/recover": words.recover,
+    "/ticket/words": words.change,
+    "/ticket/feedback": feedback.feedback,
     "/ticket/reply": compose.compose_reply,
     "/ticket/delete": ticket.delete,
     "/leave": pages.leave,

@@ -1,8 +1,16 @@
-"""A token bucket for all visitors together. Pure: time is passed in, nothing identifies anybody."""
+"""Token buckets: one for all visitors together, and one for each Tor circuit where tor tells them apart.
+
+Pure: time is passed in. A circuit's number identifies nobody and is forgotten with its bucket.
+"""
 
 from __future__ import annotations
 
-__all__ = ["TokenBucket"]
+from collections import OrderedDict
+from typing import Final
+
+__all__ = ["CircuitBuckets", "TokenBucket"]
+
+_MOST: Final = 4096
 
 
 class TokenBucket:
@@ -30,3 +38,22 @@ class TokenBucket:
     def _refill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + max(0.0, now - self._seen) * self._rate)
         self._seen = max(self._seen, now)
+
+
+class CircuitBuckets:
+    """A bucket for each of the circuits seen last; older ones are forgotten, so that memory is bounded."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate, self._burst = rate, burst
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, circuit: str, now: float, cost: float = 1.0) -> float:
+        """As `TokenBucket.take`, for one circuit."""
+        bucket = self._buckets.pop(circuit, None) or TokenBucket(self._rate, self._burst, now)
+        self._buckets[circuit] = bucket
+        while len(self._buckets) > _MOST:
+            self._buckets.popitem(last=False)
+        return bucket.take(now, cost)

@@ -59,6 +59,7 @@ class Draft:
     message: str = field(default="", repr=False)
     steps: str = field(default="", repr=False)
     version: str = field(default="", repr=False)
+    build: str = field(default="", repr=False)
     environment: str = field(default="", repr=False)
     own_words: list[str] = field(default_factory=list, repr=False)
     kept: list[str] = field(default_factory=list, repr=False)
@@ -71,7 +72,8 @@ class Draft:
         parts = [self.message.strip()]
         for label, value in (
             ("Steps", self.steps),
-            ("Version or build", self.version),
+            ("Version", self.version),
+            ("Build", self.build),
             ("Environment", self.environment),
         ):
             if value.strip():

@@ -10,6 +10,7 @@ from typing import Final
 
 __all__ = [
     "ERRORS",
+    "FEEDBACK",
     "IMPACTS",
     "KINDS",
     "PROBLEMS",
@@ -28,7 +29,7 @@ def N_(text: str) -> str:  # noqa: N802 - the customary name of a gettext marker
 
 
 TOPICS: Final[Mapping[str, str]] = {
-    "function": N_("Something does not work as it should"),
+    "function": N_("Something does not work"),
     "outage": N_("Something is down or very slow"),
     "payment": N_("Payment"),
     "onboarding": N_("Getting started"),
@@ -155,8 +156,28 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
         "as-agents-get-it",
         N_("The message was changed in another tab. This is how it is now: look at it again."),
     ),
+    "busy": (
+        "message",
+        N_(
+            "Too many people are writing just now. Nothing was sent and nothing is lost: "
+            "try again in a minute."
+        ),
+    ),
+    "busy-form": (
+        "message",
+        N_(
+            "Too many people are writing just now, and nothing was sent. Your text is still here: wait a "
+            "minute, add your files again and send it."
+        ),
+    ),
     "too-many-files": ("files", N_("There are too many files.")),
     "too-fast": ("message", N_("Many people write just now. Wait a few seconds, then go on.")),
+}
+
+FEEDBACK: Final[Mapping[str, str]] = {
+    "yes": N_("Yes"),
+    "partly": N_("Partly"),
+    "no": N_("No"),
 }
 
 STATES: Final[Mapping[str, str]] = {

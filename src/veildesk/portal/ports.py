@@ -6,21 +6,46 @@ writes no file; the privacy page is made from these settings, so they must be th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from veildesk.core.ports import Cleaner, Clock, Intake, NoticeArchive, ThreadCipher, ThreadView
+from veildesk.core.submission import PortalAnchor, SpareCode
 from veildesk.core.ticket import Erased
 
-__all__ = ["Eraser", "PortalPorts", "PortalSettings", "ThreadReader"]
+__all__ = ["Eraser", "PortalPorts", "PortalSettings", "Threads", "TOPICS"]
 
 
-class ThreadReader(Protocol):
-    """The part of the spool that the portal may read."""
+TOPICS: Final = (
+    "function",
+    "outage",
+    "payment",
+    "onboarding",
+    "security",
+    "data-request",
+    "other",
+)
+"""What a ticket can be about."""
+
+
+class Threads(Protocol):
+    """The part of the spool that holds portal threads."""
 
     async def thread(self, lookup_id: bytes) -> ThreadView | None:
         """A portal thread by the id derived from its words."""
+
+    async def spare(self, digest: bytes) -> bytes | None:
+        """What is sealed under a spare code, None if it is unknown or used."""
+
+    async def reword(
+        self,
+        lookup_id: bytes,
+        anchor: PortalAnchor,
+        entries: Sequence[bytes],
+        spares: Sequence[SpareCode],
+    ) -> bool:
+        """Give a thread new words; False when something came between. Raises `WorkLost`."""
 
 
 class Eraser(Protocol):
@@ -32,26 +57,36 @@ class Eraser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PortalPorts:
-    """Roles handed in by the wiring. `random_bytes(n)` is a secure source such as `os.urandom`."""
+    """Roles handed in by the wiring. `random_bytes(n)` is a secure source such as `os.urandom`.
+
+    `sign` clear-signs a text with the support key. `count` takes "yes", "partly" or "no" for the question
+    whether an answer helped, and learns nothing else.
+    """
 
     intake: Intake
-    threads: ThreadReader
+    threads: Threads
     cipher: ThreadCipher
     cleaner: Cleaner
     notices: NoticeArchive
     clock: Clock
     erase: Eraser
     random_bytes: Callable[[int], bytes]
+    sign: Callable[[str], Awaitable[str]]
+    count: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class PortalSettings:
     """Names, keys and limits. Sizes in bytes, times in seconds, `text_size` in code points.
 
+    `queues` names the queue of a topic; topics that are not in it go to `queue`. At most `derivations`
+    visitors wait for a key derivation.
+
     `hosts` are the lower-case names this site answers to, without port. `form_secret` (32 bytes) signs
     forms; if it survives a restart, so do the forms that people have open. `support_key` and
     `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all visitors
-    together; `posts` is how many forms are taken at the same time, `stall` how long a form may send
+    together, `circuit_rate` and `circuit_burst` those of one Tor circuit, where tor tells circuits apart;
+    `posts` is how many forms are taken at the same time, `stall` how long a form may send
     nothing. `form_min_age` is asked for only while less than half of `burst` is left.
     """
 
@@ -64,16 +99,9 @@ class PortalSettings:
     notices_fingerprint: str
     support_address: str | None = None
     languages: tuple[str, ...] = ("en", "ru")
-    topics: tuple[str, ...] = (
-        "function",
-        "outage",
-        "payment",
-        "onboarding",
-        "security",
-        "data-request",
-        "other",
-    )
+    topics: tuple[str, ...] = TOPICS
     queue: str = "support"
+    queues: Mapping[str, str] = field(default_factory=dict)
     open: bool = True
     retention_days: int = 90
     text_size: int = 32_000
@@ -91,3 +119,10 @@ class PortalSettings:
     form_min_age: int = 3
     rate: float = 4.0
     burst: int = 80
+    circuit_rate: float = 0.5
+    circuit_burst: int = 20
+    derivations: int = 16
+
+    def queue_of(self, topic: str) -> str:
+        """Where messages of a topic go."""
+        return self.queues.get(topic, self.queue)

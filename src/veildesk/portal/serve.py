@@ -11,11 +11,16 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from veildesk.portal.connection import CircuitConnection, Connection
+
 __all__ = ["config"]
 
 
-def config(app: ASGIApp, uds_path: Path | str) -> uvicorn.Config:
-    """A server configuration for `app` on the Unix socket `uds_path`."""
+def config(app: ASGIApp, uds_path: Path | str, *, circuits: bool = False) -> uvicorn.Config:
+    """A server configuration for `app` on the Unix socket `uds_path`.
+
+    With `circuits` every connection must begin with tor's PROXY line.
+    """
     return uvicorn.Config(
         app,
         uds=str(uds_path),
@@ -27,8 +32,7 @@ def config(app: ASGIApp, uds_path: Path | str) -> uvicorn.Config:
         log_level="warning",
         lifespan="off",
         ws="none",
-        http="h11",
-        limit_concurrency=1024,
+        http=CircuitConnection if circuits else Connection,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=10,
         h11_max_incomplete_event_size=32 * 1024,

@@ -15,8 +15,9 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from veildesk.core.ports import ThreadKeys
 from veildesk.portal.body import BodyLimits, Form, read_form
-from veildesk.portal.bucket import TokenBucket
+from veildesk.portal.bucket import CircuitBuckets, TokenBucket
 from veildesk.portal.draft import Draft
 from veildesk.portal.forms import FormSigner
 from veildesk.portal.ports import PortalPorts, PortalSettings
@@ -50,6 +51,8 @@ class Site:
     signer: FormSigner
     bucket: TokenBucket
     budget: MemoryBudget
+    circuits: CircuitBuckets
+    deriving: int = 0
 
     @classmethod
     def build(cls, settings: PortalSettings, ports: PortalPorts) -> Site:
@@ -67,6 +70,7 @@ class Site:
             signer=FormSigner(settings.form_secret, settings.form_max_age),
             bucket=TokenBucket(settings.rate, settings.burst, ports.clock.monotonic()),
             budget=MemoryBudget(settings.draft_memory),
+            circuits=CircuitBuckets(settings.circuit_rate, settings.circuit_burst),
         )
 
     @property
@@ -74,11 +78,23 @@ class Site:
         """Monotonic seconds."""
         return self.ports.clock.monotonic()
 
-    def spend(self, cost: float = 1.0) -> None:
-        """Pay for a costly request. Raises `Overloaded`."""
-        wait = self.bucket.take(self.now, cost)
+    def spend(self, cost: float = 1.0, circuit: str | None = None) -> None:
+        """Pay for a costly request; a known circuit pays from its own bucket first. Raises `Overloaded`."""
+        wait = self.circuits.take(circuit, self.now, cost) if circuit is not None else 0.0
+        wait = wait or self.bucket.take(self.now, cost)
         if wait:
             raise Overloaded(int(wait) + 1)
+
+    async def derive(self, words: str, circuit: str | None = None) -> ThreadKeys:
+        """Pay for one key derivation and wait for it. Raises `Overloaded`, also when many wait already."""
+        if self.deriving >= self.settings.derivations:
+            raise Overloaded(5)
+        self.spend(1.0, circuit)
+        self.deriving += 1
+        try:
+            return await self.ports.cipher.derive(words)
+        finally:
+            self.deriving -= 1
 
 
 @dataclass(slots=True)
@@ -98,6 +114,22 @@ class Visit:
         visitor = _visitor(request.cookies.get(COOKIE, ""))
         known = visitor is not None
         return cls(site, request, language, visitor or site.ports.random_bytes(32), known)
+
+    # ------------------------------------------------------------------ cost
+
+    @property
+    def circuit(self) -> str | None:
+        """The Tor circuit of this request, where tor tells."""
+        client = self.request.client
+        return client.host if client is not None and client.host.startswith("circuit-") else None
+
+    def spend(self, cost: float = 1.0) -> None:
+        """Pay for a costly request. Raises `Overloaded`."""
+        self.site.spend(cost, self.circuit)
+
+    async def derive(self, words: str) -> ThreadKeys:
+        """Pay for one key derivation and wait for it. Raises `Overloaded`."""
+        return await self.site.derive(words, self.circuit)
 
     # ------------------------------------------------------------------ session
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from veildesk.core.errors import ConfigInvalid
+from veildesk.portal.ports import TOPICS
 
 __all__ = [
     "BackendConfig",
@@ -118,10 +119,15 @@ class BackendConfig:
 
 @dataclass(frozen=True, slots=True)
 class PortalConfig:
-    """The onion portal behind a Unix socket."""
+    """The onion portal behind a Unix socket.
+
+    `queues` names the queue of a topic, such as `security = "response"`; all others go to "support", or to
+    the first queue there is.
+    """
 
     socket: Path = Path("run/portal.sock")
     extra_hosts: tuple[str, ...] = ()
+    queues: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,11 @@ def _check(config: Config) -> None:
     for name, queue in config.queues.items():
         if queue.backend not in config.backends:
             raise ConfigInvalid(f"[queues.{name}] backend: there is no [backends.{queue.backend}]")
+    for topic, name in (config.portal.queues if config.portal else {}).items():
+        if topic not in TOPICS:
+            raise ConfigInvalid(f"[portal.queues] {topic}: unknown topic; known: {', '.join(TOPICS)}")
+        if name not in config.queues:
+            raise ConfigInvalid(f"[portal.queues] {topic}: there is no [queues.{name}]")
     if config.gateway.retention_days < 1:
         raise ConfigInvalid("[gateway] retention_days: at least 1")
     if config.gateway.reply_delimiter not in ("", "+", "-", "=", "_", "."):
@@ -281,6 +292,8 @@ def _convert(hint: Any, value: Any, place: str, base: Path) -> Any:
         and all(isinstance(v, str) for v in value)
     ):
         return tuple(value)
+    if typing.get_origin(kind) is Mapping and isinstance(value, Mapping):
+        return {_convert(str, name, place, base): _convert(str, v, place, base) for name, v in value.items()}
     raise ConfigInvalid(f"{place}: expected {_name(kind)}")
 
 

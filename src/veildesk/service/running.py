@@ -29,6 +29,7 @@ from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.service.build import Gateway, tls_context
 from veildesk.service.config import ListenConfig
 from veildesk.service.erasure import erase_ticket
+from veildesk.service.feedback import FeedbackCounts
 from veildesk.service.workers import Poller, Sweeper, Worker
 
 __all__ = ["Running"]
@@ -52,6 +53,7 @@ class Running:
         self._onion: ManagedOnion | None = None
         self._imap: ImapPoller | None = None
         self._erased: dict[bytes, Erased] = {}
+        self._feedback = FeedbackCounts(self._config.gateway.state_dir / "feedback.json", gateway.clock)
         self._recipients = Recipients(
             {address: name for name, queue in self._config.queues.items() for address in queue.addresses},
             delimiter=self._config.gateway.reply_delimiter,
@@ -185,6 +187,8 @@ class Running:
             notices_fingerprint=config.keys.notice,
             support_address=config.gateway.address,
             retention_days=config.gateway.retention_days,
+            queue="support" if "support" in config.queues else next(iter(config.queues)),
+            queues=config.portal.queues,
         )
         ports = PortalPorts(
             intake=gateway.spool,
@@ -195,6 +199,8 @@ class Running:
             clock=gateway.clock,
             erase=self._erase,
             random_bytes=os.urandom,
+            sign=lambda text: gateway.engine.clearsign(text, config.keys.support),
+            count=self._feedback.add,
         )
         socket.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         socket.unlink(missing_ok=True)
@@ -236,6 +242,7 @@ class Running:
             "onion": onion.address if onion else None,
             "onion_published": onion.published if onion else None,
             "onion_trouble": onion.trouble if onion else None,
+            "feedback": self._feedback.totals(),
         }
 
     async def _poll(self, request: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from veildesk.core.submission import Accepted, Channel
 from veildesk.core.work import Direction, Reason, State
 from veildesk.spool.parts import Stored, insert_parts
-from veildesk.spool.schema import anchor, dedup, message, part, ticket
+from veildesk.spool.schema import anchor, dedup, marker, message, part, ticket
 from veildesk.spool.vault import Vault
 
 __all__ = [
@@ -33,7 +33,9 @@ __all__ = [
     "thread_part",
 ]
 
-_TICKET, _ANCHOR, _MESSAGE, _DEDUP = (sa.insert(table) for table in (ticket, anchor, message, dedup))
+_TICKET, _ANCHOR, _MESSAGE, _DEDUP, _MARKER = (
+    sa.insert(table) for table in (ticket, anchor, message, dedup, marker)
+)
 
 THREAD = "thread."
 """Prefix of the names of thread entries among a ticket's parts."""
@@ -82,6 +84,7 @@ class Incoming:
     parts: Sequence[Stored]
     lookup: bytes | None = None
     sealed_anchor: bytes | None = None
+    markers: Sequence[bytes] = ()
 
 
 def target_of(connection: sa.Connection, vault: Vault, ticket_id: str) -> Target | None:
@@ -168,6 +171,11 @@ def _insert(connection: sa.Connection, vault: Vault, incoming: Sequence[Incoming
     _many(connection, _ANCHOR, anchors)
     _many(connection, _MESSAGE, [_message_row(one) for one in incoming])
     insert_parts(connection, [stored for one in incoming for stored in one.parts])
+    _many(
+        connection,
+        _MARKER,
+        [{"digest": digest, "ticket_id": one.target.ticket} for one in fresh for digest in one.markers],
+    )
     _many(connection, _DEDUP, digests)
 
 

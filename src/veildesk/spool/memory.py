@@ -7,14 +7,15 @@ real store alike.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from veildesk.core.errors import WorkLost
 from veildesk.core.ports import Clock, ThreadView
-from veildesk.core.submission import Accepted, Channel, PortalAnchor, Submission
+from veildesk.core.submission import Accepted, Channel, PortalAnchor, SpareCode, Submission
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.spool.claiming import LONGEST_DELAY, check_transition, retried
+from veildesk.spool.rewording import answer_under_way, spare_part
 from veildesk.spool.schema import UNFINISHED
 from veildesk.spool.wake import Wake
 
@@ -69,6 +70,7 @@ class MemorySpool:
         if ticket_id is None:
             ticket_id = secrets.token_hex(16)
             self._tickets[ticket_id] = _Ticket(0, anchor=anchor)
+            self._put_spares(ticket_id, submission.spares)
         if anchor is not None and submission.thread_entry is not None:
             self._tickets[ticket_id].entries.append(submission.thread_entry)
         work = Work("", ticket_id, Direction.IN, submission.channel, State.ACCEPTED, queue=submission.queue)
@@ -248,6 +250,43 @@ class MemorySpool:
             return None
         ticket = self._tickets[ticket_id]
         return ThreadView(ticket_id, tuple(ticket.entries), expires_day=ticket.expires_day)
+
+    async def spare(self, digest: bytes) -> bytes | None:
+        """What is sealed under a spare code."""
+        ticket_id = self._markers.get(digest)
+        return None if ticket_id is None else await self.ticket_part(ticket_id, spare_part(digest))
+
+    async def reword(
+        self,
+        lookup_id: bytes,
+        anchor: PortalAnchor,
+        entries: Sequence[bytes],
+        spares: Sequence[SpareCode],
+    ) -> bool:
+        """New words for a thread; False when something came between."""
+        if (ticket_id := self._anchored(lookup_id)) is None:
+            raise WorkLost("ticket gone")
+        ticket = self._tickets[ticket_id]
+        outgoing = [
+            entry
+            for entry in self._messages.values()
+            if entry.work.ticket_id == ticket_id and entry.work.direction is Direction.OUT
+        ]
+        if len(entries) != len(ticket.entries) or any(
+            answer_under_way(entry.work.state, entry.work.parked_from, entry.claimed) for entry in outgoing
+        ):
+            return False
+        old = {name for name in ticket.parts if name.startswith("spare.")}
+        self._markers = {key: value for key, value in self._markers.items() if spare_part(key) not in old}
+        ticket.parts = {name: data for name, data in ticket.parts.items() if name not in old}
+        ticket.anchor, ticket.entries = anchor, list(entries)
+        self._put_spares(ticket_id, spares)
+        return True
+
+    def _put_spares(self, ticket_id: str, spares: Sequence[SpareCode]) -> None:
+        for spare in spares:
+            self._markers[spare.digest] = ticket_id
+            self._tickets[ticket_id].parts[spare_part(spare.digest)] = spare.sealed
 
     async def erase(self, ticket_id: str) -> None:
         """Forget a ticket; only its idempotency keys stay."""

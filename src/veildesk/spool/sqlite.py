@@ -19,11 +19,12 @@ import sqlalchemy as sa
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
 from veildesk.core.ports import Clock, ThreadView
-from veildesk.core.submission import Accepted, Channel, PortalAnchor, Submission
+from veildesk.core.submission import Accepted, Channel, PortalAnchor, SpareCode, Submission
 from veildesk.core.ticket import CheckResult
 from veildesk.core.work import Direction, Reason, State, Work
-from veildesk.spool import accepting, anchored, checks, claiming, erasing, joining
+from veildesk.spool import accepting, anchored, checks, claiming, erasing, joining, rewording
 from veildesk.spool.accepting import Incoming, Known, Target
+from veildesk.spool.database import checkpoint
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.opening import Opened, open_state, prepare
 from veildesk.spool.parts import Stored, select_part
@@ -133,6 +134,8 @@ class SqliteSpool:
             if submission.thread_entry is not None:
                 name = accepting.thread_part(target.position)
                 parts.append(await self._seal(target, "", name, submission.thread_entry))
+        spares = submission.spares if target.fresh else ()
+        parts += [await self._seal(target, "", rewording.spare_part(s.digest), s.sealed) for s in spares]
         return Incoming(
             message=message_id,
             target=target,
@@ -145,6 +148,7 @@ class SqliteSpool:
             parts=parts,
             lookup=None if submission.anchor is None else submission.anchor.lookup_id,
             sealed_anchor=sealed_anchor,
+            markers=[spare.digest for spare in spares],
         )
 
     async def _settle(self, incoming: Incoming, accepted: Accepted | None) -> Accepted | None:
@@ -189,6 +193,47 @@ class SqliteSpool:
         if accepted is not None and cursor is not None:
             self._state.cursors.store(connection, *cursor)
         return accepted
+
+    async def spare(self, digest: bytes) -> bytes | None:
+        """What is sealed under a spare code."""
+        ticket_id = await self.find_by_marker(digest)
+        return None if ticket_id is None else await self.ticket_part(ticket_id, rewording.spare_part(digest))
+
+    async def reword(
+        self,
+        lookup_id: bytes,
+        anchor: PortalAnchor,
+        entries: Sequence[bytes],
+        spares: Sequence[SpareCode],
+    ) -> bool:
+        """New words for a thread; False when something came between. Raises `WorkLost`."""
+        found = await self._read(lambda connection: anchored.thread_of(connection, self._vault, lookup_id))
+        if found is None:
+            raise WorkLost("ticket gone")
+        places = [stored.place for stored in found.entries]
+        if len(places) != len(entries):
+            return False
+        target = Target(found.ticket, found.key, len(entries))
+        full = {place.part: entry for place, entry in zip(places, entries, strict=True)}
+        full |= {rewording.spare_part(spare.digest): spare.sealed for spare in spares}
+        sealed = [await self._seal(target, "", name, data) for name, data in full.items()]
+        change = rewording.Rewording(
+            ticket=found.ticket,
+            lookup=lookup_id,
+            new_lookup=anchor.lookup_id,
+            sealed_anchor=anchored.seal_anchor(target, anchor),
+            places=places,
+            parts=sealed,
+            digests=[spare.digest for spare in spares],
+        )
+        files = await self._writer.do("reword", lambda connection: rewording.reword(connection, change))
+        if files is None:
+            await self._discard(sealed)
+            return False
+        await self._forget(files)
+        # What the old words open leaves the log too, as soon as no reader holds it.
+        await self._writer.alone("checkpoint", checkpoint)
+        return True
 
     # ------------------------------------------------------------------ work
 

@@ -5,6 +5,9 @@ and the seed of an HPKE key pair (RFC 9180, KEM ML-KEM-768 with X25519). The gat
 public key: it can add to a thread, but only the words open it, and who steals the database without the
 pepper cannot even try words. Nothing here normalises or judges words; that happened before.
 
+Spare codes come from the same output, one way only. Under a code (100 bits, with the pepper, no slow
+derivation) lies a copy of lookup id and private key: AES-256-GCM, version 1, nonce (12), ciphertext.
+
 Sealed entry: suite 1, then encapsulated key and ciphertext. Public key: suite 1, ML-KEM-768 (1184),
 X25519 (32). Private key: suite 1, ML-KEM-768 seed (64), X25519 (32).
 """
@@ -12,17 +15,21 @@ X25519 (32). Private key: suite 1, ML-KEM-768 seed (64), X25519 (32).
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hpke
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
+from veildesk.core import spare_code
 from veildesk.core.errors import AuthenticationFailed, KeyUnusable
 from veildesk.core.ports import ThreadKeys
+from veildesk.core.submission import SpareCode
 from veildesk.spool.sealing import pad, unpad
 
 __all__ = ["WordsCipher"]
@@ -31,6 +38,7 @@ _SUITE = b"\x01"
 _INFO = b"veildesk portal thread v1"
 _HPKE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _MLKEM_PUBLIC, _MLKEM_SEED, _X25519 = 1184, 64, 32
+_SPARES = 2
 
 
 class WordsCipher:
@@ -68,7 +76,13 @@ class WordsCipher:
         )
         root = argon.derive(words.encode())
         seed = _SUITE + _expand(root, b"key pair", _MLKEM_SEED + _X25519)
-        return ThreadKeys(_expand(root, b"lookup id", 32), _encode_public(_private(seed)), seed)
+        codes = [_expand(root, b"spare code %d" % number, spare_code.BYTES) for number in range(_SPARES)]
+        return ThreadKeys(
+            _expand(root, b"lookup id", 32),
+            _encode_public(_private(seed)),
+            seed,
+            tuple(map(spare_code.from_bytes, codes)),
+        )
 
     def seal(self, public_key: bytes, data: bytes) -> bytes:
         """Seal one entry, padded. Raises `KeyUnusable` if the public key is not one."""
@@ -92,6 +106,33 @@ class WordsCipher:
             return unpad(_HPKE.decrypt(sealed[1:], private, info=_INFO))
         except (InvalidTag, ValueError):
             raise AuthenticationFailed("thread entry does not open") from None
+
+    def spares(self, keys: ThreadKeys) -> tuple[SpareCode, ...]:
+        """What to keep for the keys' spare codes."""
+        return tuple(SpareCode(self.spare_digest(code), self._lodge(code, keys)) for code in keys.spare_codes)
+
+    def _lodge(self, code: str, keys: ThreadKeys) -> bytes:
+        nonce = os.urandom(12)
+        sealed = AESGCM(self._spare(code, b"key", 32)).encrypt(nonce, keys.lookup_id + keys.private_key, None)
+        return b"\x01" + nonce + sealed
+
+    def spare_digest(self, code: str) -> bytes:
+        """By what a spare code is found (16 bytes)."""
+        return self._spare(code, b"digest", 16)
+
+    def recall(self, code: str, sealed: bytes) -> ThreadKeys:
+        """The keys under a spare code. Raises `AuthenticationFailed`."""
+        if sealed[:1] != b"\x01":
+            raise AuthenticationFailed("spare code of an unknown version")
+        try:
+            plain = AESGCM(self._spare(code, b"key", 32)).decrypt(sealed[1:13], sealed[13:], None)
+        except (InvalidTag, ValueError):
+            raise AuthenticationFailed("spare code does not open") from None
+        return ThreadKeys(plain[:32], _encode_public(_private(plain[32:])), plain[32:])
+
+    def _spare(self, code: str, label: bytes, length: int) -> bytes:
+        info = b"veildesk spare code v1|" + label
+        return HKDF(hashes.SHA256(), length, salt=self._secret, info=info).derive(code.encode())
 
     def close(self) -> None:
         """End the threads."""

@@ -33,6 +33,10 @@ PATHS = [
     "/new/confirm",
     "/track",
     "/track/unknown",
+    "/track?hidden=1",
+    "/recover",
+    "/recover/unknown",
+    "/new/report",
     "/status",
     "/status/1",
     "/verify",
@@ -90,10 +94,22 @@ def test_no_violations(visit: tuple[str, BrowserContext], site: str, world: Worl
     for path in PATHS:
         page.goto(f"{site}/{language}{path}")
         examine(path)
+    page.goto(f"{site}/{language}/new/report")
+    page.locator("#report").fill("version: 1\nuser: anna@posteo.net")
+    press("main form button")
+    examine("lines of a report")
     page.goto(f"{site}/{language}/new/check")
     press("button[value=send]")
     examine("receipt")
-    for path in ("/ticket", "/ticket/delete"):
+    inside = (
+        "/ticket",
+        "/ticket/words",
+        "/ticket/proof",
+        "/ticket/feedback",
+        "/ticket/thanks",
+        "/ticket/delete",
+    )
+    for path in inside:
         page.goto(f"{site}/{language}{path}")
         examine(path)
     press("main form button.danger")

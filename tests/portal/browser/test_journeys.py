@@ -188,3 +188,58 @@ def test_keyboard_reaches_the_skip_link_first(page: Page, site: str) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+
+
+def test_lost_words_and_new_ones(page: Page, site: str, context: BrowserContext) -> None:
+    words = write(page, site, "Nothing works")
+    page.get_by_role("button", name="Send with these choices").click()
+    code = page.locator("ul.words li").first.inner_text()
+    page.get_by_role("button", name="I have the words: leave").click()
+
+    page.get_by_role("link", name="Open my ticket").click()
+    page.get_by_role("link", name="I lost my words").click()
+    page.get_by_label("A spare code").fill(code.lower())
+    page.get_by_role("button", name="Open").click()
+    expect(page.locator("h1")).to_have_text("New ticket words")
+    new = words_on(page)
+    page.get_by_role("button", name="I wrote them down").click()
+    expect(page.locator("h1")).to_have_text("Your new ticket words")
+    assert words_on(page) == new != words
+    page.get_by_role("link", name="Open the ticket").click()
+    expect(page.locator("article")).to_contain_text("Nothing works")
+
+
+def test_a_report_line_by_line(page: Page, site: str, world: World) -> None:
+    page.goto(f"{site}/en/new")
+    page.get_by_role("link", name="Add an error report safely").click()
+    page.get_by_label("The report").fill("Version: 4.2\nUser: karlotta\nError: no answer")
+    page.get_by_role("button", name="Go on to choose").click()
+    assert page.get_by_label("Version: 4.2").is_checked()
+    assert not page.get_by_label("User: karlotta").is_checked()
+    page.get_by_label("Error: no answer").check()
+    page.get_by_role("button", name="Put these lines").click()
+    page.get_by_role("button", name="Go on to check").click()
+    page.get_by_role("button", name="Send with these choices").click()
+    assert decode_portal_entry(world.spool.only.payload).text == "Version: 4.2\nError: no answer"
+
+
+@pytest.mark.parametrize("width", [320, 360, 1000])
+def test_no_word_or_code_is_broken_or_covered(chromium: Browser, site: str, width: int) -> None:
+    """A word that is read wrongly is a lost ticket."""
+    context = chromium.new_context(java_script_enabled=False, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    write(page, site, "Nothing works")
+    page.get_by_role("button", name="Send with these choices").click()
+    boxes = [item.bounding_box() for item in page.locator(".words li").all()]
+    outer = [box.bounding_box() for box in page.locator(".words").all()]
+    for number, box in enumerate(boxes):
+        around = outer[0 if number < 8 else 1]
+        assert box["x"] + box["width"] <= around["x"] + around["width"] <= width
+        for other in boxes[:number]:
+            assert (
+                box["x"] >= other["x"] + other["width"] - 0.5
+                or other["x"] >= box["x"] + box["width"] - 0.5
+                or box["y"] >= other["y"] + other["height"] - 0.5
+                or other["y"] >= box["y"] + box["height"] - 0.5
+            )
+    context.close()

@@ -111,12 +111,10 @@ async def test_a_program_that_names_no_button_sends(visitor: Visitor, world: Wor
 
 async def test_details_are_part_of_the_text_and_masked_too(visitor: Visitor, world: World) -> None:
     check = await visitor.write(
-        "Broken", steps="open, log in as carol@posteo.net", version="2.3 build a1b2c3"
+        "Broken", steps="open, log in as carol@posteo.net", version="2.3", build="a1b2c3"
     )
     await visitor.submit(check.form(), op="send")
-    assert sent_text(world) == (
-        "Broken\n\nSteps: open, log in as [email-1]\n\nVersion or build: 2.3 build a1b2c3"
-    )
+    assert sent_text(world) == ("Broken\n\nSteps: open, log in as [email-1]\n\nVersion: 2.3\n\nBuild: a1b2c3")
 
 
 async def test_problems_are_told_beside_the_kept_text(visitor: Visitor) -> None:

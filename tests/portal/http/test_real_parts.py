@@ -49,6 +49,8 @@ class RealWorld(World):
             clock=self.clock,
             erase=erase,
             random_bytes=os.urandom,
+            sign=self.sign,
+            count=self.count,
         )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from portal.fakes import HOST, World
-from portal.visitor import Visitor
+from portal.visitor import Page, Visitor
+from veildesk.core.ports import ThreadKeys
+from veildesk.portal.bucket import TokenBucket
 
 MESSAGE = "Nothing works for alice@posteo.net"
 
@@ -88,19 +92,66 @@ async def test_leaving_ends_the_session_and_forgets_the_cookie(visitor: Visitor)
     assert (await visitor.get("/en/ticket")).status == 410
 
 
-async def test_a_flood_gets_429_in_the_layout_and_passes(world: World) -> None:
+async def test_a_flood_is_told_without_losing_anything_and_passes(world: World) -> None:
     world.settings = replace(world.settings, burst=3, rate=0.5, form_min_age=0)
     visitor = Visitor(world)
     for _ in range(2):
         await visitor.open_ticket(MESSAGE)
     check = await visitor.write(MESSAGE)
-    response = await visitor.post(check.form(), op="send")
-    assert response.status_code == 429
-    assert response.headers["retry-after"] == "2"
-    assert "<h1>" in response.text
+    told = await visitor.submit(check.form(), op="send")
+    assert "Nothing was sent and nothing is lost" in told.text
     assert len(world.spool.submissions) == 2
+    page = await visitor.get("/en/track")
+    response = await visitor.post(page.form().set(words=check.form().get("words")))
+    assert response.status_code == 429
+    assert Page(response).form("/en/track").get("words") == check.form().get("words")
     world.clock.advance(3)
-    assert (await visitor.submit(check.form(), op="send")).words == check.words
+    assert (await visitor.submit(told.form(), op="send")).words == check.words
+
+
+async def test_under_a_flood_a_new_message_is_given_back(world: World) -> None:
+    visitor = Visitor(world)
+    await visitor.open_ticket(MESSAGE)
+    forms = [
+        (await visitor.get("/en/new")).form("/en/new"),
+        (await visitor.get("/en/ticket")).form("/en/ticket/reply"),
+    ]
+    visitor.site.bucket = TokenBucket(0.001, 1, world.clock.monotonic())
+    visitor.site.spend()
+    for form in forms:
+        response = await visitor.post(form.set(message="a long story", own_words="Anna"))
+        assert response.status_code == 429
+        again = Page(response).form(form.action)
+        assert (again.get("message"), again.get("own_words")) == ("a long story", "Anna")
+        visitor.site.bucket = TokenBucket(1, 10, world.clock.monotonic())
+        assert (await visitor.submit(again)).title == "Check before you send"
+        visitor.site.bucket = TokenBucket(0.001, 1, world.clock.monotonic())
+        visitor.site.spend()
+
+
+async def test_few_wait_for_a_key_derivation_at_a_time(world: World) -> None:
+    words = await Visitor(world).open_ticket(MESSAGE)
+    world.settings = replace(world.settings, derivations=2)
+    visitor, going_on, most = Visitor(world), asyncio.Event(), 0
+    derive = world.cipher.derive
+
+    async def slow(words: str) -> ThreadKeys:
+        nonlocal most
+        most = max(most, visitor.site.deriving)
+        await going_on.wait()
+        return await derive(words)
+
+    world.cipher.derive = slow  # type: ignore[method-assign]
+    form = (await visitor.get("/en/track")).form().set(words=words)
+    answers = [
+        asyncio.create_task(visitor.client.post("/en/track", data=dict(form.fields))) for _ in range(9)
+    ]
+    refused, _ = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+    assert {answer.result().status_code for answer in refused} == {429}
+    going_on.set()
+    codes = Counter(answer.status_code for answer in await asyncio.gather(*answers))
+    assert codes == {303: 2, 429: 7}
+    assert (most, visitor.site.deriving) == (2, 0)
 
 
 async def test_under_load_forms_need_a_human_pace(world: World) -> None:

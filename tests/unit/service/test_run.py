@@ -113,6 +113,8 @@ async def test_a_store_that_failed_ends_the_process_with_its_code(
         ("[outgoing]\nhost = 'mail.example'\nsecurity = 'plain'\n", "loopback only"),
         ("[imap]\nhost = 3\nuser = 'a'\npassword_file = 'b'\n", "expected a text"),
         ("[smtp]\nlisten = 'x'\nport = 25\n", "unknown key"),
+        ("[portal.queues]\nsecurity = 'nowhere'\n", "no [queues.nowhere]"),
+        ("[portal.queues]\nweapons = 'support'\n", "unknown topic"),
     ],
 )
 async def test_a_wrong_configuration_is_named_where_it_is_wrong(folder: Path, line: str, words: str) -> None:

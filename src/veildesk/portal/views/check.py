@@ -16,14 +16,14 @@ from veildesk.portal.body import Form
 from veildesk.portal.draft import Draft
 from veildesk.portal.redaction import Checked, examine
 from veildesk.portal.sessions import Session
-from veildesk.portal.site import Visit
+from veildesk.portal.site import Overloaded, Visit
 from veildesk.portal.views import send
 from veildesk.portal.views.compose import expired, own_words, problems
 
 __all__ = ["check", "choose", "confirm"]
 
 SENDING: Final = ("send", "send-hidden")
-MENDED_HERE: Final = frozenset({"changed", "own-words"})
+MENDED_HERE: Final = frozenset({"changed", "own-words", "busy"})
 """Problems that the check page itself can mend; all others lead back to the message."""
 
 
@@ -86,7 +86,13 @@ async def choose(visit: Visit) -> Response:
             return visit.go("new/check")
         if exposed and operation == "send":
             return visit.go("new/confirm")
-        return await send.now(visit, session, draft, await look(draft))
+        try:
+            return await send.now(visit, session, draft, await look(draft))
+        except Overloaded:
+            draft.problems = ["busy"]
+            session.data["draft"] = draft.encode()
+            visit.save(session)
+            return visit.go("new/check")
 
 
 async def _take_choices(draft: Draft, form: Form, operation: str) -> bool:

@@ -22,11 +22,22 @@ from veildesk.core.receipt import WordsMalformed, generate, parse
 from veildesk.portal.body import Form, Upload, safe_name
 from veildesk.portal.draft import Draft, DraftFile, new_draft
 from veildesk.portal.sessions import Session
-from veildesk.portal.site import SESSION_COST, Site, Visit
+from veildesk.portal.site import SESSION_COST, Overloaded, Site, Visit
 from veildesk.portal.views.thread import next_numbering
 from veildesk.redact.engine import find
 
-__all__ = ["compose", "compose_reply", "contains_words", "expired", "fill", "new", "own_words", "problems"]
+__all__ = [
+    "begin",
+    "compose",
+    "compose_reply",
+    "contains_words",
+    "drop_draft",
+    "expired",
+    "fill",
+    "new",
+    "own_words",
+    "problems",
+]
 
 _OWN_WORD: Final = 2
 _TELL_FINDINGS: Final = 256 * 1024
@@ -51,13 +62,16 @@ async def compose(visit: Visit) -> Response:
     age = visit.age(form, "new")
     if age is None:
         return expired(visit, form)
-    visit.site.spend(SESSION_COST)
+    try:
+        visit.spend(SESSION_COST)
+    except Overloaded:
+        return expired(visit, form, status=429, problem="busy-form")
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
         draft = visit.draft(session)
         if draft is None or draft.reply:
-            _drop_draft(session)
-            draft = _begin(visit.site)
+            drop_draft(session)
+            draft = begin(visit.site)
         draft.topic = form.get("topic")
         await _take(visit, session, draft, form, age)
         return visit.go("new" if draft.problems else "new/check")
@@ -70,13 +84,16 @@ async def compose_reply(visit: Visit) -> Response:
     age = visit.age(form, "reply")
     if age is None or "ticket" not in before.data:
         return expired(visit, form, problem="reply-lost")
-    visit.site.spend(SESSION_COST)
+    try:
+        visit.spend(SESSION_COST)
+    except Overloaded:
+        return _reply_later(visit, form)
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
         session.data.setdefault("ticket", before.data["ticket"])
         draft = visit.draft(session)
         if draft is None or not draft.reply:
-            _drop_draft(session)
+            drop_draft(session)
             numbering = await next_numbering(visit, session)
             draft = new_draft(visit.site.ports.random_bytes(16), "", numbering, reply=True)
         await _take(visit, session, draft, form, age)
@@ -94,13 +111,24 @@ def expired(visit: Visit, form: Form, *, status: int = 403, problem: str = "form
     return visit.page("new.html", status=status, forms=("new",), draft=draft, path=path)
 
 
+def _reply_later(visit: Visit, form: Form) -> Response:
+    """Give a further message back, to be sent again in a moment."""
+    form.drop()
+    draft = Draft(entry="", words="", numbering={}, reply=True)
+    fill(draft, form, visit.site)
+    draft.problems = ["busy-form"]
+    path = f"/{visit.language}/ticket"
+    return visit.page("reply-later.html", status=429, forms=("reply",), draft=draft, path=path)
+
+
 def fill(draft: Draft, form: Form, site: Site) -> None:
     """Copy the text fields of a form into a draft, whole.
 
     Raises `LimitExceeded` for a text far beyond what could be mended by shortening.
     """
     draft.message, draft.steps = form.get("message"), form.get("steps")
-    draft.version, draft.environment = form.get("version"), form.get("environment")
+    draft.version, draft.build = form.get("version"), form.get("build")
+    draft.environment = form.get("environment")
     draft.own_words = own_words(form.get("own_words"))
     if len(draft.text) + sum(map(len, draft.own_words)) > 2 * site.settings.text_size:
         form.drop()
@@ -153,7 +181,8 @@ def problems(visit: Visit, session: Session, draft: Draft) -> list[str]:
     if len(words) > settings.own_words or not all(_OWN_WORD <= len(word) <= 200 for word in words):
         found.append("own-words")
     secret = draft.words or str(session.data.get("ticket", {}).get("words", ""))
-    if secret and contains_words(draft.text, secret):
+    codes = session.data.get("ticket", {}).get("codes", ())
+    if secret and (contains_words(draft.text, secret) or contains_code(draft.text, codes)):
         found.append("words-in-text")
     return found
 
@@ -167,6 +196,12 @@ def contains_words(text: str, words: str) -> bool:
         return " ".join(parse(text)) == words
     except WordsMalformed:
         return False
+
+
+def contains_code(text: str, codes: Sequence[str]) -> bool:
+    """Whether a text gives a spare code away."""
+    letters = re.sub(r"[^0-9A-Z]", "", text.upper())
+    return any(code in letters for code in codes)
 
 
 async def _clean(site: Site, session: Session, upload: Upload, words: Sequence[str]) -> DraftFile:
@@ -204,7 +239,8 @@ def _removed(cleaned: Cleaned) -> list[str]:
     return [*cleaned.removed, *(word for member in cleaned.members for word in _removed(member))]
 
 
-def _begin(site: Site) -> Draft:
+def begin(site: Site) -> Draft:
+    """A draft of a new ticket, with its words."""
     random = site.ports.random_bytes
     return new_draft(random(16), " ".join(generate(random)), MaskNumbering(random(32)), reply=False)
 
@@ -214,6 +250,7 @@ def _blank(site: Site) -> Draft:
     return Draft(entry="", words="", numbering={}, topic="")
 
 
-def _drop_draft(session: Session) -> None:
+def drop_draft(session: Session) -> None:
+    """Forget the draft and its files."""
     session.data.pop("draft", None)
     session.blobs.clear()

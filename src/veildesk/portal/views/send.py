@@ -21,7 +21,7 @@ from veildesk.portal.redaction import Checked
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import Visit
 from veildesk.portal.views.compose import expired
-from veildesk.portal.views.thread import decode_keys, encode_keys, open_thread
+from veildesk.portal.views.thread import OpenThread, decode_keys, encode_keys, open_thread
 
 __all__ = ["again", "now"]
 
@@ -33,10 +33,10 @@ async def now(visit: Visit, session: Session, draft: Draft, checked: Checked) ->
         keys = decode_keys(session.data["ticket"])
         if await site.ports.threads.thread(keys.lookup_id) is None:
             return visit.page("draft-gone.html", status=410)
+        topic = _topic(await open_thread(visit, keys))
     else:
-        site.spend()
-        keys = await site.ports.cipher.derive(draft.words)
-    await site.ports.intake.accept(_submission(visit, session, draft, checked, keys))
+        keys, topic = await visit.derive(draft.words), draft.topic
+    await site.ports.intake.accept(_submission(visit, session, draft, checked, keys, topic))
     session.data.pop("draft", None)
     session.blobs.clear()
     if not draft.reply:
@@ -47,13 +47,19 @@ async def now(visit: Visit, session: Session, draft: Draft, checked: Checked) ->
     return visit.go("ticket" if draft.reply else "receipt")
 
 
+def _topic(thread: OpenThread | None) -> str:
+    """The topic of a ticket: its first message's."""
+    entries = thread.entries if thread is not None else ()
+    return next((entry.topic for entry in entries if entry is not None and entry.topic), "other")
+
+
 def _remember(session: Session, keys: ThreadKeys, words: str, entry: str) -> None:
     session.data["ticket"] = encode_keys(keys, words)
-    session.data["receipt"] = {"words": words, "entry": entry}
+    session.data["receipt"] = {"words": words, "entry": entry, "codes": keys.spare_codes, "kind": "sent"}
 
 
 def _submission(
-    visit: Visit, session: Session, draft: Draft, checked: Checked, keys: ThreadKeys
+    visit: Visit, session: Session, draft: Draft, checked: Checked, keys: ThreadKeys, topic: str
 ) -> Submission:
     settings, clock = visit.site.settings, visit.site.ports.clock
     attachments = tuple(
@@ -64,7 +70,7 @@ def _submission(
     numbering = encode_numbering(checked.numbering)
     entry = PortalEntry(
         text=checked.text,
-        topic="other" if draft.reply else draft.topic,
+        topic=topic,
         language=visit.language,
         kept=tuple(draft.kept),
         own_words=tuple(draft.own_words),
@@ -83,14 +89,16 @@ def _submission(
             if item.blob
         ),
         numbering=numbering,
+        topic=topic,
     )
     return Submission(
         channel=Channel.PORTAL,
         dedup=dedup_key(keys.lookup_id, b"portal entry v1", bytes.fromhex(draft.entry)),
         payload=encode_portal_entry(entry),
-        queue=settings.queue,
+        queue=settings.queue_of(topic),
         anchor=PortalAnchor(keys.lookup_id, keys.public_key),
         thread_entry=visit.site.ports.cipher.seal(keys.public_key, encode_thread_entry(own_copy)),
+        spares=() if draft.reply else visit.site.ports.cipher.spares(keys),
     )
 
 
@@ -114,8 +122,7 @@ async def again(visit: Visit, session: Session, form: Form) -> Response:
         words = " ".join(parse(form.get("words")))
     except WordsMalformed:
         return _lost(visit, form)
-    visit.site.spend()
-    keys = await visit.site.ports.cipher.derive(words)
+    keys = await visit.derive(words)
     thread = await open_thread(visit, keys)
     if thread is None or all(item is None or item.entry_id != entry for item in thread.entries):
         return _lost(visit, form)

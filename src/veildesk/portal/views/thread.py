@@ -34,13 +34,14 @@ class OpenThread:
         return self.view.state
 
 
-def encode_keys(keys: ThreadKeys, words: str) -> dict[str, str]:
-    """What a session keeps of an opened ticket."""
+def encode_keys(keys: ThreadKeys, words: str) -> dict[str, Any]:
+    """What a session keeps of an opened ticket; `words` is empty when a spare code opened it."""
     return {
         "lookup": base64.b64encode(keys.lookup_id).decode(),
         "public": base64.b64encode(keys.public_key).decode(),
         "private": base64.b64encode(keys.private_key).decode(),
         "words": words,
+        "codes": list(keys.spare_codes),
     }
 
 
@@ -50,6 +51,7 @@ def decode_keys(value: Mapping[str, Any]) -> ThreadKeys:
         lookup_id=base64.b64decode(value["lookup"]),
         public_key=base64.b64decode(value["public"]),
         private_key=base64.b64decode(value["private"]),
+        spare_codes=tuple(value.get("codes", ())),
     )
 
 

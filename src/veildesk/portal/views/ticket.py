@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from veildesk.core.ports import ThreadKeys
 from veildesk.core.receipt import WordsMalformed, parse
+from veildesk.core.spare_code import grouped
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
 from veildesk.portal.draft import Draft
 from veildesk.portal.render import day
-from veildesk.portal.site import SESSION_COST, Visit
+from veildesk.portal.site import SESSION_COST, Overloaded, Visit
 from veildesk.portal.views.thread import OpenThread, decode_keys, encode_keys, open_thread
 
 __all__ = [
@@ -35,7 +36,8 @@ async def receipt(visit: Visit) -> Response:
     kept = visit.session().data.get("receipt")
     if kept is None:
         return visit.page("receipt-gone.html", status=410)
-    return visit.page("receipt.html", words=kept["words"].split())
+    codes = [grouped(code) for code in kept["codes"]]
+    return visit.page("receipt.html", words=kept["words"].split(), codes=codes, kind=kept["kind"])
 
 
 async def track_form(visit: Visit) -> Response:
@@ -44,7 +46,12 @@ async def track_form(visit: Visit) -> Response:
     mistake: dict[str, Any] | None = session.data.pop("mistake", None)
     if mistake is not None:
         visit.save(session)
-    return visit.page("track.html", forms=("track",), mistake=mistake)
+    return _track_page(visit, mistake)
+
+
+def _track_page(visit: Visit, mistake: dict[str, Any] | None, status: int = 200) -> Response:
+    hidden = visit.request.query_params.get("hidden") == "1"
+    return visit.page("track.html", status=status, forms=("track",), mistake=mistake, hidden=hidden)
 
 
 async def track(visit: Visit) -> Response:
@@ -54,15 +61,15 @@ async def track(visit: Visit) -> Response:
     """
     form = await visit.form()
     if not visit.same_site() or (visit.known and visit.age(form, "track") is None):
-        return visit.page(
-            "track.html", status=403, forms=("track",), mistake={"kind": "expired", "typed": ""}
-        )
+        return _track_page(visit, {"kind": "expired", "typed": ""}, 403)
     try:
         words = " ".join(parse(form.get("words")))
     except WordsMalformed as error:
         return _malformed(visit, error, form.get("words")[:512])
-    visit.site.spend()
-    keys = await visit.site.ports.cipher.derive(words)
+    try:
+        keys = await visit.derive(words)
+    except Overloaded:
+        return _track_page(visit, {"kind": "busy", "typed": words}, 429)
     thread = await open_thread(visit, keys)
     if thread is None:
         return visit.go("track/unknown") if visit.known else await unknown(visit)
@@ -81,8 +88,8 @@ def _malformed(visit: Visit, error: WordsMalformed, typed: str) -> Response:
         "typed": typed,
     }
     if not visit.known:
-        return visit.page("track.html", forms=("track",), mistake=mistake)
-    visit.site.spend(SESSION_COST)
+        return _track_page(visit, mistake)
+    visit.spend(SESSION_COST)
     session = visit.session()
     session.data["mistake"] = mistake
     visit.save(session)
@@ -121,12 +128,13 @@ async def ticket(visit: Visit) -> Response:
         readonly=False,
         draft=draft if draft is not None and draft.reply else None,
         words=session.data["ticket"].get("words", ""),
+        codes=[grouped(code) for code in session.data["ticket"].get("codes", ())],
         sent=sent,
     )
 
 
 def _thread_page(visit: Visit, thread: OpenThread, *, readonly: bool, **values: Any) -> Response:
-    context: dict[str, Any] = {"draft": None, "words": "", "sent": False} | values
+    context: dict[str, Any] = {"draft": None, "words": "", "codes": [], "sent": False} | values
     context["draft"] = context["draft"] or Draft(entry="", words="", numbering={}, reply=True)
     return visit.page(
         "ticket.html",
