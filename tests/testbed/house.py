@@ -14,6 +14,7 @@ from pathlib import Path
 from testbed.openpgp_lab import Lab
 from veildesk.attachments.inprocess import InProcessCleaner
 from veildesk.core.envelope import with_envelope
+from veildesk.core.limits import Limits
 from veildesk.core.submission import Accepted, Channel, Submission, dedup_key
 from veildesk.core.ticket import TicketEntry
 from veildesk.core.work import State, Work
@@ -23,6 +24,7 @@ from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.replies.collect import collect_replies
 from veildesk.replies.fake_mailer import FakeMailer
 from veildesk.service.config import QueueConfig
+from veildesk.service.erasure import place_in
 from veildesk.service.inbound import Inbound
 from veildesk.service.known_keys import KnownKeys
 from veildesk.service.outbound import Outbound
@@ -99,7 +101,7 @@ class House:
     async def answer(self, thread: str, text: str) -> None:
         """An agent answers, and the answer goes as far as it can."""
         self.backend.answer(thread, text)
-        await collect_replies(self.backend, self.spool, b"s" * 32)
+        await collect_replies(self.backend, self.spool, b"s" * 32, place_in, Limits())
         await self.work()
 
     async def rows(self, *states: State) -> list[Work]:

@@ -22,6 +22,7 @@ def encode_entry(entry: TicketEntry) -> bytes:
             "subject": entry.subject,
             "text": entry.text,
             "queue": entry.queue,
+            "place": entry.place,
             "topic": entry.topic,
             "language": entry.language,
             "priority": entry.priority,
@@ -50,6 +51,7 @@ def encode_reply(reply: AgentReply) -> bytes:
             "cursor": reply.cursor,
             "text": reply.text,
             "files": _files_out(reply.files),
+            "missing": list(reply.missing),
         }
     )
 
@@ -58,6 +60,7 @@ def decode_reply(data: bytes) -> AgentReply:
     """The reverse. Raises `ValueError` for another version."""
     fields = _load(data)
     fields["files"] = _files_in(fields["files"])
+    fields["missing"] = tuple(fields.get("missing", ()))
     return AgentReply(**fields)
 
 

@@ -14,24 +14,36 @@ from veildesk.core.contact import KnownKey
 from veildesk.core.message import Integrity, Signature
 from veildesk.core.notice import PublishedNotice
 from veildesk.core.submission import Accepted, PortalAnchor, SpareCode, Submission
-from veildesk.core.ticket import AgentReply, CheckResult, Delivered, Erased, TicketEntry
+from veildesk.core.ticket import (
+    AgentReply,
+    CheckResult,
+    Delivered,
+    Erased,
+    RemoteFile,
+    TicketChange,
+    TicketEntry,
+)
 from veildesk.core.work import Reason, State, Work
 
 __all__ = [
+    "Acknowledges",
     "Backend",
     "CertificateStatus",
     "Cleaner",
     "Cleaned",
     "Clock",
+    "Closes",
     "Contacts",
     "DecryptedData",
     "DetachedSignature",
     "Engine",
+    "Hints",
     "Intake",
     "Mailer",
     "NoticeArchive",
     "OnionService",
     "OnionState",
+    "SetsUp",
     "Spool",
     "ThreadCipher",
     "ThreadKeys",
@@ -344,30 +356,62 @@ class Cleaner(Protocol):
 
 
 class Backend(Protocol):
-    """A helpdesk. Six methods; see docs/backends.md for how to write one."""
+    """A helpdesk. Six methods; docs/backends.md walks through writing one.
+
+    Every method raises `BackendUnavailable` (try again) or `BackendRefused` (do not).
+    """
 
     name: str
 
     async def check(self) -> list[CheckResult]:
-        """Credentials, queue, fields, dangerous auto-replies."""
+        """Credentials, rights, queue, fields, dangerous auto-replies. Changes nothing."""
 
     async def deliver(self, entry: TicketEntry) -> Delivered:
-        """Create or append. The same `entry.key` twice leaves one message.
-
-        Raises `BackendUnavailable` (try again) or `BackendRefused` (do not).
-        """
+        """Create or append. The same `entry.key` twice leaves one message; a closed ticket is reopened."""
 
     def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
-        """Public answers of agents after `cursor`, oldest first; never private notes."""
+        """Public answers of agents after `cursor`, oldest first; never private notes, never our own."""
 
-    async def acknowledge(self, reply: AgentReply) -> None:
-        """Called after a reply was taken over durably; may do nothing."""
+    def download(self, file: RemoteFile) -> AsyncIterator[bytes]:
+        """The content of a file of an answer, in pieces."""
+
+    async def update(self, ref: str, change: TicketChange) -> None:
+        """Change what agents see beside the messages; what the helpdesk has no place for is left out."""
 
     async def erase(self, ref: str, thread: str) -> Erased:
-        """Delete a ticket by the best means there are, and say truly which."""
+        """Delete a ticket by the best means there are, and say truly which. Repeating it does no harm."""
+
+
+@runtime_checkable
+class Acknowledges(Protocol):
+    """A connector that wants to know when a reply was taken over durably."""
+
+    async def acknowledge(self, reply: AgentReply) -> None:
+        """The reply lies sealed in the spool now."""
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A connector that holds connections."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Let go of them."""
+
+
+@runtime_checkable
+class SetsUp(Protocol):
+    """A connector that can make the fields and queues it needs."""
+
+    async def set_up(self) -> list[CheckResult]:
+        """Make what is missing; returns what was made and what a person must do."""
+
+
+@runtime_checkable
+class Hints(Protocol):
+    """A connector whose helpdesk can send webhooks. A webhook never carries content: it says "poll now"."""
+
+    def hint(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether this is a genuine notice. Header names come in lower case."""
 
 
 class Mailer(Protocol):

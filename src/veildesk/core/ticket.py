@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["AgentReply", "CheckResult", "Delivered", "Erased", "File", "Level", "TicketEntry"]
+__all__ = [
+    "AgentReply",
+    "CheckResult",
+    "Delivered",
+    "Erased",
+    "File",
+    "Level",
+    "RemoteFile",
+    "TicketChange",
+    "TicketEntry",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +36,7 @@ class TicketEntry:
     this message; delivering the same `key` twice leaves one message. `ref` is the helpdesk's own id of
     the ticket when it is known. `protection` is the line that tells agents how the message was
     encrypted and signed; `removed` counts what was hidden, by type, and `notices` are further lines
-    about what was done to it.
+    about what was done to it. `place` is the helpdesk's own queue, empty for its usual one.
     """
 
     thread: str
@@ -35,6 +45,7 @@ class TicketEntry:
     text: str = field(repr=False)
     ref: str | None = None
     queue: str = "support"
+    place: str = ""
     topic: str = ""
     language: str = ""
     priority: str = "normal"
@@ -53,11 +64,28 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file of an agent's answer that still lies in the helpdesk.
+
+    `handle` is what the connector needs to download it; `size` in bytes is the helpdesk's claim, None
+    when it does not say.
+    """
+
+    name: str
+    media_type: str
+    handle: str
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentReply:
     """A public answer of an agent.
 
-    `thread` as in `TicketEntry`; `reply_id` is unique in that helpdesk; `cursor` is the position to
-    store after this reply was taken over. `text` is plain text; HTML was already made text.
+    `thread` as in `TicketEntry`, empty for "nothing here for a user, but remember `cursor`"; `reply_id` is
+    unique in that helpdesk; `cursor` is the position to store after this reply was taken over. `text` is
+    plain text; HTML was already made text. `ref` is the helpdesk's id of the ticket it stands in, empty
+    when the thread itself is proof: an answer whose ticket is not the thread's own is given to nobody.
+    `remote` are files to download; `missing` are names of files that could not be taken over.
     """
 
     thread: str
@@ -65,6 +93,25 @@ class AgentReply:
     cursor: str
     text: str = field(repr=False)
     files: tuple[File, ...] = ()
+    ref: str = ""
+    remote: tuple[RemoteFile, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TicketChange:
+    """What to change about a ticket beside its messages; None and empty mean "leave it".
+
+    `note` is a remark for agents only, never shown to the user; the same `note_key` twice leaves one.
+    `state` is "open" or "closed".
+    """
+
+    state: str | None = None
+    priority: str | None = None
+    tags: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    note: str = field(default="", repr=False)
+    note_key: str = ""
 
 
 class Erased(StrEnum):

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from veildesk.core.limits import Limits
+from veildesk.core.shown import shown
 from veildesk.core.ticket import File, TicketEntry
 from veildesk.mail.charset import clean_text
 from veildesk.mail.headers import is_placeholder_subject
@@ -32,7 +33,6 @@ from veildesk.mail.wire import (
 __all__ = ["AgentAnswer", "compose_ticket", "read_agent_reply"]
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
-_RULE = "-" * 40
 _MAX_LINE = 900
 
 
@@ -94,12 +94,7 @@ def _subject(subject: str) -> str:
 
 
 def _body(entry: TicketEntry) -> str:
-    block = [line for line in (entry.protection, *entry.notices) if line]
-    if entry.removed:
-        hidden = ", ".join(f"{count} × {name}" for name, count in sorted(entry.removed.items()))
-        block.append(f"Hidden: {hidden}")
-    above = clean_text("\n".join(block) + f"\n{_RULE}\n\n") if block else ""
-    lines = (above + clean_text(entry.text)).rstrip("\n").split("\n")
+    lines = clean_text(shown(entry)).rstrip("\n").split("\n")
     return "\n".join(piece for line in lines for piece in _pieces(line)) + "\n"
 
 

@@ -1,44 +1,100 @@
 """Take agents' answers over from a helpdesk, each exactly once.
 
 The position in the helpdesk is stored in the same commit as the answer; an answer seen again after a
-crash has the same key and changes nothing.
+crash, by an overlapping position or after a second webhook has the same key and changes nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+from collections.abc import Callable
 
 from veildesk.core.encoding import encode_reply
-from veildesk.core.errors import WorkLost
-from veildesk.core.ports import Backend, Spool
+from veildesk.core.errors import BackendRefused, WorkLost
+from veildesk.core.limits import Limits
+from veildesk.core.ports import Acknowledges, Backend, Spool
 from veildesk.core.submission import dedup_key
+from veildesk.core.ticket import AgentReply, File
 
 __all__ = ["collect_replies"]
 
 _log = logging.getLogger("veildesk.replies")
 
 
-async def collect_replies(backend: Backend, spool: Spool, secret: bytes) -> int:
-    """Poll once; returns how many answers were new. `secret` keys the deduplication digests.
+async def collect_replies(
+    backend: Backend, spool: Spool, secret: bytes, place_in: Callable[[str, str], str], limits: Limits
+) -> int:
+    """Poll once; returns how many answers were new.
 
-    Raises `BackendUnavailable` or `BackendRefused`, with everything before the fault kept.
+    `secret` keys the deduplication digests; `place_in` makes what the spool keeps as a ticket's place of
+    the helpdesk's name and its number. Raises `BackendUnavailable` or `BackendRefused`, with everything
+    before the fault kept.
     """
     fresh = 0
     cursor = await spool.cursor(backend.name)
     async for reply in backend.replies(cursor):
-        try:
-            kept = await spool.collect(
-                reply.thread,
-                dedup_key(secret, b"reply", backend.name.encode(), reply.reply_id.encode()),
-                {"reply": encode_reply(reply)},
-                (backend.name, reply.cursor),
-            )
-        except WorkLost:
-            # The ticket was erased meanwhile: nobody is left who could be answered.
-            _log.warning("reply-without-ticket backend=%s", backend.name)
-            if reply.cursor:
-                await spool.set_cursor(backend.name, reply.cursor)
-        else:
-            fresh += kept.fresh
-        await backend.acknowledge(reply)
+        if await _belongs(backend, spool, reply, place_in):
+            fresh += await _take(backend, spool, reply, secret, limits)
+        elif reply.cursor:
+            await spool.set_cursor(backend.name, reply.cursor)
+        if isinstance(backend, Acknowledges):
+            await backend.acknowledge(reply)
     return fresh
+
+
+async def _belongs(
+    backend: Backend, spool: Spool, reply: AgentReply, place_in: Callable[[str, str], str]
+) -> bool:
+    """Whether the ticket the answer stands in is the one that we made for this thread.
+
+    The thread is a field that agents may be able to edit, and some helpdesks give a number twice: only
+    both together say whose answer it is.
+    """
+    if not reply.thread:
+        return False
+    place = await spool.backend_ref(reply.thread)
+    # Not known yet: the helpdesk made the ticket, and we stopped before we could note its number.
+    if place is not None and reply.ref and place != place_in(backend.name, reply.ref):
+        _log.error("reply-in-wrong-ticket backend=%s", backend.name)
+        return False
+    return True
+
+
+async def _take(backend: Backend, spool: Spool, reply: AgentReply, secret: bytes, limits: Limits) -> bool:
+    whole = await _with_files(backend, reply, limits)
+    try:
+        kept = await spool.collect(
+            reply.thread,
+            dedup_key(secret, b"reply", backend.name.encode(), reply.reply_id.encode()),
+            {"reply": encode_reply(whole)},
+            (backend.name, reply.cursor),
+        )
+    except WorkLost:
+        # The ticket was erased meanwhile: nobody is left who could be answered.
+        _log.warning("reply-without-ticket backend=%s", backend.name)
+        if reply.cursor:
+            await spool.set_cursor(backend.name, reply.cursor)
+        return False
+    return kept.fresh
+
+
+async def _with_files(backend: Backend, reply: AgentReply, limits: Limits) -> AgentReply:
+    """The answer with its files; one too large or gone is named as missing, which holds the answer."""
+    files = list(reply.files)
+    missing = [file.name for file in files[limits.attachments :]]
+    del files[limits.attachments :]
+    for remote in reply.remote:
+        content = bytearray()
+        try:
+            if len(files) >= limits.attachments or (remote.size or 0) > limits.attachment_size:
+                raise BackendRefused("file-too-large")
+            async for piece in backend.download(remote):
+                content += piece
+                if len(content) > limits.attachment_size:
+                    raise BackendRefused("file-too-large")
+        except BackendRefused:
+            missing.append(remote.name or "file")
+        else:
+            files.append(File(remote.name, remote.media_type, bytes(content)))
+    return dataclasses.replace(reply, files=tuple(files), remote=(), missing=(*reply.missing, *missing))

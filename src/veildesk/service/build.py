@@ -14,7 +14,7 @@ from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.limits import Limits
 from veildesk.core.notice import Notice, PublishedNotice
-from veildesk.core.ports import Backend, Cleaner, Engine, Mailer
+from veildesk.core.ports import Backend, Cleaner, Closes, Engine, Mailer
 from veildesk.deliver.registry import load_backend
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.notices.archive import NoticeDirectory, publish_notice
@@ -75,8 +75,9 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
         cipher = WordsCipher(keyring.derive_secret(b"words-pepper"))
         backends: dict[str, Backend] = {}
         for name, settings in config.backends.items():
-            backends[name] = load_backend(settings.kind, name, settings.settings)
-            stack.push_async_callback(backends[name].close)
+            backends[name] = backend = load_backend(settings.kind, name, settings.settings)
+            if isinstance(backend, Closes):
+                stack.push_async_callback(backend.close)
         contacts = await asyncio.to_thread(_contacts, config.keys.contacts)
         inbound, outbound = _pipeline(config, spool, keyring, engine, cleaner, cipher, backends, contacts)
         yield Gateway(

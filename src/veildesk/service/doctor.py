@@ -12,6 +12,7 @@ from pathlib import Path
 
 from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import VeildeskError
+from veildesk.core.ports import Closes
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.deliver.registry import load_backend
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
@@ -137,7 +138,8 @@ async def _backends(config: Config) -> list[CheckResult]:
         try:
             results += await backend.check()
         finally:
-            await backend.close()
+            if isinstance(backend, Closes):
+                await backend.close()
     return results
 
 

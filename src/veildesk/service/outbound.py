@@ -89,8 +89,9 @@ class Outbound:
         reason = guard_text(find(item.reply.text))
         if reason is Reason.NONE and anchor is None:
             reason = guard_contact(contact)
-        if reason is Reason.NONE and anchor is not None and item.reply.files:
-            # The portal thread shows signed text only: an answer must not arrive without its files.
+        if reason is Reason.NONE and (item.reply.missing or (anchor is not None and item.reply.files)):
+            # Files that could not be taken over; or the portal thread, which shows signed text only. An
+            # answer must not arrive without its files.
             reason = Reason.FILES
         text = self._letters.replies.cut(item.reply.text)
         if anchor is None and (contact is None or contact.certificate is None):

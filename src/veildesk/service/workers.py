@@ -15,11 +15,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
+from veildesk.core.limits import Limits
 from veildesk.core.ports import Backend, Clock, Spool
 from veildesk.core.ticket import Erased
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.replies.collect import collect_replies
-from veildesk.service.erasure import erase_in_helpdesk
+from veildesk.service.erasure import erase_in_helpdesk, place_in
 from veildesk.service.inbound import Inbound
 from veildesk.service.outbound import Outbound
 
@@ -140,6 +141,7 @@ class Poller:
     spool: Spool
     secret: bytes = field(repr=False)
     seconds: float
+    limits: Limits = field(default_factory=Limits)
     healthy: bool = True
     _nudge: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -151,7 +153,7 @@ class Poller:
         """Poll until cancelled; a fault is logged and tried again."""
         while True:
             try:
-                await collect_replies(self.backend, self.spool, self.secret)
+                await collect_replies(self.backend, self.spool, self.secret, place_in, self.limits)
                 self.healthy = True
             except VeildeskError as error:
                 self.healthy = False

@@ -17,6 +17,7 @@ from veildesk.core.thread_entry import decode_thread_entry
 from veildesk.core.ticket import File
 from veildesk.core.work import Reason, State
 from veildesk.replies.collect import collect_replies
+from veildesk.service.erasure import place_in
 from veildesk.service.reading import read_mail
 
 ANSWER = "Please update to 4.2.18.\n"
@@ -95,7 +96,7 @@ async def test_an_answer_seen_twice_is_sent_once(house: House) -> None:
     await house.spool.set_cursor("desk", "0")
     from veildesk.replies.collect import collect_replies
 
-    assert await collect_replies(house.backend, house.spool, b"s" * 32) == 0
+    assert await collect_replies(house.backend, house.spool, b"s" * 32, place_in, Limits()) == 0
     await house.work()
     assert len(house.sent()) == 1
 
@@ -174,7 +175,7 @@ async def test_files_for_a_portal_thread_hold_the_answer_instead_of_vanishing(ho
     (entry,) = house.entries()
     reply = house.backend.answer(entry.thread, ANSWER)
     house.backend.answers[-1] = dataclasses.replace(reply, files=(File("a.txt", "text/plain", b"x"),))
-    await collect_replies(house.backend, house.spool, b"s" * 32)
+    await collect_replies(house.backend, house.spool, b"s" * 32, place_in, Limits())
     await house.work()
     (held,) = await house.rows(State.HELD)
     assert held.reason is Reason.FILES

@@ -17,8 +17,17 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from veildesk.core.errors import BackendUnavailable, ConfigInvalid, VeildeskError
-from veildesk.core.ticket import AgentReply, CheckResult, Delivered, Erased, Level, TicketEntry
+from veildesk.core.errors import BackendRefused, BackendUnavailable, ConfigInvalid, VeildeskError
+from veildesk.core.ticket import (
+    AgentReply,
+    CheckResult,
+    Delivered,
+    Erased,
+    Level,
+    RemoteFile,
+    TicketChange,
+    TicketEntry,
+)
 from veildesk.mail.agent import compose_ticket, read_agent_reply
 
 __all__ = ["MaildirBackend", "from_config"]
@@ -101,7 +110,8 @@ class MaildirBackend:
         self._prepare()
         # Short enough for one header line: some programs fold longer ids into unusable forms.
         own_id = f"{entry.thread}.{entry.key[:8]}@{self._domain}"
-        ref = entry.ref or own_id
+        first = entry.ref if (entry.ref or "").startswith(f"{entry.thread}.") else self._first(entry.thread)
+        ref = first or own_id
         if self._find(entry.key):
             return Delivered(ref=ref, fresh=False)
         mail = compose_ticket(
@@ -109,10 +119,19 @@ class MaildirBackend:
             sender=self._sender,
             recipient=self._recipient,
             message_id=own_id,
-            in_reply_to=entry.ref,
+            in_reply_to=first,
         )
         self._write(entry, mail)
         return Delivered(ref=ref)
+
+    def _first(self, thread: str) -> str | None:
+        """The message id of the first mail of a thread that is still there."""
+        found = [
+            (path.stat().st_mtime_ns, path.name.split(".")[1])
+            for part in ("new", "cur")
+            for path in (self._path / part).glob(f"{thread}.*.veildesk*")
+        ]
+        return f"{thread}.{min(found)[1][:8]}@{self._domain}" if found else None
 
     def _find(self, key: str) -> Path | None:
         for part in ("new", "cur"):
@@ -189,6 +208,13 @@ class MaildirBackend:
         if path is not None:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
+    def download(self, file: RemoteFile) -> AsyncIterator[bytes]:
+        """Answers bring their files with them."""
+        raise BackendRefused("no-such-file")
+
+    async def update(self, ref: str, change: TicketChange) -> None:
+        """Mail programs have no place for any of it."""
+
     async def erase(self, ref: str, thread: str) -> Erased:
         """Remove every file of the thread."""
         try:
@@ -200,13 +226,14 @@ class MaildirBackend:
     def _erase(self, thread: str) -> None:
         if not _TOKEN.match(thread):
             return
+        # Answers too that were never taken over.
+        for path in [*self._waiting(), *(self._replies / "refused").iterdir()]:
+            if path.is_file() and f"{thread}.".encode() in path.read_bytes():
+                path.unlink(missing_ok=True)
         for part in ("new", "cur", "tmp"):
             for path in (self._path / part).glob(f"{thread}.*.veildesk*"):
                 path.unlink(missing_ok=True)
             _sync_folder(self._path / part)
-
-    async def close(self) -> None:
-        """Nothing is held open."""
 
 
 async def _settled(path: Path) -> bytes | None:

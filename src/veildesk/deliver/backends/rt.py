@@ -1,0 +1,391 @@
+"""Request Tracker 5 by its REST 2 interface.
+
+A ticket has the thread in a ticket field, each of our messages its key in a transaction field; both are
+looked up before anything is made, since RT itself knows no idempotency. Tickets have no requestor: RT
+then has nobody to mail. Answers are "Correspond" transactions of privileged users, so that a stranger who
+mails into a ticket never speaks for the team.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from veildesk.core.errors import BackendRefused, BackendUnavailable, VeildeskError
+from veildesk.core.shown import shown, subject_line
+from veildesk.core.ticket import (
+    AgentReply,
+    CheckResult,
+    Delivered,
+    Erased,
+    Level,
+    RemoteFile,
+    TicketChange,
+    TicketEntry,
+)
+from veildesk.deliver.answers import Seen, answer_text
+from veildesk.deliver.backends.rt_check import KEY, THREAD, check_queue
+from veildesk.deliver.host_command import erase_on_host
+from veildesk.deliver.http import Answer, HelpdeskClient, check_url, read_secret
+from veildesk.deliver.settings import Settings, token
+
+__all__ = ["RequestTracker", "from_config"]
+
+_KNOWN: Final = {"url", "user", "password_file", "token_file", "queue", "ca_file", "timeout", "erase_command"}
+_PRIORITIES: Final = {"low": 10, "high": 70, "urgent": 90}
+_INACTIVE: Final = frozenset({"resolved", "rejected", "stalled"})
+_WINDOW: Final = 200
+_PAGE: Final = 100
+_NO_SESSION: Final = (302, 401)
+_REST: Final = "/REST/2.0"
+
+
+def from_config(name: str, settings: Mapping[str, Any]) -> RequestTracker:
+    """Make the connector from `[backends.NAME]`: url, user and password_file (fast) or token_file, queue."""
+    read = Settings(name, settings, _KNOWN)
+    by_token = "token_file" in settings
+    secret = read_secret(name, settings, "token_file" if by_token else "password_file")
+    client = HelpdeskClient(
+        check_url(name, settings.get("url")),
+        ca_file=settings.get("ca_file"),
+        seconds=float(read.whole("timeout", 30)),
+    )
+    return RequestTracker(
+        name,
+        client,
+        Login(read.text("user"), secret, by_token),
+        read.places(read.text("queue")),
+        erase_command=read.words("erase_command"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who we are in RT. With a token each request costs RT a bcrypt; a session costs it once."""
+
+    user: str
+    secret: str
+    is_token: bool = False
+
+    def __repr__(self) -> str:
+        return f"Login({self.user!r})"
+
+
+class RequestTracker:
+    """Implements `core.ports.Backend`. `queues` are RT's, the first for entries without a place."""
+
+    def __init__(
+        self,
+        name: str,
+        client: HelpdeskClient,
+        login: Login,
+        queues: tuple[str, ...],
+        *,
+        erase_command: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self._client = client
+        self._login = login
+        self._queues = queues
+        self._erase_command = erase_command
+        self._seen = Seen()
+        self._agents: OrderedDict[str, bool] = OrderedDict()
+        self._sound: set[str] = set()
+
+    # -------------------------------------------------------------- transport
+    async def _call(
+        self, method: str, path: str, *, good: tuple[int, ...] = (200, 201, 204), **request: Any
+    ) -> Answer:
+        if self._login.is_token:
+            request["headers"] = {"Authorization": f"token {self._login.secret}"}
+            return await self._client.call(method, _REST + path, good=good, **request)
+        if not len(self._client.cookies.jar):
+            await self._log_in()
+        answer = await self._client.call(method, _REST + path, good=(*good, *_NO_SESSION), **request)
+        if answer.status in _NO_SESSION:
+            # The session ended; RT forgets it after a while and at a restart.
+            await self._log_in()
+            answer = await self._client.call(method, _REST + path, good=good, **request)
+        return answer
+
+    async def _log_in(self) -> None:
+        self._client.cookies.clear()
+        form = {"user": self._login.user, "pass": self._login.secret}
+        await self._client.call("POST", "/NoAuth/Login.html", good=(200, 302), data=form)
+
+    async def _search(self, what: str, query: str, fields: str = "", page: int = 1) -> list[dict[str, Any]]:
+        parameters: dict[str, Any] = {"orderby": "id", "per_page": _PAGE, "page": page}
+        if fields:
+            parameters["fields"] = fields
+        answer = await self._call("POST", f"/{what}", data={"query": query}, params=parameters)
+        items: list[dict[str, Any]] = _member(answer, "items", list)
+        return items
+
+    # --------------------------------------------------------------------- in
+    async def check(self) -> list[CheckResult]:
+        """Log in, then look at each queue, its fields and our rights there."""
+        place = f"backend.{self.name}"
+        try:
+            me = (await self._call("GET", f"/user/{self._login.user}")).json()
+        except VeildeskError as error:
+            wrong = error.detail in ("status-401", "status-302")
+            return [
+                CheckResult(
+                    f"{place}.login",
+                    "Request Tracker lets us in",
+                    Level.FAIL,
+                    "wrong user, password or token" if wrong else error.detail,
+                    "an answer",
+                    "correct user and password_file" if wrong else "check url, and that RT runs",
+                )
+            ]
+        results = [CheckResult(f"{place}.login", "Request Tracker lets us in", Level.OK)]
+        if not me.get("Privileged"):
+            fix = "tick 'Let this user be granted rights' for the user in RT"
+            results.append(
+                CheckResult(f"{place}.user", "our user is privileged", Level.FAIL, "not privileged", fix=fix)
+            )
+        for queue in self._queues:
+            answer = await self._call("GET", f"/queue/{queue}", good=(200, 403, 404))
+            results += check_queue(place, queue, answer.json() if answer.status == 200 else None)
+        fix = "set erase_command, see the page on Request Tracker" if not self._erase_command else ""
+        results.append(
+            CheckResult(
+                f"{place}.erase",
+                "deleted tickets are erased on RT's host",
+                Level.OK if self._erase_command else Level.WARN,
+                "by erase_command" if self._erase_command else "only hidden, until somebody runs rt-shredder",
+                fix=fix,
+            )
+        )
+        return results
+
+    async def _require_fields(self, queue: str) -> None:
+        """RT drops a field that it does not know without a word, and the answers would find no way back."""
+        if queue in self._sound:
+            return
+        answer = await self._call("GET", f"/queue/{queue}", good=(200, 403, 404))
+        found = check_queue("", queue, answer.json() if answer.status == 200 else None)
+        if any(result.level is Level.FAIL for result in found):
+            raise BackendRefused("queue-not-set-up")
+        self._sound.add(queue)
+
+    async def deliver(self, entry: TicketEntry) -> Delivered:
+        """Look up by key; else find or make the ticket, and correspond."""
+        key, thread = token(entry.key), token(entry.thread)
+        queue = entry.place or self._queues[0]
+        await self._require_fields(queue)
+        known = await self._search("transactions", f"'CF.{{{KEY}}}'='{key}'", "ObjectId")
+        if known:
+            return Delivered(str(known[0]["ObjectId"]), fresh=False)
+        ref, status = await self._ticket(thread, entry.ref)
+        if ref is None:
+            ref, status = await self._create(queue, thread, entry), "new"
+        await self._correspond(ref, entry)
+        if status in _INACTIVE:
+            await self._call("PUT", f"/ticket/{ref}", json={"Status": "open"})
+        return Delivered(ref)
+
+    async def _ticket(self, thread: str, ref: str | None) -> tuple[str | None, str]:
+        """The ticket of this thread that may be written to, and its status."""
+        known = [ref] if ref else []
+        if not known:
+            found = await self._search("tickets", f"'CF.{{{THREAD}}}'='{thread}'")
+            known = [str(item["id"]) for item in found]
+        for number in known:
+            ticket = await self._load(number)
+            # A ticket that was merged away is another person's now; a deleted one nobody reads.
+            if ticket and _thread_of(ticket) == thread and ticket.get("Status") != "deleted":
+                merged = str(_id_of(ticket.get("EffectiveId")) or number) != number
+                if not merged:
+                    return number, str(ticket.get("Status"))
+        return None, ""
+
+    async def _load(self, ref: str) -> dict[str, Any] | None:
+        answer = await self._call("GET", f"/ticket/{ref}", good=(200, 403, 404))
+        if answer.status != 200:
+            return None
+        ticket = answer.json()
+        return ticket if isinstance(ticket, dict) else None
+
+    async def _create(self, queue: str, thread: str, entry: TicketEntry) -> str:
+        """A ticket without text: the transaction that makes it cannot carry a key, the next one can."""
+        body: dict[str, Any] = {
+            "Queue": queue,
+            "Subject": subject_line(entry.subject),
+            "CustomFields": {THREAD: thread},
+        }
+        if entry.priority in _PRIORITIES:
+            body["Priority"] = _PRIORITIES[entry.priority]
+        answer = await self._call("POST", "/ticket", json=body)
+        return str(_member(answer, "id", (str, int)))
+
+    async def _correspond(self, ref: str, entry: TicketEntry) -> None:
+        text = shown(entry)
+        # RT refuses an empty file; agents are told of it instead.
+        empty = [file.name for file in entry.files if not file.content]
+        text += "".join(f"\nThe file {name} is empty.\n" for name in empty)
+        body = {"Content": text, "ContentType": "text/plain", "TxnCustomFields": {KEY: entry.key}}
+        parts: list[Any] = [("JSON", (None, json.dumps(body), "application/json"))]
+        parts += [
+            ("Attachments", (file.name, io.BytesIO(file.content), file.media_type))
+            for file in entry.files
+            if file.content
+        ]
+        request: dict[str, Any] = {"files": parts} if len(parts) > 1 else {"json": body}
+        answer = await self._call("POST", f"/ticket/{ref}/correspond", **request)
+        if any("Unable" in str(line) for line in answer.json()):
+            raise BackendRefused("field-refused")
+
+    # -------------------------------------------------------------------- out
+    async def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
+        """Correspondence by agents after transaction `cursor`.
+
+        Numbers are given before they are committed, so a few below the position are looked at again.
+        """
+        last = int(cursor) if cursor and cursor.isdigit() else 0
+        queues = " OR ".join(f"TicketQueue='{queue}'" for queue in self._queues)
+        after = max(0, last - _WINDOW)
+        query = f"({queues}) AND id > {after} AND Type='Correspond' AND Creator != '{self._login.user}'"
+        page = 1
+        while True:
+            items = await self._search("transactions", query, "Creator,ObjectId", page)
+            for item in items:
+                number = str(item["id"])
+                last = max(last, int(number))
+                if number not in self._seen:
+                    yield await self._reply(item, number, str(last))
+            if len(items) < _PAGE:
+                return
+            page += 1
+
+    async def _reply(self, item: Mapping[str, Any], number: str, cursor: str) -> AgentReply:
+        nothing = AgentReply(thread="", reply_id=number, cursor=cursor, text="")
+        if not await self._is_agent(str(_id_of(item.get("Creator")))):
+            return nothing
+        ref = str(item["ObjectId"])
+        ticket = await self._load(ref)
+        thread = _thread_of(ticket) if ticket else ""
+        if not thread:
+            return nothing
+        texts: list[tuple[str, str]] = []
+        remote: list[RemoteFile] = []
+        for part in await self._parts(number):
+            kind, name = str(part.get("ContentType") or ""), str(part.get("Filename") or "")
+            if kind.startswith(("multipart/", "message/")) and not name:
+                continue
+            if name or not kind.startswith("text/"):
+                size = str(part.get("ContentLength") or "")
+                remote.append(RemoteFile(name, kind, str(part["id"]), int(size) if size.isdigit() else None))
+            else:
+                content = await self._content(str(part["id"]))
+                texts.append((kind, content.decode("utf-8", "replace")))
+        return AgentReply(
+            thread=thread,
+            reply_id=number,
+            cursor=cursor,
+            text=answer_text(texts),
+            ref=ref,
+            remote=tuple(remote),
+        )
+
+    async def _parts(self, number: str) -> list[dict[str, Any]]:
+        parameters = {"fields": "ContentType,Filename,ContentLength", "per_page": _PAGE}
+        answer = await self._call("GET", f"/transaction/{number}/attachments", params=parameters)
+        parts: list[dict[str, Any]] = _member(answer, "items", list)
+        return parts
+
+    async def _is_agent(self, user: str) -> bool:
+        if user not in self._agents:
+            answer = await self._call("GET", f"/user/{user}", good=(200, 403, 404))
+            found = answer.json() if answer.status == 200 else {}
+            self._agents[user] = bool(found.get("Privileged"))
+            while len(self._agents) > 500:
+                self._agents.popitem(last=False)
+        return self._agents[user]
+
+    async def acknowledge(self, reply: AgentReply) -> None:
+        """Do not load it again while its number is within the window."""
+        self._seen.add(reply.reply_id)
+
+    async def download(self, file: RemoteFile) -> AsyncIterator[bytes]:
+        """RT hands files out as base64 in JSON: one piece."""
+        yield await self._content(file.handle)
+
+    async def _content(self, attachment: str) -> bytes:
+        answer = await self._call("GET", f"/attachment/{attachment}")
+        try:
+            return base64.b64decode(_member(answer, "Content", str))
+        except binascii.Error:
+            raise BackendUnavailable("answer-form") from None
+
+    # ---------------------------------------------------------------- changes
+    async def update(self, ref: str, change: TicketChange) -> None:
+        """Status, priority and fields by PUT; a note as a comment. RT has no tags."""
+        body: dict[str, Any] = {}
+        if change.state is not None:
+            body["Status"] = "resolved" if change.state == "closed" else "open"
+        if change.priority is not None:
+            body["Priority"] = _PRIORITIES.get(change.priority, 50)
+        if change.fields:
+            body["CustomFields"] = dict(change.fields)
+        if body:
+            await self._call("PUT", f"/ticket/{ref}", json=body)
+        if change.note:
+            await self._comment(ref, change)
+
+    async def _comment(self, ref: str, change: TicketChange) -> None:
+        body: dict[str, Any] = {"Content": change.note, "ContentType": "text/plain"}
+        if change.note_key:
+            key = token(change.note_key)
+            if await self._search("transactions", f"'CF.{{{KEY}}}'='{key}'"):
+                return
+            body["TxnCustomFields"] = {KEY: key}
+        await self._call("POST", f"/ticket/{ref}/comment", json=body)
+
+    async def erase(self, ref: str, thread: str) -> Erased:
+        """Delete all tickets of the thread, which hides them; then erase them by the host's command."""
+        found = await self._search("tickets", f"'CF.{{{THREAD}}}'='{token(thread)}'")
+        numbers = list(dict.fromkeys([*(str(item["id"]) for item in found), ref]))
+        left = []
+        for number in numbers:
+            ticket = await self._load(number)
+            if ticket is None or _thread_of(ticket) != thread:
+                continue
+            if ticket.get("Status") != "deleted":
+                await self._call("DELETE", f"/ticket/{number}")
+            left.append(number)
+        if not left:
+            return Erased.GONE
+        if self._erase_command and await erase_on_host(self.name, self._erase_command, left):
+            left = [number for number in left if await self._load(number) is not None]
+        return Erased.REQUESTED if left else Erased.GONE
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _thread_of(ticket: Mapping[str, Any]) -> str:
+    for field in ticket.get("CustomFields") or ():
+        if isinstance(field, Mapping) and field.get("name") == THREAD:
+            values = field.get("values") or [""]
+            return str(values[0])
+    return ""
+
+
+def _id_of(value: Any) -> Any:
+    return value.get("id") if isinstance(value, Mapping) else value
+
+
+def _member(answer: Answer, name: str, kind: type | tuple[type, ...]) -> Any:
+    body = answer.json()
+    if not isinstance(body, dict) or not isinstance(body.get(name), kind):
+        raise BackendUnavailable("answer-form")
+    return body[name]

@@ -1,0 +1,142 @@
+"""The conformance suite and the special traps of Request Tracker, against a real one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from testbed.helpdesks.rt import RTDesk, RTServer, rt_desk, rt_server
+from veildesk.conformance.suite import *  # noqa: F403
+from veildesk.conformance.suite import collected, entry, fresh, position
+from veildesk.core.ticket import Erased, Level
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("rt")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RTServer]:
+    with rt_server(tmp_path_factory.mktemp("rt")) as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def desk(server: RTServer) -> AsyncIterator[RTDesk]:
+    async with rt_desk(server) as made:
+        yield made
+
+
+def _gone(server: RTServer, needle: str) -> bool:
+    return needle.encode() not in (server.home / "rt.sqlite").read_bytes()
+
+
+async def test_a_stranger_who_mails_into_the_ticket_is_no_agent(desk: RTDesk, server: RTServer) -> None:
+    thread = fresh()
+    start = await position(desk.backend)
+    await desk.backend.deliver(entry(thread))
+    ref = await desk.ref(thread)
+    mail = f"From: someone@else.test\nTo: secure@rt.test\nSubject: [rt.test #{ref}] hi\n\nI am the support.\n"
+    sent = server.run(
+        *("rt-mailgate-5", "--url", server.url, "--queue", "Secure", "--action", "correspond"),
+        stdin=mail.encode(),
+    )
+    assert sent.returncode == 0, sent.stderr
+    await desk.answer(thread, "A real answer.")
+    replies = await collected(desk.backend, start, thread)
+    assert [reply.text.strip() for reply in replies] == ["A real answer."]
+
+
+async def test_no_mail_leaves_request_tracker_for_a_person(desk: RTDesk, server: RTServer) -> None:
+    before = set((server.home / "mail").iterdir())
+    thread = fresh()
+    await desk.backend.deliver(entry(thread))
+    await desk.answer(thread, "An answer.")
+    await desk.close_ticket(thread)
+    assert set((server.home / "mail").iterdir()) == before
+
+
+async def test_a_lost_session_is_renewed(desk: RTDesk) -> None:
+    await desk.backend.deliver(entry(fresh()))
+    for cookie in desk.backend._client.cookies.jar:
+        cookie.value = "0" * 32
+    assert (await desk.backend.deliver(entry(fresh()))).fresh
+
+
+async def test_a_token_works_as_well_as_a_session(server: RTServer) -> None:
+    made = server.run(
+        "perl",
+        "-e",
+        "use lib '/usr/share/request-tracker5/lib'; use RT; RT::LoadConfig(); RT::Init(); use RT::AuthToken;"
+        "my $u = RT::User->new(RT->SystemUser); $u->Load('veildesk');"
+        "my ($ok, $said, $token) = RT::AuthToken->new(RT->SystemUser)"
+        "->Create(Owner => $u->id, Description => 'test'); print $token;",
+    )
+    (server.home / "token").write_bytes(made.stdout)
+    from veildesk.deliver.backends.rt import from_config
+
+    settings = {k: v for k, v in server.settings.items() if k != "password_file"}
+    backend = from_config("rt", {**settings, "token_file": "token"})
+    assert (await backend.deliver(entry(fresh()))).fresh
+    await backend.close()
+
+
+async def test_check_names_what_is_wrong(server: RTServer) -> None:
+    (server.home / "wrong").write_text("not it")
+    async with rt_desk(server, password_file="wrong") as desk:
+        (result,) = await desk.backend.check()
+        assert (result.level, result.found) == (Level.FAIL, "wrong user, password or token")
+    async with rt_desk(server, queue="General") as desk:
+        failed = {result.title for result in await desk.backend.check() if result.level is Level.FAIL}
+        assert failed == {"queue General is visible"}
+    async with rt_desk(server, queue="Payments", erase_command=[]) as desk:
+        wrong = {
+            r.id.rpartition(".")[2]: r.level for r in await desk.backend.check() if r.level is not Level.OK
+        }
+        assert wrong == {"veildesk-thread": Level.FAIL, "veildesk-key": Level.FAIL, "erase": Level.WARN}
+
+
+async def test_without_its_fields_nothing_is_delivered(server: RTServer) -> None:
+    from veildesk.core.errors import BackendRefused
+
+    async with rt_desk(server, queue="Payments") as desk:
+        with pytest.raises(BackendRefused, match="queue-not-set-up"):
+            await desk.backend.deliver(entry(fresh()))
+
+
+async def test_without_a_command_on_its_host_erasing_is_only_asked_for(server: RTServer) -> None:
+    async with rt_desk(server, erase_command=[]) as desk:
+        thread, canary = fresh(), f"canary{fresh()}"
+        delivered = await desk.backend.deliver(entry(thread, canary))
+        assert await desk.backend.erase(delivered.ref, thread) is Erased.REQUESTED
+        assert not _gone(server, canary)
+    async with rt_desk(server) as desk:
+        assert await desk.backend.erase(delivered.ref, thread) is Erased.GONE
+        assert _gone(server, canary)
+
+
+async def test_the_companion_erases_nothing_outside_its_list(desk: RTDesk, server: RTServer) -> None:
+    delivered = await desk.backend.deliver(entry(fresh(), "still here"))
+    command = server.settings["erase_command"][0]
+    open_ticket = server.run(command, stdin=f"{delivered.ref}\n".encode())
+    assert (open_ticket.returncode, b"not deleted" in open_ticket.stderr) == (1, True)
+    for odd in (b"1 OR 1=1\n", b"-1\n", b"0\n", b"1;2\n", b"9" * 30 + b"\n"):
+        assert server.run(command, stdin=odd).returncode != 0
+    (server.home / "veildesk-rt-erase.conf").write_text("queue Payments\n")
+    answer = await desk._agent.put(f"/ticket/{delivered.ref}", json={"Status": "resolved"})
+    assert answer.status_code == 200
+    await desk.backend._call("DELETE", f"/ticket/{delivered.ref}")
+    refused = server.run(command, stdin=f"{delivered.ref}\n".encode())
+    (server.home / "veildesk-rt-erase.conf").write_text("queue Secure\nqueue Payments\n")
+    assert (refused.returncode, b"not in an allowed queue" in refused.stderr) == (1, True)
+    assert not _gone(server, "still here")
+
+
+async def test_a_ticket_merged_into_anothers_gets_no_more_of_its_messages(desk: RTDesk) -> None:
+    mine, theirs = fresh(), fresh()
+    first = await desk.backend.deliver(entry(mine, "Mine."))
+    other = await desk.backend.deliver(entry(theirs, "Theirs."))
+    merged = await desk._agent.put(f"/ticket/{first.ref}", json={"MergeInto": other.ref})
+    assert merged.status_code == 200
+    after = await desk.backend.deliver(entry(mine, "More of mine.", ref=first.ref))
+    assert after.ref not in (first.ref, other.ref)
