@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from testbed.postgres_fixture import postgres
 from testbed.tor_fixture import private_tor
 
-__all__ = ["private_tor"]
+__all__ = ["postgres", "private_tor"]

@@ -128,7 +128,7 @@ def test_every_dependency_has_its_reason() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
-    names = [re.split(r"[<>=; ]", line)[0] for line in wanted]
+    names = [re.split(r"[<>=;\[ ]", line)[0] for line in wanted]
     assert not [name for name in names if f"`{name.lower()}`" not in page]
 
 

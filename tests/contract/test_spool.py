@@ -14,7 +14,7 @@ from veildesk.core.errors import WorkLost
 from veildesk.core.ports import Spool
 from veildesk.core.submission import Channel, PortalAnchor, Submission
 from veildesk.core.work import TRANSITIONS, Direction, Reason, State, Work
-from veildesk.spool import KeyRing, MemorySpool, SqliteSpool
+from veildesk.spool import KeyRing, MemorySpool, SqlSpool
 
 DAY = 86_400
 START = 20_000 * DAY + 1234
@@ -38,7 +38,7 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
 async def spool(request: pytest.FixtureRequest, clock: SetClock, tmp_path: Path) -> AsyncIterator[Spool]:
     if request.param == "memory":
         memory = MemorySpool(clock, retention_days=30)
@@ -46,7 +46,10 @@ async def spool(request: pytest.FixtureRequest, clock: SetClock, tmp_path: Path)
         await memory.close()
         return
     ring = KeyRing.create(tmp_path / "ring")
-    store = await SqliteSpool.open(tmp_path / "state", ring, clock, 30, min_free=0)
+    database = None
+    if request.param == "postgresql":
+        database = request.getfixturevalue("postgres").new_database()
+    store = await SqlSpool.open(tmp_path / "state", ring, clock, 30, database=database, min_free=0)
     yield store
     await store.close()
 

@@ -15,7 +15,7 @@ import pytest
 
 from veildesk.core.submission import Channel, PortalAnchor, Submission
 from veildesk.core.work import Reason, State
-from veildesk.spool import KeyRing, SqliteSpool
+from veildesk.spool import KeyRing, SqlSpool
 from veildesk.spool.crashpoint import POINTS
 
 pytestmark = pytest.mark.live
@@ -46,7 +46,7 @@ def post(number: int, lookup: bytes = b"l" * 32) -> Submission:
 
 async def scenario(directory: Path) -> None:
     """What the child does; repeated after a crash it goes on where it was, as senders do."""
-    spool = await SqliteSpool.open(
+    spool = await SqlSpool.open(
         directory / "state", KeyRing.load(directory / "ring"), RealClock(), 30, min_free=0
     )
 
@@ -122,7 +122,7 @@ def ledger_of(directory: Path) -> list[list[str]]:
 async def check_acknowledged(directory: Path) -> None:
     """Directly after the crash: everything that was acknowledged is there."""
     lines = ledger_of(directory)
-    spool = await SqliteSpool.open(
+    spool = await SqlSpool.open(
         directory / "state", KeyRing.load(directory / "ring"), RealClock(), 30, min_free=0
     )
     works = {work.message_id: work for work in await spool.listing()}
@@ -146,7 +146,7 @@ async def check_whole(directory: Path) -> None:
     assert len(ids) == 4, "a mail came back under another id"
     done = [line[1] for line in lines if line[0] == "delivered"]
     assert len(done) == len(set(done)), "a mail was delivered twice"
-    spool = await SqliteSpool.open(
+    spool = await SqlSpool.open(
         directory / "state", KeyRing.load(directory / "ring"), RealClock(), 30, min_free=0
     )
     works = await spool.listing()

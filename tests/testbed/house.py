@@ -30,7 +30,7 @@ from veildesk.service.known_keys import KnownKeys
 from veildesk.service.outbound import Outbound
 from veildesk.service.workers import Worker
 from veildesk.spool.keyring import KeyRing
-from veildesk.spool.sqlite import SqliteSpool
+from veildesk.spool.store import SqlSpool
 from veildesk.spool.thread_cipher import WordsCipher
 
 __all__ = ["House", "SUPPORT", "USER", "mail", "open_house", "pgp_mail"]
@@ -58,7 +58,7 @@ class House:
     """The parts, and shortcuts to use them."""
 
     lab: Lab
-    spool: SqliteSpool
+    spool: SqlSpool
     engine: GnuPGEngine
     backend: MemoryBackend
     mailer: FakeMailer
@@ -121,7 +121,7 @@ async def open_house(
     clock = SteppedClock()
     ring_path = root / "ring"
     ring = KeyRing.load(ring_path) if ring_path.exists() else KeyRing.create(ring_path)
-    spool = await SqliteSpool.open(root / "state", ring, clock, 14)
+    spool = await SqlSpool.open(root / "state", ring, clock, 14)
     engine = lab.engine("desk")
     await engine.start()
     backend, mailer = MemoryBackend("desk"), FakeMailer()

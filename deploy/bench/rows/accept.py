@@ -13,7 +13,7 @@ from measure import ROOT, Row, measure
 from veildesk.core.submission import Channel, Submission
 from veildesk.ops.clock import SystemClock
 from veildesk.spool.keyring import KeyRing
-from veildesk.spool.sqlite import SqliteSpool
+from veildesk.spool.store import SqlSpool
 
 __all__ = ["GROUPS"]
 
@@ -23,7 +23,7 @@ async def accepting() -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory(dir=ROOT / "var") as name:
         folder = Path(name)
-        spool = await SqliteSpool.open(folder / "state", KeyRing.create(folder / "ring"), SystemClock(), 14)
+        spool = await SqlSpool.open(folder / "state", KeyRing.create(folder / "ring"), SystemClock(), 14)
         payload = os.urandom(5000)
         plain = os.open(folder / "plain", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 

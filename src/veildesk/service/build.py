@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.limits import Limits
@@ -27,10 +29,10 @@ from veildesk.service.known_keys import KnownKeys, MemoryContacts
 from veildesk.service.outbound import Outbound
 from veildesk.service.runtime import runtime_folder
 from veildesk.spool.keyring import KeyRing
-from veildesk.spool.sqlite import SqliteSpool
+from veildesk.spool.store import SqlSpool
 from veildesk.spool.thread_cipher import WordsCipher
 
-__all__ = ["Gateway", "build_gateway", "outgoing_mailer", "publish_from_config", "tls_context"]
+__all__ = ["Gateway", "build_gateway", "database_of", "outgoing_mailer", "publish_from_config", "tls_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Gateway:
     """Everything a running gateway is made of."""
 
     config: Config
-    spool: SqliteSpool
+    spool: SqlSpool
     keyring: KeyRing
     engine: Engine
     cleaner: Cleaner
@@ -64,8 +66,13 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
         if not config.keys.ring.exists():
             raise ConfigInvalid("[keys] ring: there is no key ring; 'veildesk init' makes one")
         keyring = KeyRing.load(config.keys.ring)
-        spool = await SqliteSpool.open(
-            config.gateway.state_dir, keyring, clock, config.gateway.retention_days
+        spool = await SqlSpool.open(
+            config.gateway.state_dir,
+            keyring,
+            clock,
+            config.gateway.retention_days,
+            database=database_of(config),
+            files=config.store.files if config.store else None,
         )
         stack.push_async_callback(spool.close)
         engine = GnuPGEngine(config.keys.home, runtime_dir=runtime, limits=limits)
@@ -98,7 +105,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
 
 def _pipeline(
     config: Config,
-    spool: SqliteSpool,
+    spool: SqlSpool,
     keyring: KeyRing,
     engine: Engine,
     cleaner: Cleaner,
@@ -177,6 +184,18 @@ async def publish_from_config(config: Config, notice: Notice) -> PublishedNotice
         await engine.start()
         directory = NoticeDirectory(config.gateway.state_dir / "notices")
         return await publish_notice(notice, directory, engine, config.keys.notice, SystemClock())
+
+
+def database_of(config: Config) -> str | None:
+    """The store's connection string with its password, None for SQLite. Raises `ConfigInvalid`."""
+    store = config.store
+    if store is None or store.database is None:
+        return None
+    password = _secret(store.password_file)
+    try:
+        return psycopg.conninfo.make_conninfo(store.database, **({"password": password} if password else {}))
+    except psycopg.ProgrammingError:
+        raise ConfigInvalid("[store] database: expected a PostgreSQL connection string") from None
 
 
 def _secret(path: Path | None) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "OutgoingConfig",
     "PortalConfig",
     "QueueConfig",
+    "StoreConfig",
     "load_config",
     "parse_config",
 ]
@@ -62,6 +63,19 @@ class KeysConfig:
     notice: str
     ring: Path = Path("keys/ring")
     contacts: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """Where the store's tables lie. `database` is a libpq connection string; absent: SQLite in state_dir.
+
+    `password_file` holds the database password, if one is needed. `files` is the folder of large sealed
+    parts, shared by all gateways on the database; absent: files/ in state_dir.
+    """
+
+    database: str | None = None
+    password_file: Path | None = None
+    files: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +162,7 @@ class Config:
     keys: KeysConfig
     queues: Mapping[str, QueueConfig]
     backends: Mapping[str, BackendConfig]
+    store: StoreConfig | None = None
     lmtp: ListenConfig | None = None
     smtp: ListenConfig | None = None
     imap: ImapConfig | None = None

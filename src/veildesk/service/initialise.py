@@ -35,6 +35,10 @@ support = "{support}"
 notice = "{notice}"
 # contacts = "keys/contacts"  # folder of public keys you know and trust
 
+# [store]                     # PostgreSQL instead of SQLite, for several gateways
+# database = "host=/run/postgresql dbname=veildesk"
+# files = "/srv/veildesk/files"
+
 [queues.support]
 addresses = [{address}]
 require = "nothing"           # or "encryption", or "signature"

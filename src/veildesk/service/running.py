@@ -70,8 +70,8 @@ class Running:
         for name, backend in gateway.backends.items():
             pause = self._config.backends[name].poll_seconds
             self._pollers[name] = Poller(backend, gateway.spool, gateway.inbound.secret, pause)
-            jobs.append((f"poll-{name}", self._pollers[name].run()))
-        jobs.append(("sweep", self._sweeper().run()))
+            jobs.append((f"poll-{name}", self._alone(f"poll-{name}", self._pollers[name].run)))
+        jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
         jobs.append(("store", self._watch_store()))
         if self._config.onion is not None:
             self._onion = self._make_onion()
@@ -84,7 +84,7 @@ class Running:
                 stack.push_async_callback(self.stop_listening)
         if self._config.imap is not None:
             self._imap = self._make_imap()
-            jobs.append(("imap", self._imap.run()))
+            jobs.append(("imap", self._alone("imap", self._imap.run)))
         if (seconds := watchdog_seconds()) is not None:
             jobs.append(("watchdog", _watchdog(seconds)))
         return jobs
@@ -101,9 +101,13 @@ class Running:
 
     async def _watch_store(self) -> None:
         """End the process once the store refuses for good: only a fresh start may trust the disk again."""
-        while not self._gateway.spool.failed:  # noqa: ASYNC110
-            await asyncio.sleep(1.0)
-        raise SpoolUnavailable("store failed")
+        raise SpoolUnavailable(await self._gateway.spool.failure())
+
+    async def _alone(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run what only one of all gateways on a store may do; take over when that one is gone."""
+        await self._gateway.spool.lease(name)
+        _log.info("lease name=%s", name)
+        await run()
 
     async def stop_listening(self) -> None:
         """Close the mail listeners; mails in transfer are finished or refused for now."""

@@ -70,7 +70,7 @@ class Worker:
             try:
                 claimed = await self.spool.claim(_UNDER_WAY)
                 if not claimed:
-                    await self.spool.wait(1.0)
+                    await self.spool.wait(15.0)
                 for work in claimed:
                     await self.step(work)
             except SpoolUnavailable as error:

@@ -137,7 +137,7 @@ def keep(connection: sa.Connection, vault: Vault, incoming: Incoming) -> Accepte
         return accepted
     if incoming.lookup is not None:
         expected = None if incoming.target.fresh else incoming.target.ticket
-        if _anchored(connection, incoming.lookup) != expected:
+        if _anchored(connection, incoming.lookup, stays=True) != expected:
             return None
     if not incoming.target.fresh:
         current = target_of(connection, vault, incoming.target.ticket)
@@ -206,7 +206,10 @@ def _accepted(connection: sa.Connection, digest: bytes) -> Accepted | None:
     return None if row is None else Accepted(row.message_id, row.ticket_id, fresh=False)
 
 
-def _anchored(connection: sa.Connection, lookup: bytes) -> str | None:
+def _anchored(connection: sa.Connection, lookup: bytes, *, stays: bool = False) -> str | None:
+    """The ticket behind a lookup id; with `stays` the words cannot change before this commit."""
     query = sa.select(anchor.c.ticket_id).where(anchor.c.lookup_id == lookup)
+    if stays:
+        query = query.with_for_update(read=True)
     ticket_id: str | None = connection.execute(query).scalar_one_or_none()
     return ticket_id

@@ -22,29 +22,11 @@ def check(engine: sa.Engine, state: Opened, min_free: int) -> list[CheckResult]:
     """All checks of the store, run alone in the writer thread."""
     with engine.begin() as connection:
         results = [
-            _integrity(connection),
-            _durability(connection),
+            *state.database.checks(connection),
             _keys(connection, state),
             _files(connection, state),
         ]
     return [*results, _space(state.directory, min_free), _modes(state)]
-
-
-def _integrity(connection: sa.Connection) -> CheckResult:
-    answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-    level = Level.OK if answer == "ok" else Level.FAIL
-    fix = "" if level is Level.OK else "Stop the gateway and restore the newest backup."
-    return CheckResult("spool.integrity", "Database pages are sound", level, fix=fix)
-
-
-def _durability(connection: sa.Connection) -> CheckResult:
-    mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
-    sync = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
-    wipe = connection.exec_driver_sql("PRAGMA secure_delete").scalar_one()
-    level = Level.OK if (mode, sync, wipe) == ("wal", 2, 1) else Level.FAIL
-    found = f"journal {mode}, synchronous {sync}, secure_delete {wipe}"
-    title = "Commits survive a power cut and deletes overwrite"
-    return CheckResult("spool.durability", title, level, found, "journal wal, synchronous 2, secure_delete 1")
 
 
 def _keys(connection: sa.Connection, state: Opened) -> CheckResult:

@@ -80,8 +80,10 @@ def claim(
         .order_by(candidate.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True, of=candidate)
+        # Named, so that PostgreSQL runs it once; as a plain subquery it may lock more than `limit` rows.
+        .cte("chosen")
     )
-    change = sa.update(message).where(message.c.seq.in_(chosen)).values(owner=owner)
+    change = sa.update(message).where(message.c.seq.in_(sa.select(chosen.c.seq))).values(owner=owner)
     rows = connection.execute(change.returning(*message.c)).all()
     return [work_of(row) for row in sorted(rows, key=lambda row: int(row.seq))]
 

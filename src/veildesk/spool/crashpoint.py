@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["POINTS", "WRITES", "CrashPlan", "crashpoint"]
+__all__ = ["POINTS", "WAKING", "WRITES", "CrashPlan", "crashpoint"]
 
 WRITES = (
     "accept",
@@ -21,12 +21,16 @@ WRITES = (
     "postpone",
     "release",
     "retry",
+    "reword",
     "cursor",
     "erase-key",
     "erase-rows",
     "rotate",
 )
 """Kinds of commits; each has a point before and one after."""
+
+WAKING = frozenset({"accept", "advance", "collect", "join", "postpone", "release", "retry"})
+"""Kinds of commits after which another process may find work."""
 
 POINTS: frozenset[str] = frozenset(
     {

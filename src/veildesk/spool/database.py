@@ -1,99 +1,71 @@
-"""The SQLite engine: pragmas, explicit transactions, checkpoints, and what its errors mean.
+"""What the store needs from a database beyond SQL: ownership by liveness, leases, waking, what errors mean.
 
-WAL with synchronous=FULL survives a power cut; secure_delete overwrites what is deleted; a small
-automatic checkpoint keeps the log short, so that space for erasing remains when the disk is full.
+Two implementations, `SqliteDatabase` and `PostgresDatabase`. Everything else in this package is one code
+path for both.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy import event, exc
-from sqlalchemy.pool import StaticPool
 
 from veildesk.core.errors import SpoolUnavailable
+from veildesk.core.ticket import CheckResult
 
-__all__ = ["checkpoint", "database_error", "is_fatal", "open_engine"]
-
-_PRAGMAS = (
-    "auto_vacuum=INCREMENTAL",  # Takes effect only before the first table is made.
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "secure_delete=ON",
-    "foreign_keys=ON",
-    "temp_store=MEMORY",
-    "wal_autocheckpoint=128",
-    "journal_size_limit=1048576",
-    "busy_timeout=5000",
-    "trusted_schema=OFF",
-)
-
-_DETAILS = {
-    sqlite3.SQLITE_FULL: "disk-full",
-    sqlite3.SQLITE_READONLY: "read-only",
-    sqlite3.SQLITE_BUSY: "locked",
-    sqlite3.SQLITE_LOCKED: "locked",
-    sqlite3.SQLITE_CANTOPEN: "read-only",
-    sqlite3.SQLITE_IOERR: "io-error",
-    sqlite3.SQLITE_CORRUPT: "damaged",
-    sqlite3.SQLITE_NOTADB: "damaged",
-}
+__all__ = ["Database"]
 
 
-def open_engine(path: Path) -> sa.Engine:
-    """An engine with one connection, for one thread. Makes the file with mode 0600 if need be."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError:
-        raise SpoolUnavailable("read-only") from None
-    # The path is not put into a URL: it may hold any character.
-    engine = sa.create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(path, isolation_level=None),
-        poolclass=StaticPool,
-        hide_parameters=True,
-    )
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
-    return engine
+class Database(Protocol):
+    """One open database. All methods that take a connection run in the writer thread.
 
+    `owner` is this process's name among the claims, 16 random hex digits. `kind` is "sqlite" or
+    "postgresql".
+    """
 
-def _configure(connection: sqlite3.Connection, _record: Any) -> None:
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+    kind: str
+    owner: str
+    engine: sa.Engine
 
+    def living(self, connection: sa.Connection) -> Callable[[str], bool]:
+        """Who is alive: a question that may be asked until the next look."""
 
-def _begin(connection: sa.Connection) -> None:
-    # The driver's own transaction control is off; a write lock at once avoids upgrades that fail.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def forget_dead(self) -> None:
+        """Remove what dead processes left, after their claims were freed."""
 
+    def lock_schema(self, connection: sa.Connection) -> None:
+        """Keep other processes from upgrading tables until this transaction ends."""
 
-def checkpoint(engine: sa.Engine) -> bool:
-    """Move the whole log into the database and truncate it; True when nothing was left behind."""
-    connection = engine.raw_connection()
-    try:
-        row = connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[union-attr]
-    finally:
-        connection.close()
-    return bool(row is not None and row[0] == 0)
+    def checkpoint(self) -> bool:
+        """Bring deleted pages out of the log where the database can; False when a reader kept it."""
 
+    def version(self, connection: sa.Connection) -> int:
+        """A number that changes when another process wrote; always 0 where `listen` tells."""
 
-def _primary(error: BaseException | None) -> int:
-    if isinstance(error, exc.DBAPIError):
-        error = error.orig
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    return 0 if code is None else code & 0xFF
+    def announce(self, connection: sa.Connection) -> None:
+        """Tell other processes, with this transaction's commit, that there may be work."""
 
+    def listen(self, changed: Callable[[], None], lost: Callable[[str], None]) -> None:
+        """From now on call `changed` (another process wrote) and `lost` (we no longer own our claims).
 
-def is_fatal(error: BaseException) -> bool:
-    """Whether the disk can no longer be trusted: a failed read, write or fsync, or damage."""
-    return _primary(error) in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        Both are called from a thread.
+        """
 
+    def lease(self, name: str) -> bool:
+        """Try to become the one process that does `name`; kept until this process ends. Any thread."""
 
-def database_error(error: BaseException) -> SpoolUnavailable:
-    """A database error as a code word; its text may hold values and is not kept."""
-    return SpoolUnavailable(_DETAILS.get(_primary(error), "database-error"))
+    def checks(self, connection: sa.Connection) -> list[CheckResult]:
+        """What the doctor asks: pages sound, commits durable."""
+
+    def is_race(self, error: BaseException) -> bool:
+        """Whether another process was faster, so that the same transaction may succeed when repeated."""
+
+    def is_fatal(self, error: BaseException) -> bool:
+        """Whether the database can no longer be trusted or reached: nothing more is accepted."""
+
+    def explain(self, error: BaseException) -> SpoolUnavailable:
+        """An error as a code word; its text may hold values and is not kept."""
+
+    def close(self) -> None:
+        """Give up ownership and leases. The writer thread has disposed of the engine before."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from veildesk.core.errors import SpoolUnavailable
 from veildesk.spool.crashpoint import crashpoint
-from veildesk.spool.database import checkpoint
+from veildesk.spool.database import Database
 from veildesk.spool.parts import PartFiles
 from veildesk.spool.schema import anchor, dedup, marker, message, part, ticket, ticket_key
 from veildesk.spool.vault import Vault
@@ -20,19 +20,19 @@ from veildesk.spool.vault import Vault
 __all__ = ["delete_rows", "erase", "expired", "finish_erasing"]
 
 
-def erase(engine: sa.Engine, vault: Vault, files: PartFiles, ticket_id: str, today: int) -> None:
+def erase(database: Database, vault: Vault, files: PartFiles, ticket_id: str, today: int) -> None:
     """Destroy one ticket; repeating it does no harm.
 
     Raises `SpoolUnavailable` ("log-in-use") when a reader kept the log from being truncated: the ticket
     is gone then, but its ciphertext may remain in the log until this is repeated.
     """
-    with engine.begin() as connection:
+    with database.engine.begin() as connection:
         vault.destroy(connection, ticket_id)
         crashpoint("erase-key.before-commit")
     crashpoint("erase-key.after-commit")
-    checkpoint(engine)
+    database.checkpoint()
     crashpoint("erase.key-checkpointed")
-    with engine.begin() as connection:
+    with database.engine.begin() as connection:
         names = delete_rows(connection, ticket_id)
         forgotten = sa.select(ticket.c.id)
         connection.execute(
@@ -42,7 +42,7 @@ def erase(engine: sa.Engine, vault: Vault, files: PartFiles, ticket_id: str, tod
     crashpoint("erase-rows.after-commit")
     files.remove(names)
     crashpoint("erase.files-removed")
-    if not checkpoint(engine):
+    if not database.checkpoint():
         raise SpoolUnavailable("log-in-use")
 
 

@@ -148,10 +148,10 @@ class KeyRing:
         self._store(_Content(self._content.root, {**self._content.epochs, number: secrets.token_bytes(32)}))
         return number
 
-    def shorten(self) -> None:
-        """Destroy all epochs but the newest. Only after every data key was wrapped anew."""
-        newest = self.newest
-        self._store(_Content(self._content.root, {newest: self._content.epochs[newest]}))
+    def shorten(self, oldest: int) -> None:
+        """Destroy all epochs before `oldest`. Only after every data key was wrapped anew."""
+        kept = {number: key for number, key in self._content.epochs.items() if number >= oldest}
+        self._store(_Content(self._content.root, kept))
 
     def derive_secret(self, label: bytes) -> bytes:
         """32 bytes for one purpose (HKDF-SHA-256, RFC 5869); the same for the ring's whole life."""

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from veildesk.core.work import Direction, State
 from veildesk.spool.accepting import THREAD
 from veildesk.spool.parts import Stored, delete_parts, insert_parts
-from veildesk.spool.schema import anchor, marker, message, part
+from veildesk.spool.schema import anchor, marker, message, part, ticket
 from veildesk.spool.sealing import Place
 
 __all__ = ["Rewording", "answer_under_way", "reword", "spare_part"]
@@ -56,7 +56,9 @@ def answer_under_way(state: State, parked_from: State | None, claimed: bool) -> 
 
 def reword(connection: sa.Connection, change: Rewording) -> list[str] | None:
     """Commit a rewording; names of files that no row names any more, None if something came between."""
-    query = sa.select(anchor.c.ticket_id).where(anchor.c.lookup_id == change.lookup)
+    # On PostgreSQL nothing may join the ticket, and no answer be claimed, until this is committed.
+    connection.execute(sa.select(ticket.c.id).where(ticket.c.id == change.ticket).with_for_update())
+    query = sa.select(anchor.c.ticket_id).where(anchor.c.lookup_id == change.lookup).with_for_update()
     if connection.execute(query).scalar_one_or_none() != change.ticket:
         return None
     held = (
@@ -66,8 +68,10 @@ def reword(connection: sa.Connection, change: Rewording) -> list[str] | None:
     )
     if list(connection.execute(held).scalars()) != [place.part for place in change.places]:
         return None
-    outgoing = sa.select(message.c.state, message.c.parked_from, message.c.owner).where(
-        message.c.ticket_id == change.ticket, message.c.direction == Direction.OUT.value
+    outgoing = (
+        sa.select(message.c.state, message.c.parked_from, message.c.owner)
+        .where(message.c.ticket_id == change.ticket, message.c.direction == Direction.OUT.value)
+        .with_for_update()
     )
     for row in connection.execute(outgoing):
         before = State(row.parked_from) if row.parked_from else None

@@ -1,7 +1,9 @@
 """Rotation of the epoch key: after it, no older copy of the database opens with today's ring.
 
-Order: the new key is durable in the ring, then every data key is wrapped anew in one commit, then the
-old keys leave the ring. A crash in between leaves both keys in the ring, and the next start finishes.
+Order: the new key is durable in the ring, new tickets use it from one commit on, then the data keys are
+wrapped anew in small commits between other work, then the old keys leave the ring. A crash in between
+leaves both keys in the ring, and the next start finishes. Processes that rotate at the same moment agree
+on the highest epoch.
 """
 
 from __future__ import annotations
@@ -9,35 +11,32 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from veildesk.spool.crashpoint import crashpoint
-from veildesk.spool.database import checkpoint
+from veildesk.spool.database import Database
 from veildesk.spool.keyring import KeyRing
-from veildesk.spool.vault import Vault
+from veildesk.spool.schema import ring_state, ticket_key
 
-__all__ = ["finish_rotation", "rotate"]
+__all__ = ["begin", "finish"]
 
 
-def rotate(engine: sa.Engine, ring: KeyRing, vault: Vault) -> int:
-    """Rotate now; returns how many data keys were wrapped anew. Runs alone in the writer thread."""
+def begin(engine: sa.Engine, ring: KeyRing) -> None:
+    """Add an epoch and let new tickets use it. Runs alone in the writer thread."""
     with ring.exclusive():
-        ring.extend()
-        crashpoint("rotate.ring-extended")
-        return _rewrap(engine, ring, vault)
-
-
-def finish_rotation(engine: sa.Engine, ring: KeyRing, vault: Vault) -> None:
-    """Finish a rotation that a crash interrupted."""
-    if len(ring.epochs) > 1:
-        with ring.exclusive():
-            if len(ring.epochs) > 1:
-                _rewrap(engine, ring, vault)
-
-
-def _rewrap(engine: sa.Engine, ring: KeyRing, vault: Vault) -> int:
+        number = ring.extend()
+    crashpoint("rotate.ring-extended")
     with engine.begin() as connection:
-        changed = vault.rewrap(connection, ring.newest)
-        crashpoint("rotate.before-commit")
-    crashpoint("rotate.after-commit")
-    checkpoint(engine)
-    ring.shorten()
+        # Waits for transactions that are still wrapping under the old epoch (`Vault.put`).
+        connection.execute(sa.update(ring_state).where(ring_state.c.epoch < number).values(epoch=number))
+
+
+def finish(database: Database, ring: KeyRing) -> bool:
+    """Destroy the old epochs; False when keys under them are left. Runs alone in the writer thread."""
+    with database.engine.begin() as connection:
+        epoch: int = connection.execute(sa.select(ring_state.c.epoch)).scalar_one()
+        left = sa.select(ticket_key.c.ticket_id).where(ticket_key.c.epoch < epoch).limit(1)
+        if connection.execute(left).first() is not None:
+            return False
+    database.checkpoint()
+    with ring.exclusive():
+        ring.shorten(epoch)
     crashpoint("rotate.ring-shortened")
-    return changed
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,7 +19,9 @@ from veildesk.spool.sealing import unwrap_key, wrap_key
 
 __all__ = ["Vault"]
 
-_EPOCH = sa.select(ring_state.c.epoch)
+# The row lock (PostgreSQL) keeps a rotation from passing by while a key is being wrapped.
+_EPOCH = sa.select(ring_state.c.epoch).with_for_update(read=True)
+_BATCH = 2000
 _INSERT = sa.insert(ticket_key)
 
 
@@ -62,28 +65,27 @@ class Vault:
         """Delete the wrapped key."""
         connection.execute(sa.delete(ticket_key).where(ticket_key.c.ticket_id == ticket))
 
-    def rewrap(self, connection: sa.Connection, epoch: int) -> int:
-        """Wrap all data keys under `epoch`; returns how many were changed."""
+    def rewrap(self, connection: sa.Connection, after: str) -> tuple[str | None, int]:
+        """Wrap the next data keys behind ticket `after` under the store's epoch.
+
+        Returns the last ticket seen, None at the end, and how many keys were changed.
+        """
+        epoch: int = connection.execute(sa.select(ring_state.c.epoch)).scalar_one()
         target = self._ring.epoch_key(epoch)
-        rows = connection.execute(sa.select(ticket_key).where(ticket_key.c.epoch != epoch)).all()
+        query = sa.select(ticket_key).where(ticket_key.c.ticket_id > after)
+        rows = connection.execute(query.order_by(ticket_key.c.ticket_id).limit(_BATCH)).all()
         changed = [
-            {
-                "t": row.ticket_id,
-                "w": wrap_key(
-                    target,
-                    epoch,
-                    row.ticket_id,
-                    unwrap_key(self._ring.epoch_key(row.epoch), row.epoch, row.ticket_id, row.wrapped),
-                ),
-            }
+            {"t": row.ticket_id, "e": row.epoch, "w": self._again(target, epoch, row)}
             for row in rows
+            if row.epoch < epoch
         ]
         if changed:
-            change = (
-                sa.update(ticket_key)
-                .where(ticket_key.c.ticket_id == sa.bindparam("t"))
-                .values(epoch=epoch, wrapped=sa.bindparam("w"))
-            )
+            where = (ticket_key.c.ticket_id == sa.bindparam("t"), ticket_key.c.epoch == sa.bindparam("e"))
+            change = sa.update(ticket_key).where(*where).values(epoch=epoch, wrapped=sa.bindparam("w"))
             connection.execute(change, changed)
-        connection.execute(sa.update(ring_state).values(epoch=epoch))
-        return len(changed)
+        return (rows[-1].ticket_id if len(rows) == _BATCH else None), len(changed)
+
+    def _again(self, target: bytes, epoch: int, row: sa.Row[Any]) -> bytes:
+        ticket = row.ticket_id
+        key = unwrap_key(self._ring.epoch_key(row.epoch), row.epoch, ticket, row.wrapped)
+        return wrap_key(target, epoch, ticket, key)

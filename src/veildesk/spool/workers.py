@@ -28,6 +28,24 @@ class Liveness:
         self._handle = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._handle, fcntl.LOCK_EX)
         hidden.rename(directory / self.id)
+        self._leases: dict[str, int] = {}
+
+    def lease(self, name: str) -> bool:
+        """Try to be the one process that holds `name`; kept until `close` or death."""
+        if name in self._leases:
+            return True
+        path = self._directory / f".lease-{name}"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        self._leases[name] = handle
+        return True
 
     def alive(self, owner: str) -> bool:
         """Whether the process that calls itself `owner` still holds its lock."""
@@ -57,7 +75,9 @@ class Liveness:
         (self._directory / owner).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give up the own lock; closing again does nothing."""
+        """Give up the own lock and all leases; closing again does nothing."""
+        while self._leases:
+            os.close(self._leases.popitem()[1])
         handle, self._handle = self._handle, -1
         if handle >= 0:
             (self._directory / self.id).unlink(missing_ok=True)

@@ -9,9 +9,12 @@ pages is unknown then, and trying again could call lost data safe.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
+import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +23,8 @@ from typing import Any, Protocol, TypeVar
 import sqlalchemy as sa
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError
-from veildesk.spool.crashpoint import WRITES, crashpoint
-from veildesk.spool.database import database_error, is_fatal
+from veildesk.spool.crashpoint import WAKING, WRITES, crashpoint
+from veildesk.spool.database import Database
 from veildesk.spool.durable import disk_error
 
 __all__ = ["Operation", "Writer"]
@@ -42,6 +45,7 @@ class Batch(Protocol[Item, Out]):
 _LOG = logging.getLogger("veildesk.spool")
 _GROUP = 256
 _WAITING = 4096
+_RACES = 6
 
 
 @dataclass(slots=True, eq=False)
@@ -60,17 +64,20 @@ class _Job:
 
 
 class Writer:
-    """Runs operations on `engine` in a thread of its own.
+    """Runs operations on `database` in a thread of its own.
 
     `do` and `many` join others in a shared transaction; `alone` gets the engine for operations that need
     several transactions or checkpoints.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, loop: asyncio.AbstractEventLoop) -> None:
+        self._database = database
+        self._engine = database.engine
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._failed: str | None = None
         self._closed = False
+        self._loop = loop
+        self.ended = asyncio.Event()
         self._thread = threading.Thread(target=self._work, name="veildesk-spool", daemon=True)
         self._thread.start()
 
@@ -80,10 +87,12 @@ class Writer:
         return self._failed
 
     def fail(self, detail: str) -> None:
-        """Accept nothing from now on."""
+        """Accept nothing from now on. May be called from any thread."""
         if self._failed is None and not self._closed:
             self._failed = detail
             _LOG.critical("spool-failed code=%s", detail)
+            with contextlib.suppress(RuntimeError):  # The loop is gone, and so is who could wait.
+                self._loop.call_soon_threadsafe(self.ended.set)
 
     async def do(self, kind: str, run: Operation[T]) -> T:
         """Run one operation within the next group; returns after its commit.
@@ -162,15 +171,12 @@ class Writer:
         if not group:
             return
         try:
-            if self._failed is not None:
-                raise SpoolUnavailable(self._failed)
-            with self._engine.begin() as connection:
-                self._run_batches(connection, [job for job in group if job.batch is not None])
-                for job in group:
-                    if job.run is not None:
-                        _within_savepoint(connection, [job], job.run)
-                _mark(group, "before-commit")
+            self._repeat(lambda: self._transact(group))
         except Exception as error:  # Whatever it was: nothing of this group was kept.
+            if len(group) > 1 and self._database.is_race(error):
+                for job in group:
+                    self._run_group([job])
+                return
             unavailable = self._translate(error)
             for job in group:
                 job.error = SpoolUnavailable(unavailable.detail)
@@ -178,6 +184,31 @@ class Writer:
             _mark(group, "after-commit")
         for job in group:
             _tell(job)
+
+    def _transact(self, group: list[_Job]) -> None:
+        for job in group:
+            job.error = None
+        if self._failed is not None:
+            raise SpoolUnavailable(self._failed)
+        with self._engine.begin() as connection:
+            self._run_batches(connection, [job for job in group if job.batch is not None])
+            for job in group:
+                if job.run is not None:
+                    _within_savepoint(connection, [job], job.run)
+            if any(job.error is None and job.kind in WAKING for job in group):
+                self._database.announce(connection)
+            _mark(group, "before-commit")
+
+    def _repeat(self, run: Callable[[], T]) -> T:
+        """Run until no other process was faster; the last time let the error through."""
+        for attempt in range(_RACES):
+            try:
+                return run()
+            except Exception as error:
+                if not self._database.is_race(error):
+                    raise
+                time.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311
+        return run()
 
     @staticmethod
     def _run_batches(connection: sa.Connection, jobs: list[_Job]) -> None:
@@ -193,7 +224,8 @@ class Writer:
         try:
             if self._failed is not None:
                 raise SpoolUnavailable(self._failed)
-            job.result = job.alone(self._engine)
+            alone = job.alone
+            job.result = self._repeat(lambda: alone(self._engine))
         except VeildeskError as error:
             job.error = error
         except Exception as error:
@@ -203,8 +235,8 @@ class Writer:
     def _translate(self, error: Exception) -> SpoolUnavailable:
         if isinstance(error, SpoolUnavailable):
             return error
-        unavailable = disk_error(error) if isinstance(error, OSError) else database_error(error)
-        if is_fatal(error):
+        unavailable = disk_error(error) if isinstance(error, OSError) else self._database.explain(error)
+        if self._database.is_fatal(error):
             self.fail(unavailable.detail)
         else:
             _LOG.error("spool-unavailable code=%s", unavailable.detail)

@@ -21,7 +21,7 @@ from veildesk.portal.app import create_app
 from veildesk.portal.headers import HEADERS
 from veildesk.portal.ports import PortalPorts
 from veildesk.portal.serve import config
-from veildesk.spool import KeyRing, SqliteSpool, WordsCipher
+from veildesk.spool import KeyRing, SqlSpool, WordsCipher
 
 PLANTED = ["Karlotta-Marker", "anna-marker@posteo.net"]
 
@@ -30,7 +30,7 @@ PLANTED = ["Karlotta-Marker", "anna-marker@posteo.net"]
 class RealWorld(World):
     """As `World`, with the store and the key derivation that a gateway runs with."""
 
-    store: SqliteSpool | None = None
+    store: SqlSpool | None = None
 
     @property
     def ports(self) -> PortalPorts:
@@ -57,9 +57,7 @@ class RealWorld(World):
 @pytest.fixture
 async def real(tmp_path: Path) -> AsyncIterator[RealWorld]:
     clock = FakeClock()
-    store = await SqliteSpool.open(
-        tmp_path / "state", KeyRing.create(tmp_path / "ring"), clock, 30, min_free=0
-    )
+    store = await SqlSpool.open(tmp_path / "state", KeyRing.create(tmp_path / "ring"), clock, 30, min_free=0)
     cipher = WordsCipher(b"p" * 32, memory_kib=1024, iterations=1)
     yield RealWorld(settings(), clock=clock, cipher=cipher, store=store)  # type: ignore[arg-type]
     await store.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 import shutil
 import sqlite3
@@ -12,11 +11,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from testbed.canary import hits
 from veildesk.core.errors import ConfigInvalid, KeyUnusable, SpoolUnavailable, WorkLost
 from veildesk.core.submission import Channel, PortalAnchor, Submission
 from veildesk.core.ticket import Level
 from veildesk.core.work import Reason, State
-from veildesk.spool import KeyRing, SqliteSpool
+from veildesk.spool import KeyRing, SqlSpool
 from veildesk.spool.migrate import upgrade
 from veildesk.spool.schema import metadata
 
@@ -29,14 +29,14 @@ class FixedClock:
         return 0.0
 
 
-async def open_spool(root: Path, **options: int) -> SqliteSpool:
+async def open_spool(root: Path, **options: int) -> SqlSpool:
     path = root / "ring"
     ring = KeyRing.load(path) if path.exists() else KeyRing.create(path)
-    return await SqliteSpool.open(root / "state", ring, FixedClock(), 30, **{"min_free": 0, **options})
+    return await SqlSpool.open(root / "state", ring, FixedClock(), 30, **{"min_free": 0, **options})
 
 
 @pytest.fixture
-async def spool(tmp_path: Path) -> AsyncIterator[SqliteSpool]:
+async def spool(tmp_path: Path) -> AsyncIterator[SqlSpool]:
     opened = await open_spool(tmp_path)
     yield opened
     await opened.close()
@@ -46,50 +46,7 @@ def mail(payload: bytes) -> Submission:
     return Submission(Channel.SMTP, secrets.token_bytes(32), payload)
 
 
-def forms(canary: bytes) -> list[bytes]:
-    """Raw, hex, UTF-16, and base64 in its three phases without the unstable ends."""
-    found = [
-        canary,
-        canary.hex().encode(),
-        canary.hex().upper().encode(),
-        canary.decode().encode("utf-16-le"),
-    ]
-    for phase in range(3):
-        found.append(base64.b64encode(b"\0" * phase + canary)[4:-4])
-    return found
-
-
-def hits(root: Path, needles: list[bytes]) -> list[str]:
-    files = [path for path in root.rglob("*") if path.is_file()]
-    return [path.name for path in files for needle in needles if needle in path.read_bytes()]
-
-
-async def test_no_plaintext_in_any_file(spool: SqliteSpool, tmp_path: Path) -> None:
-    canaries = {
-        name: f"canary-{name}-{secrets.token_hex(8)}".encode()
-        for name in ("small", "large", "reply", "contact", "ref", "cursor", "wire", "position")
-    }
-    await spool.accept(mail(canaries["large"] * 20_000))
-    accepted = await spool.accept(mail(canaries["small"]))
-    await spool.collect(
-        accepted.ticket_id, b"r" * 32, {"reply": canaries["reply"]}, ("desk", canaries["cursor"].decode())
-    )
-    works = await spool.claim([State.ACCEPTED, State.COLLECTED], limit=9)
-    out = next(work for work in works if work.state is State.COLLECTED)
-    await spool.advance(
-        out,
-        State.SENDING,
-        parts={"wire": canaries["wire"]},
-        ticket_parts={"contact": canaries["contact"]},
-        backend_ref=canaries["ref"].decode(),
-    )
-    needles = [form for canary in canaries.values() for form in forms(canary)]
-    assert hits(tmp_path, needles) == []
-    await spool.close()
-    assert hits(tmp_path, needles) == []
-
-
-async def test_nothing_sealed_remains_after_an_erase(spool: SqliteSpool, tmp_path: Path) -> None:
+async def test_nothing_sealed_remains_after_an_erase(spool: SqlSpool, tmp_path: Path) -> None:
     kept = await spool.accept(mail(b"kept"))
     anchor = PortalAnchor(secrets.token_bytes(32), secrets.token_bytes(1217))
     accepted = await spool.accept(
@@ -112,7 +69,7 @@ async def test_nothing_sealed_remains_after_an_erase(spool: SqliteSpool, tmp_pat
     assert await spool.part(kept.message_id, "raw") == b"kept"
 
 
-async def test_an_open_reader_makes_an_erase_say_so(tmp_path: Path, spool: SqliteSpool) -> None:
+async def test_an_open_reader_makes_an_erase_say_so(tmp_path: Path, spool: SqlSpool) -> None:
     accepted = await spool.accept(mail(b"x"))
     reader = sqlite3.connect(tmp_path / "state" / "spool.db", isolation_level=None)
     reader.execute("BEGIN")
@@ -124,7 +81,7 @@ async def test_an_open_reader_makes_an_erase_say_so(tmp_path: Path, spool: Sqlit
     await spool.erase(accepted.ticket_id)
 
 
-async def test_after_a_rotation_an_old_copy_does_not_open(tmp_path: Path, spool: SqliteSpool) -> None:
+async def test_after_a_rotation_an_old_copy_does_not_open(tmp_path: Path, spool: SqlSpool) -> None:
     gone = await spool.accept(mail(b"gone"))
     kept = await spool.accept(mail(b"kept"))
     backup = tmp_path / "backup"
@@ -214,7 +171,7 @@ async def test_below_the_free_space_mark_nothing_is_accepted(tmp_path: Path) -> 
     await spool.close()
 
 
-async def test_a_full_database_refuses_and_recovers(tmp_path: Path, spool: SqliteSpool) -> None:
+async def test_a_full_database_refuses_and_recovers(tmp_path: Path, spool: SqlSpool) -> None:
     first = await spool.accept(mail(b"first"))
 
     def limit(engine: sa.Engine, pages: int) -> None:
@@ -230,7 +187,7 @@ async def test_a_full_database_refuses_and_recovers(tmp_path: Path, spool: Sqlit
     assert await spool.part(second.message_id, "raw") == b"second"
 
 
-async def test_after_a_disk_error_nothing_is_accepted_any_more(spool: SqliteSpool) -> None:
+async def test_after_a_disk_error_nothing_is_accepted_any_more(spool: SqlSpool) -> None:
     def broken(_: sa.Connection) -> None:
         error = sqlite3.OperationalError("text that must not be kept")
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
@@ -243,7 +200,7 @@ async def test_after_a_disk_error_nothing_is_accepted_any_more(spool: SqliteSpoo
         await spool.accept(mail(b"x"))
 
 
-async def test_a_fault_of_one_caller_leaves_the_others_alone(spool: SqliteSpool) -> None:
+async def test_a_fault_of_one_caller_leaves_the_others_alone(spool: SqlSpool) -> None:
     def broken(connection: sa.Connection) -> None:
         connection.execute(sa.text("INSERT INTO ticket VALUES ('stray', 1)"))
         raise ValueError("mine")
@@ -261,13 +218,13 @@ async def test_a_closed_spool_says_so(tmp_path: Path) -> None:
         await spool.accept(mail(b"x"))
 
 
-async def test_a_sound_store_passes_its_checks(spool: SqliteSpool) -> None:
+async def test_a_sound_store_passes_its_checks(spool: SqlSpool) -> None:
     await spool.accept(mail(b"x" * 300_000))
     results = await spool.check()
     assert {result.id for result in results if result.level is not Level.OK} <= {"spool.space"}
 
 
-async def test_a_missing_file_is_told(spool: SqliteSpool, tmp_path: Path) -> None:
+async def test_a_missing_file_is_told(spool: SqlSpool, tmp_path: Path) -> None:
     accepted = await spool.accept(mail(b"x" * 300_000))
     for path in (tmp_path / "state" / "files").iterdir():
         path.unlink()
@@ -277,7 +234,7 @@ async def test_a_missing_file_is_told(spool: SqliteSpool, tmp_path: Path) -> Non
         await spool.part(accepted.message_id, "raw")
 
 
-async def test_files_and_directories_are_closed_to_others(spool: SqliteSpool, tmp_path: Path) -> None:
+async def test_files_and_directories_are_closed_to_others(spool: SqlSpool, tmp_path: Path) -> None:
     await spool.accept(mail(b"x" * 300_000))
     for path in (tmp_path / "state", *(tmp_path / "state").rglob("*"), tmp_path / "ring"):
         assert path.stat().st_mode & 0o077 == 0, path.name

@@ -100,7 +100,7 @@ def test_rotation_keeps_secrets_and_drops_old_epochs(tmp_path: Path) -> None:
     other = KeyRing.load(tmp_path / "ring")
     assert ring.extend() == 2
     assert other.epoch_key(2) == ring.epoch_key(2) != old
-    ring.shorten()
+    ring.shorten(2)
     assert ring.epochs == (2,)
     assert ring.derive_secret(b"a") == secret
     assert old not in (tmp_path / "ring").read_bytes()

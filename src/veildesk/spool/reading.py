@@ -1,0 +1,98 @@
+"""The reading half of the store: parts, positions, threads, listings. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from veildesk.core.ports import ThreadView
+from veildesk.core.submission import PortalAnchor
+from veildesk.core.work import State, Work
+from veildesk.spool import anchored, claiming, erasing, rewording
+from veildesk.spool.opening import Opened
+from veildesk.spool.parts import Stored, select_part
+from veildesk.spool.sealing import Place
+from veildesk.spool.writer import Operation
+
+__all__ = ["StoreReader"]
+
+T = TypeVar("T")
+
+
+class StoreReader:
+    """Reads pass through the writer thread too: simple, and no reader ever keeps the log from shrinking."""
+
+    def __init__(self, state: Opened) -> None:
+        self._state = state
+        self._writer = state.writer
+        self._vault = state.vault
+        self._files = state.files
+
+    async def part(self, message_id: str, name: str) -> bytes | None:
+        """A message's blob, opened."""
+        return await self._open_part(
+            lambda connection: anchored.ticket_of(connection, message_id), message_id, name
+        )
+
+    async def ticket_part(self, ticket_id: str, name: str) -> bytes | None:
+        """A ticket's blob, opened."""
+        return await self._open_part(lambda _: ticket_id, "", name)
+
+    async def _open_part(self, ticket_of: anchored.TicketOf, message_id: str, name: str) -> bytes | None:
+        def run(connection: sa.Connection) -> tuple[bytes, Stored] | None:
+            ticket_id = ticket_of(connection)
+            key = None if ticket_id is None else self._vault.get(connection, ticket_id)
+            if ticket_id is None or key is None:
+                return None
+            stored = select_part(connection, Place(ticket_id, message_id, name))
+            return None if stored is None else (key, stored)
+
+        found = await self._writer.do("read", run)
+        return None if found is None else await self._files.open(*found)
+
+    async def cursor(self, backend: str) -> str | None:
+        """Where the last poll of a backend ended."""
+        return await self._read(lambda connection: self._state.cursors.load(connection, backend))
+
+    async def find_by_marker(self, marker: bytes) -> str | None:
+        """The ticket a marker belongs to."""
+        return await self._read(lambda connection: anchored.by_marker(connection, marker))
+
+    async def spare(self, digest: bytes) -> bytes | None:
+        """What is sealed under a spare code."""
+        ticket_id = await self.find_by_marker(digest)
+        return None if ticket_id is None else await self.ticket_part(ticket_id, rewording.spare_part(digest))
+
+    async def backend_ref(self, ticket_id: str) -> str | None:
+        """The helpdesk's id of a ticket."""
+        ref = await self.ticket_part(ticket_id, anchored.BACKEND_REF)
+        return None if ref is None else ref.decode()
+
+    async def anchor(self, ticket_id: str) -> PortalAnchor | None:
+        """The portal anchor of a ticket, None for mail."""
+        return await self._read(lambda connection: anchored.anchor_of(connection, self._vault, ticket_id))
+
+    async def thread(self, lookup_id: bytes) -> ThreadView | None:
+        """A portal thread; its entries stay sealed to the words."""
+        found = await self._read(lambda connection: anchored.thread_of(connection, self._vault, lookup_id))
+        if found is None:
+            return None
+        entries = [await self._files.open(found.key, stored) for stored in found.entries]
+        return ThreadView(found.ticket, tuple(entries), expires_day=found.expires_day)
+
+    async def listing(self, states: Collection[State] | None = None) -> list[Work]:
+        """Messages by state, oldest first."""
+        return await self._read(lambda connection: claiming.listing(connection, states))
+
+    async def counts(self) -> Mapping[str, int]:
+        """Messages per state."""
+        return await self._read(claiming.counts)
+
+    async def expired(self, today: int) -> list[str]:
+        """Tickets whose last day of retention lies before `today` (days since 1970)."""
+        return await self._read(lambda connection: erasing.expired(connection, today))
+
+    async def _read(self, run: Operation[T]) -> T:
+        return await self._writer.do("read", run)

@@ -1,0 +1,473 @@
+"""`SqlSpool`: the store behind `core.ports.Spool`, over SQLite or PostgreSQL.
+
+It holds no rules of its own: it seals outside the transaction, hands operations to the writer thread,
+and wakes those who wait. One store may be opened by several processes (SQLite: of one host); claims,
+rotation and orphan sweeps respect the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import sqlalchemy as sa
+
+from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
+from veildesk.core.ports import Clock
+from veildesk.core.submission import Accepted, Channel, Submission
+from veildesk.core.ticket import CheckResult
+from veildesk.core.work import Direction, Reason, State, Work
+from veildesk.spool import accepting, anchored, checks, claiming, erasing, joining, rewording, rotation
+from veildesk.spool.accepting import Incoming, Known, Target
+from veildesk.spool.keyring import KeyRing
+from veildesk.spool.opening import Opened, open_state, prepare
+from veildesk.spool.parts import Stored
+from veildesk.spool.reading import StoreReader
+from veildesk.spool.sealing import Place, new_data_key
+from veildesk.spool.wake import Wake
+
+__all__ = ["SqlSpool"]
+
+_DAY = 86_400
+_TRIES = 40
+_LEASE_SECONDS = 1.0
+
+
+class SqlSpool(StoreReader):
+    """A spool in `state_dir`: files/, and for SQLite spool.db with its log and workers/.
+
+    Open it with `await SqlSpool.open(...)` on the event loop that will use it, and `await close()` it.
+    """
+
+    def __init__(self, state: Opened, clock: Clock, retention_days: int, min_free: int) -> None:
+        super().__init__(state)
+        self._owner = state.database.owner
+        self._clock = clock
+        self._retention_days = retention_days
+        self._min_free = min_free
+        self._wake = Wake()
+        self._rotating = asyncio.Lock()
+        self._reaper: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        state_dir: Path,
+        keyring: KeyRing,
+        clock: Clock,
+        retention_days: int,
+        *,
+        database: str | None = None,
+        files: Path | None = None,
+        min_free: int = 64 * 1024 * 1024,
+        reap_seconds: float = 2.0,
+    ) -> Self:
+        """Open or create the store, finish what a crash interrupted, free the claims of the dead.
+
+        `database` is a libpq connection string, None for SQLite in `state_dir`; `files` the folder of large
+        parts if it is not in `state_dir`; below `min_free` bytes of free space nothing is accepted.
+        Raises `ConfigInvalid` (store newer than the code), `KeyUnusable` (other ring), `SpoolUnavailable`.
+        """
+        state = await asyncio.to_thread(
+            open_state, state_dir, files or state_dir / "files", keyring, database, asyncio.get_running_loop()
+        )
+        spool = cls(state, clock, retention_days, min_free)
+        try:
+            await state.writer.alone("open", lambda engine: prepare(engine, state))
+            spool._listen()
+            if len(keyring.epochs) > 1:
+                await spool._rewrap()
+        except BaseException:
+            await spool.close()
+            raise
+        spool._reaper = asyncio.create_task(spool._reap(reap_seconds), name="veildesk-spool-reaper")
+        return spool
+
+    async def close(self) -> None:
+        """Finish what waits and let go of claims, locks and files."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reaper
+        await self._writer.close()
+        await asyncio.to_thread(self._state.close)
+
+    @property
+    def failed(self) -> bool:
+        """True after a fault of the disk or loss of the database: all is refused until opened anew."""
+        return self._writer.failed is not None
+
+    async def failure(self) -> str:
+        """Return when the store refuses for good, with the reason's code.
+
+        Whoever uses the store must stop at once then: another process may take over its work.
+        """
+        await self._writer.ended.wait()
+        return self._writer.failed or "closed"
+
+    async def lease(self, name: str) -> None:
+        """Return when this process is the one that does `name`; it stays so until it ends.
+
+        When the process that had it dies, the next one gets it within seconds.
+        """
+        while not await asyncio.to_thread(self._state.database.lease, name):  # noqa: ASYNC110
+            await asyncio.sleep(_LEASE_SECONDS)
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def within(run: Callable[[], None]) -> None:
+            with contextlib.suppress(RuntimeError):  # The loop ended first.
+                loop.call_soon_threadsafe(run)
+
+        self._state.database.listen(lambda: within(self._wake.changed), self._writer.fail)
+
+    # ------------------------------------------------------------------ taking over
+
+    async def accept(self, submission: Submission) -> Accepted:
+        """Keep a submission; returns after the fsync that made it safe. Raises `SpoolUnavailable`."""
+        self._check_space()
+        anchor = submission.anchor
+        lookup = None if anchor is None else anchor.lookup_id
+        for attempt in range(_TRIES):
+            known = Known(None, None)
+            if anchor is not None or len(submission.payload) > 65536:
+                known = await self._writer.do(
+                    "read",
+                    lambda connection: accepting.find_known(
+                        connection, self._vault, submission.dedup, lookup
+                    ),
+                )
+            if known.accepted is not None:
+                return known.accepted
+            target = known.target or Target(accepting.new_id(), new_data_key(), 0, fresh=True)
+            incoming = await self._incoming(submission, target)
+            accepted = await self._settle(
+                incoming, await self._writer.many("accept", self._accept_all, incoming)
+            )
+            if accepted is not None:
+                return accepted
+            await _yield_to_others(attempt)
+        raise SpoolUnavailable("busy")
+
+    async def _incoming(self, submission: Submission, target: Target) -> Incoming:
+        message_id = accepting.new_id()
+        parts = [await self._seal(target, message_id, "raw", submission.payload)]
+        sealed_anchor: bytes | None = None
+        if submission.anchor is not None:
+            sealed_anchor = anchored.seal_anchor(target, submission.anchor)
+            if submission.thread_entry is not None:
+                name = accepting.thread_part(target.position)
+                parts.append(await self._seal(target, "", name, submission.thread_entry))
+        spares = submission.spares if target.fresh else ()
+        parts += [await self._seal(target, "", rewording.spare_part(s.digest), s.sealed) for s in spares]
+        return Incoming(
+            message=message_id,
+            target=target,
+            direction=Direction.IN,
+            channel=submission.channel,
+            queue=submission.queue,
+            dedup=submission.dedup,
+            day=self._today(),
+            expires_day=self._today() + self._retention_days,
+            parts=parts,
+            lookup=None if submission.anchor is None else submission.anchor.lookup_id,
+            sealed_anchor=sealed_anchor,
+            markers=[spare.digest for spare in spares],
+        )
+
+    async def _settle(self, incoming: Incoming, accepted: Accepted | None) -> Accepted | None:
+        if accepted is None or not accepted.fresh:
+            await self._discard(incoming.parts)
+        else:
+            self._wake.changed()
+        return accepted
+
+    async def collect(
+        self, ticket_id: str, dedup: bytes, parts: Mapping[str, bytes], cursor: tuple[str, str] | None
+    ) -> Accepted:
+        """Take over an answer of an agent. Raises `WorkLost` when the ticket is gone."""
+        self._check_space()
+        for attempt in range(_TRIES):
+            target = await self._target(ticket_id)
+            message_id = accepting.new_id()
+            incoming = Incoming(
+                message=message_id,
+                target=target,
+                direction=Direction.OUT,
+                channel=Channel.BACKEND,
+                queue="",
+                dedup=dedup,
+                day=self._today(),
+                expires_day=self._today() + self._retention_days,
+                parts=[await self._seal(target, message_id, name, data) for name, data in parts.items()],
+            )
+            run = partial(self._collect, incoming=incoming, cursor=cursor)
+            accepted = await self._settle(incoming, await self._writer.do("collect", run))
+            if accepted is not None:
+                return accepted
+            await _yield_to_others(attempt)
+        raise SpoolUnavailable("busy")
+
+    def _accept_all(self, connection: sa.Connection, items: Sequence[Incoming]) -> list[Accepted | None]:
+        return accepting.keep_all(connection, self._vault, items)
+
+    def _collect(
+        self, connection: sa.Connection, incoming: Incoming, cursor: tuple[str, str] | None
+    ) -> Accepted | None:
+        accepted = accepting.keep(connection, self._vault, incoming)
+        if accepted is not None and cursor is not None:
+            self._state.cursors.store(connection, *cursor)
+        return accepted
+
+    async def reword(
+        self,
+        lookup_id: bytes,
+        anchor: PortalAnchor,
+        entries: Sequence[bytes],
+        spares: Sequence[SpareCode],
+    ) -> bool:
+        """New words for a thread; False when something came between. Raises `WorkLost`."""
+        found = await self._read(lambda connection: anchored.thread_of(connection, self._vault, lookup_id))
+        if found is None:
+            raise WorkLost("ticket gone")
+        places = [stored.place for stored in found.entries]
+        if len(places) != len(entries):
+            return False
+        target = Target(found.ticket, found.key, len(entries))
+        full = {place.part: entry for place, entry in zip(places, entries, strict=True)}
+        full |= {rewording.spare_part(spare.digest): spare.sealed for spare in spares}
+        sealed = [await self._seal(target, "", name, data) for name, data in full.items()]
+        change = rewording.Rewording(
+            ticket=found.ticket,
+            lookup=lookup_id,
+            new_lookup=anchor.lookup_id,
+            sealed_anchor=anchored.seal_anchor(target, anchor),
+            places=places,
+            parts=sealed,
+            digests=[spare.digest for spare in spares],
+        )
+        files = await self._writer.do("reword", lambda connection: rewording.reword(connection, change))
+        if files is None:
+            await self._discard(sealed)
+            return False
+        await self._forget(files)
+        # What the old words open leaves the log too, as soon as no reader holds it.
+        await self._writer.alone("checkpoint", lambda _: self._state.database.checkpoint())
+        return True
+
+    # ------------------------------------------------------------------ work
+
+    async def claim(self, states: Collection[State], limit: int = 1) -> list[Work]:
+        """Claim due work; a message waits while an earlier one of its ticket is on its way."""
+        self._wake.look()
+        return await self._writer.do(
+            "claim", lambda connection: claiming.claim(connection, self._owner, states, limit, self._now())
+        )
+
+    async def wait(self, timeout: float) -> None:
+        """Return when something changed since this task's last claim, or when work becomes due."""
+        now = self._now()
+        due = await self._writer.do("read", lambda connection: claiming.next_due(connection, now))
+        await self._wake.wait(timeout if due is None else min(timeout, due - now))
+
+    async def advance(
+        self,
+        work: Work,
+        to: State,
+        *,
+        reason: Reason = Reason.NONE,
+        parts: Mapping[str, bytes | None] | None = None,
+        ticket_parts: Mapping[str, bytes | None] | None = None,
+        backend_ref: str | None = None,
+        marker: bytes | None = None,
+        thread_entry: bytes | None = None,
+    ) -> Work:
+        """Change state with everything that belongs to it, in one commit.
+
+        Raises ValueError for a transition that does not exist, `WorkLost` when the message is gone or
+        another process has it, `SpoolUnavailable`.
+        """
+        claiming.check_transition(work, to)
+        blobs = anchored.blobs(work, parts or {}, ticket_parts or {}, backend_ref)
+        for attempt in range(_TRIES):
+            target = await self._target(work.ticket_id) if blobs or thread_entry is not None else None
+            full = blobs
+            if target is not None and thread_entry is not None:
+                full = {**blobs, ("", accepting.thread_part(target.position)): thread_entry}
+            sealed = await self._seal_all(target, full)
+            change = anchored.Change(work, to, reason, sealed, tuple(full), target, marker)
+            run = partial(anchored.apply, vault=self._vault, owner=self._owner, change=change)
+            files = await self._writer.do("advance", run)
+            if files is not None:
+                await self._forget(files.names)
+                self._wake.changed(but_me=to in (State.DELIVERING, State.SENDING))
+                return files.work
+            await self._discard(sealed)
+            await _yield_to_others(attempt)
+        raise SpoolUnavailable("busy")
+
+    async def postpone(self, work: Work, reason: Reason, delay: float) -> None:
+        """Count a failed attempt; due again in `delay` seconds, a day at most. Raises `WorkLost`."""
+        seconds = int(min(max(delay, 0.0), claiming.LONGEST_DELAY) + 0.999)
+        due_at = self._now() + seconds if seconds else 0
+        await self._writer.do(
+            "postpone",
+            lambda connection: claiming.postpone(connection, self._owner, work, reason, due_at),
+        )
+        self._wake.changed(but_me=True)
+
+    async def release(self, work: Work) -> None:
+        """Give a claim back unchanged."""
+        await self._writer.do("release", lambda connection: claiming.release(connection, self._owner, work))
+        self._wake.changed(but_me=True)
+
+    async def retry(self, message_id: str) -> Work:
+        """Bring a parked, held, quarantined or postponed message back, due at once.
+
+        Raises `WorkLost` for an unknown message, ValueError for a finished one.
+        """
+        work = await self._writer.do("retry", lambda connection: claiming.retry(connection, message_id))
+        self._wake.changed()
+        return work
+
+    async def join(self, work: Work, ticket_id: str) -> Work:
+        """Move a claimed message into another ticket; its old ticket goes if nothing else is in it.
+
+        Raises `WorkLost` when the message or the other ticket is gone.
+        """
+        if ticket_id == work.ticket_id:
+            return work
+        source = await self._target(work.ticket_id)
+        target = await self._target(ticket_id)
+        held = await self._writer.do(
+            "read", lambda connection: joining.parts_of(connection, work.ticket_id, work.message_id)
+        )
+        opened = {stored.place.part: await self._files.open(source.key, stored) for stored in held}
+        sealed = [await self._seal(target, work.message_id, name, data) for name, data in opened.items()]
+        expires_day = self._today() + self._retention_days
+        moved, files = await self._writer.do(
+            "join",
+            lambda connection: joining.join(
+                connection, self._vault, self._owner, work, target, sealed, expires_day
+            ),
+        )
+        await self._forget(files)
+        return moved
+
+    async def set_cursor(self, backend: str, position: str) -> None:
+        """Store a position."""
+        await self._writer.do(
+            "cursor", lambda connection: self._state.cursors.store(connection, backend, position)
+        )
+
+    # ------------------------------------------------------------------ destroying and checking
+
+    async def erase(self, ticket_id: str) -> None:
+        """Destroy a ticket's key, then rows and files; the log is truncated when this returns.
+
+        Raises `SpoolUnavailable` ("log-in-use") when another reader kept the log; repeat it then.
+        """
+        database, today = self._state.database, self._today()
+        await self._writer.alone(
+            "erase", lambda _: erasing.erase(database, self._vault, self._files, ticket_id, today)
+        )
+        self._wake.changed()
+
+    async def rotate(self) -> int:
+        """Wrap all data keys under a fresh epoch key and destroy the old ones; returns how many keys.
+
+        Afterwards no older copy of the database opens with today's ring.
+        """
+        async with self._rotating:
+            await self._writer.alone("rotate", lambda engine: rotation.begin(engine, self._state.ring))
+            return await self._rewrap()
+
+    async def _rewrap(self) -> int:
+        changed = 0
+        end = partial(rotation.finish, self._state.database, self._state.ring)
+        while True:
+            after: str | None = ""
+            while after is not None:
+                run = partial(self._vault.rewrap, after=after)
+                after, count = await self._writer.do("rotate", run)
+                changed += count
+            if await self._writer.alone("rotate", lambda _: end()):
+                return changed
+
+    async def check(self) -> list[CheckResult]:
+        """What can be said about the store's health, without changing anything."""
+        return await self._writer.alone(
+            "check", lambda engine: checks.check(engine, self._state, self._min_free)
+        )
+
+    # ------------------------------------------------------------------ inside
+
+    def _now(self) -> int:
+        return self._clock.now()
+
+    def _today(self) -> int:
+        return self._clock.now() // _DAY
+
+    async def _target(self, ticket_id: str) -> Target:
+        target = await self._read(lambda connection: accepting.target_of(connection, self._vault, ticket_id))
+        if target is None:
+            raise WorkLost("ticket gone")
+        return target
+
+    async def _seal(self, target: Target, message_id: str, name: str, data: bytes) -> Stored:
+        try:
+            return await self._files.seal(target.key, Place(target.ticket, message_id, name), data)
+        except SpoolUnavailable as error:
+            if error.detail == "io-error":
+                self._writer.fail(error.detail)
+            raise
+
+    async def _seal_all(
+        self, target: Target | None, blobs: Mapping[tuple[str, str], bytes | None]
+    ) -> list[Stored]:
+        if target is None:
+            return []
+        return [
+            await self._seal(target, message_id, name, data)
+            for (message_id, name), data in blobs.items()
+            if data is not None
+        ]
+
+    async def _discard(self, parts: Iterable[Stored]) -> None:
+        await self._forget([stored.file for stored in parts if stored.file is not None])
+
+    async def _forget(self, files: Collection[str]) -> None:
+        # The rows are gone: a file that cannot be removed now is swept at the next start.
+        if files:
+            with contextlib.suppress(SpoolUnavailable):
+                await asyncio.to_thread(self._files.remove, files)
+
+    def _check_space(self) -> None:
+        try:
+            space = os.statvfs(self._state.directory)
+        except OSError:
+            raise SpoolUnavailable("state directory not readable") from None
+        if space.f_bavail * space.f_frsize < self._min_free:
+            raise SpoolUnavailable("disk-full")
+
+    async def _reap(self, seconds: float) -> None:
+        version: int | None = None
+        while True:
+            await asyncio.sleep(seconds)
+            with contextlib.suppress(VeildeskError):
+                freed, current = await self._writer.do("read", self._state.look_around)
+                if freed or current != version:
+                    version = current
+                    self._wake.changed()
+
+
+async def _yield_to_others(attempt: int) -> None:
+    """After another entry of the same thread was faster: wait a moment, longer each time."""
+    await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 25)))  # noqa: S311
