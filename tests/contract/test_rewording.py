@@ -13,18 +13,20 @@ from veildesk.core.errors import WorkLost
 from veildesk.core.ports import Spool
 from veildesk.core.submission import Accepted, Channel, PortalAnchor, SpareCode, Submission
 from veildesk.core.work import State
-from veildesk.spool import KeyRing, MemorySpool, SqliteSpool
+from veildesk.spool import KeyRing, MemorySpool, SqlSpool
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
 async def spool(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Spool]:
     clock = SetClock()
     if request.param == "memory":
         yield MemorySpool(clock, retention_days=30)
         return
-    store = await SqliteSpool.open(
-        tmp_path / "state", KeyRing.create(tmp_path / "ring"), clock, 30, min_free=0
-    )
+    database = None
+    if request.param == "postgresql":
+        database = request.getfixturevalue("postgres").new_database()
+    ring = KeyRing.create(tmp_path / "ring")
+    store = await SqlSpool.open(tmp_path / "state", ring, clock, 30, database=database, min_free=0)
     yield store
     await store.close()
 

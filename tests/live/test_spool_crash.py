@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from veildesk.core.errors import WorkLost
 from veildesk.core.submission import Channel, PortalAnchor, Submission
 from veildesk.core.work import Reason, State
 from veildesk.spool import KeyRing, SqlSpool
@@ -80,6 +82,8 @@ async def scenario(directory: Path) -> None:
         await spool.postpone(work, Reason.BACKEND_DOWN, 0)
     if (work := next((w for w in await spool.listing(states)), None)) is not None:
         await spool.retry(work.message_id)
+    with contextlib.suppress(WorkLost):  # When it was reworded before the crash.
+        await spool.reword(b"x" * 32, PortalAnchor(b"y" * 32, b"q" * 32), [b"entry, sealed anew"], [])
     await spool.set_cursor("desk", "2")
     await spool.rotate()
     tell("erasing")

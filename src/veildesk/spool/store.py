@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
 from veildesk.core.ports import Clock
-from veildesk.core.submission import Accepted, Channel, Submission
+from veildesk.core.submission import Accepted, Channel, PortalAnchor, SpareCode, Submission
 from veildesk.core.ticket import CheckResult
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.spool import accepting, anchored, checks, claiming, erasing, joining, rewording, rotation
