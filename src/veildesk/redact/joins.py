@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from veildesk.core.finding import Finding
+from veildesk.redact.detect.domains import is_top_level
 from veildesk.redact.view import Edit, View, edited
 
 __all__ = ["COMPLETE", "SURE", "TRIGGERS", "continued", "joined_findings"]
@@ -68,6 +69,7 @@ def joined_findings(
     if not breaks:
         return
     complete = {item.end: item.type for item in found if item.confidence >= COMPLETE}
+    begun = {item.start for item in found if item.confidence >= COMPLETE and item.type == "ONION"}
     blocks = sorted((item.start, item.end) for item in found if item.type in _BLOCKS)
     done = -1
     for at in breaks:
@@ -75,7 +77,7 @@ def joined_findings(
             done = max(done, blocks.pop(0)[1] - 1)
         if at > done:
             item, done = _at_break(text, at, complete, exact)
-            if item is not None:
+            if item is not None and not (item.type == "ONION" and at + 1 in begun):
                 yield item
 
 
@@ -88,6 +90,8 @@ def _at_break(
     tail = _TAIL.match(text[max(0, end - _REACH) : end][::-1])
     left = tail.end() if tail else 0
     whole = complete.get(end) or complete.get(end + 1)
+    if whole is None and text[end - 1 : end] == "." and complete.get(end - 1) == "EMAIL":
+        whole = "EMAIL" if is_top_level(text[:end].rpartition(".")[0].rpartition(".")[2]) else None
     if left < 2 or (whole and whole not in _OUTDONE):
         return None, newline
     start, at = end - left, end
@@ -133,9 +137,17 @@ def _joined(
         first, last = first + low, last + low
         if item.confidence < SURE or first >= breaks[0][0] or last <= breaks[-1][1]:
             continue
+        if item.type == "EMAIL" and not _address(text, first, last):
+            continue
         if item.confidence == 1.0 or _MIXED.search(text[first : breaks[0][0]]):
             return Finding(first, last, item.type, item.rule, item.confidence, item.secret)
     return None
+
+
+def _address(text: str, start: int, end: int) -> bool:
+    """Whether a joined mail address can be one: a true top-level domain, and no decorator of a program."""
+    top = re.split(r"[.@]", text[start:end])[-1]
+    return (is_top_level(top) or top.endswith("]")) and text[end : end + 1] != "("
 
 
 _CONTINUED = frozenset({"API_TOKEN", "BASIC_AUTH", "BEARER", "COOKIE", "TOTP", "URL_TOKEN"})

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
-from veildesk.redact.rule import Rule, finding
+from veildesk.redact.rule import Rule, finding, pattern_search
 
 __all__ = ["RULES"]
 
@@ -86,4 +86,17 @@ def _is_body(body: str) -> bool:
     return prose * 4 <= len(words) + 8
 
 
-RULES = (Rule("armor", (rb"BEGIN [A-Z0-9]",), _blocks, back=16, ahead=8),)
+_SSH = re.compile(
+    r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-nistp[0-9]{3}|sk-[a-z0-9-]{5,30}@openssh\.com) (?P<key>AAAA[A-Za-z0-9+/]{16,2000}={0,3}(?: (?P<comment>[\w.+-]{1,64}@[\w.-]{1,64}))?)"
+)
+
+
+def _ssh(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A public key names its owner as surely as an address does, and often says so in its comment."""
+    yield finding(match.start("key"), match.end("key"), "PEM", "ssh-key", 0.95, False)
+
+
+RULES = (
+    Rule("ssh-key", (rb" AAAA[a-z0-9+/]{16}",), pattern_search(_SSH, _ssh), back=70, ahead=2100),
+    Rule("armor", (rb"BEGIN [A-Z0-9]",), _blocks, back=16, ahead=8),
+)

@@ -16,7 +16,7 @@ __all__ = ["RULES"]
 
 _IMEI = re.compile(r"(?<![0-9A-Za-z_.+-])[0-9](?:[ /-]?[0-9]){13,15}(?![0-9A-Za-z_])(?![.-][0-9])")
 _IMEI_CUE = re.compile(
-    r"imei|meid|imsi|iccid|esn\b|device|gerät|устройств|dispositivo|设备|手机|телефон|phone|serial|серийн",
+    r"imei|meid|imsi|iccid|#06#|esn\b|device|gerät|устройств|dispositivo|设备|手机|телефон|phone|serial|серийн",
     re.IGNORECASE,
 )
 
@@ -25,7 +25,7 @@ def _imei(match: re.Match[str], text: str) -> Iterator[Finding]:
     digits = re.sub(r"\D", "", match[0])
     head = before(text, match.start(), 40)
     cued = _IMEI_CUE.search(head) is not None
-    if re.search(r"imei|meid|imsi", head, re.IGNORECASE) and len(digits) in (14, 15, 16):
+    if re.search(r"imei|meid|imsi|#06#", head, re.IGNORECASE) and len(digits) in (14, 15, 16):
         yield finding(match.start(), match.end(), "IMEI", "imei-word", 0.9)
     elif (
         len(digits) == 15
@@ -46,7 +46,15 @@ _PLACE_CUE = re.compile(
 )
 
 
+_GRAPHICS = re.compile(
+    r"(?:scale|translate|rotate|matrix|skew|rgba?|hsla?|vec[234]|point|size|offset|bounds|frame|loss|acc|bbox|uv)[a-z0-9]{0,6}[ ]?[=:({\[]{1,2}[ ]?\Z",
+    re.IGNORECASE,
+)
+
+
 def _pair(match: re.Match[str], text: str) -> Iterator[Finding]:
+    if _GRAPHICS.search(text[max(0, match.start() - 24) : match.start()]):
+        return
     digits = min(len(match[name].partition(".")[2]) for name in ("lat", "lon"))
     if _PLACE_CUE.search(before(text, match.start(), 40)):
         yield finding(match.start(), match.end(), "GPS", "pair", 0.9)
@@ -70,18 +78,22 @@ _NAMED = re.compile(
 
 def _named(match: re.Match[str], text: str) -> Iterator[Finding]:
     value = match["value"]
-    if len(value) < 4 and not re.search(r"[=:：]", match[0]):
+    whole = not re.search(r"[.,]", value)
+    if whole and (
+        not re.search(r"[=:：]", match[0]) or re.search(r"long[\"']?[ \t]*[=:]", match[0], re.IGNORECASE)
+    ):
         return
     if abs(float(value.replace(",", "."))) <= 180:
         yield finding(match.start("value"), match.end("value"), "GPS", "named", 0.9)
 
 
-_DEGREES = r"[0-9]{1,3}[ ]?[°º˚d][ ]?(?:[0-9]{1,2}(?:[.,][0-9]+)?[ ]?(?:['′’m]|&#39;)[ ]?)?(?:[0-9]{1,2}(?:[.,][0-9]+)?[ ]?(?:[\"″”s]|''|′′|’’|&quot;)[ ]?)?"
+_DEGREES = r"[0-9]{1,3}[ ]?(?:[°º˚]|deg|d)[ ]?(?:[0-9]{1,2}(?:[.,][0-9]+)?[ ]?(?:['′’m]|&#39;)[ ]?)?(?:[0-9]{1,2}(?:[.,][0-9]+)?[ ]?(?:[\"″”s]|''|′′|’’|&quot;)[ ]?)?"
 _DECIMAL = r"[0-9]{1,3}[.,][0-9]{2,}[ ]?[°º˚]?[ ]?"
 _SIDE = r"[NSEWOСЮЗВ]"
 _SEXAGESIMAL = re.compile(
     rf"(?<![0-9A-Za-z.])(?:{_SIDE}[ ]?(?:{_DEGREES}|{_DECIMAL})[,;/]?[ ]?{_SIDE}[ ]?(?:{_DEGREES}|{_DECIMAL})(?<![ ])"
     rf"|(?:{_DEGREES}|{_DECIMAL}){_SIDE}\.?[ ]?[,;/]?[ ]?(?:{_DEGREES}|{_DECIMAL}){_SIDE}(?![A-Za-z])"
+    rf"|[0-9]{{1,3}}[ ]?(?:[°º˚]|deg)[ ]?[0-9]{{1,2}}[ ]?['′’][ ]?[0-9]{{1,2}}(?:[.,][0-9]+)?[ ]?[\"″”][ ]?{_SIDE}(?![A-Za-z])"
     rf"|{_DEGREES}[,;/]?[ ]?{_DEGREES}(?<=[\"″”'′])|[-+]?[0-9]{{1,3}}\.[0-9]{{3,}}[ ]?[°º˚][ ]?[,;/]?[ ]?[-+]?[0-9]{{1,3}}\.[0-9]{{3,}}[ ]?[°º˚])"
 )
 
@@ -90,14 +102,24 @@ def _sexagesimal(match: re.Match[str], text: str) -> Iterator[Finding]:
     yield finding(match.start(), match.end(), "GPS", "degrees", 0.9)
 
 
+_NMEA = re.compile(
+    r"\$[A-Z]{2}(?:GGA|RMC|GLL|GNS),(?:[0-9.]{0,12},)?(?:[AV],)?(?P<place>[0-9]{3,5}(?:\.[0-9]+)?,[NS],[0-9]{4,6}(?:\.[0-9]+)?,[EW])"
+)
+
+
+def _nmea(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start("place"), match.end("place"), "GPS", "nmea", 0.95)
+
+
 RULES = (
-    Rule("imei", (rb"[^0-9a-z_][0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei"),
+    Rule("imei", (rb"[^0-9a-z_][0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei", rb"#06#"),
          pattern_search(_IMEI, _imei), back=24, ahead=44, exact=True),
     Rule("gps-pair", (rb"[0-9]\.[0-9]{3,20}[ \t]?[,;/| ][=\s>]{0,5}[-+]?[0-9]{1,3}\.[0-9]{3}", rb"[0-9]\.[0-9]{3,20}%2c[-+]?[0-9]{1,3}\.[0-9]{3}"),
          pattern_search(_PAIR, _pair), back=40, ahead=24),
     Rule("gps-named", (rb"lat(?:itude?)?[\"']?[ \t]{0,2}[=: ]", rb"lon(?:g|gitude?)?[\"']?[ \t]{0,2}[=: ]", rb"lng[\"']?[ \t]{0,2}[=:]",
                        "(?:широта|Широта|долгота|Долгота|纬度|经度|緯度|經度)".encode(), "(?:breite|l(?:ä|Ä)nge)".encode()),
          pattern_search(_NAMED, _named), back=20, ahead=50),
-    Rule("gps-degrees", ("[0-9][ ]?(?:°|º|˚)".encode(), rb"[NSEW][ ]?[0-9]{1,3}\.[0-9]{3,8}[ ,;/]{0,3}[NSEW]", rb"[0-9]\.[0-9]{3,8}[ ]?[NSEW][ ,;/]"),
+    Rule("gps-nmea", (rb"\$[a-z]{2}(?:gga|rmc|gll|gns),",), pattern_search(_NMEA, _nmea), back=12, ahead=70),
+    Rule("gps-degrees", ("[0-9][ ]?(?:°|º|˚|deg[^a-z])".encode(), rb"[NSEW][ ]?[0-9]{1,3}\.[0-9]{3,8}[ ,;/]{0,3}[NSEW]", rb"[0-9]\.[0-9]{3,8}[ ]?[NSEW][ ,;/]"),
          pattern_search(_SEXAGESIMAL, _sexagesimal), back=34, ahead=50),
 )  # fmt: skip

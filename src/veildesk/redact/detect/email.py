@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
+from veildesk.redact.detect.domains import is_top_level
 from veildesk.redact.rule import Rule, finding
 
 __all__ = ["RULES"]
@@ -99,7 +100,13 @@ _NOT_TLD = frozenset(
 _HOSTED_GIT = re.compile(
     r"(?:[\w-]+\.)*(?:github|gitlab|bitbucket|codeberg|gitea|sr|launchpad)\.[a-z]+", re.IGNORECASE
 )
-_USERINFO = re.compile(r"://[^\s/@?#]{0,100}@(?=\Z)")
+_USERINFO = re.compile(r"://[^\s/?#]{0,100}@(?=\Z)")
+# "user=anna@..." is a key and an address; "bounce+anna=example.org@..." is one address (VERP).
+_KEY = re.compile(
+    r"(?:[\w.-]*[_.-])?(?:e?-?mail|user|username|login|from|to|cc|bcc|addr|address|contact|account|acct|name|uid|sender|"
+    r"recipient|rcpt|owner|admin|id|author|reply-to|subject|who|cn|emailaddress|email_address|principal|peer)=['\"]?",
+    re.IGNORECASE,
+)
 _CUES = re.compile(r".*(?:是|为|為|至|到|给|給|从|從|由|用|：|于|は|が|を|へ|に)", re.DOTALL)
 
 
@@ -110,7 +117,26 @@ def _search(text: str, start: int, end: int) -> Iterator[Finding]:
         domain = _DOMAIN.match(text, at - spaced)
         if domain is not None:
             yield from _address(text, at, domain)
+        else:
+            yield from _matrix(text, at)
         at = text.find("@", at + 1, end)
+
+
+_MATRIX = re.compile(
+    r"@[a-z0-9._=/+-]{1,64}:(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,5}(?P<tld>[a-z]{2,24})(?![\w-])"
+)
+
+
+def _matrix(text: str, at: int) -> Iterator[Finding]:
+    """A Matrix user id, `@name:server` (Matrix specification, appendix on identifiers)."""
+    match = _MATRIX.match(text, at)
+    if (
+        match
+        and is_top_level(match["tld"])
+        and match["tld"] not in _NOT_TLD
+        and not text[at - 1 : at].isalnum()
+    ):
+        yield finding(at, match.end(), "EMAIL", "matrix-id", 0.8)
 
 
 def _address(text: str, at: int, domain: re.Match[str]) -> Iterator[Finding]:
@@ -121,6 +147,12 @@ def _address(text: str, at: int, domain: re.Match[str]) -> Iterator[Finding]:
         return
     if (domain["tld"] or "").lower() in _NOT_TLD:
         return
+    if (
+        domain["tld"] is None
+        and domain["domain"][0] != "["
+        and max(map(int, domain["domain"].split("."))) < 32
+    ):
+        return  # "package@1.2.3.4"
     backwards = _LOCAL.match(text[max(0, domain.start() - 66) : domain.start()][::-1])
     if backwards is None:
         return
@@ -141,6 +173,9 @@ def _address(text: str, at: int, domain: re.Match[str]) -> Iterator[Finding]:
     start += len(text[start : domain.start()]) - len(
         text[start : domain.start()].lstrip(".,'`{|}/=*#&?!$^~-")
     )
+    key = _KEY.match(text, start, domain.start())
+    if key is not None and key.end() < domain.start():
+        start = key.end()
     if start < domain.start():
         yield finding(start, _ascii_end(domain), "EMAIL", "email")
 

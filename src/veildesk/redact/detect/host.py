@@ -120,8 +120,8 @@ def _given(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 _HOST_WORD = re.compile(
-    r"(?<![A-Za-z_])(?:host[_.-]?name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|computername|hostnamen|имя (?:компьютера|хоста|узла)|"
-    r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|host|COMPUTERNAME|USERDOMAIN|server_name)",
+    r"(?<![A-Za-z_])(?:host[\"']?[ \t]{0,2}:[ \t]{0,2}\{[ \t]{0,2}[\"'](?:host)?name|host[_.-]?name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|computername|hostnamen|имя (?:компьютера|хоста|узла)|"
+    r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|host|COMPUTERNAME|USERDOMAIN|server_name|workstation[_ -]?name|device[_ -]?name|gerätename|имя устройства|nombre del dispositivo|设备名称)",
     re.IGNORECASE,
 )
 _HOST_VALUE = re.compile(
@@ -129,14 +129,15 @@ _HOST_VALUE = re.compile(
     re.IGNORECASE,
 )
 _NOT_HOST = re.compile(
-    r"localhost.*|[0-9.]+|.*\..*|[0-9a-f:]+|true|false|null|none|undefined|unknown|default|required|name|header|not|key|\w+\.(?:com|org|net|io|dev|js|py)|"
+    r"localhost.*|[0-9.]+|.*\..*|[0-9a-f:]+|true|false|null|none|undefined|unknown|default|required|name|header|not|key|port|windows|linux|freebsd|openbsd|netbsd|macos|android|ubuntu|debian|fedora|\w+\.(?:com|org|net|io|dev|js|py)|"
     r"(?:[\w-]+\.)+(?:com|org|net|io|dev|app|ru|de|es|cn|co|uk|fr|it|eu|info)|ok|up|down|[a-z]{1,3}",
     re.IGNORECASE,
 )
 
 
 def _cued(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
-    if not _NOT_HOST.fullmatch(match["name"]):
+    said = not re.search(r"[:=：]", match[0]) and not re.search(r"[0-9A-ZА-Я._-]", match["name"])
+    if not said and not _NOT_HOST.fullmatch(match["name"]):
         yield finding(match.start("name"), match.end("name"), "HOSTNAME", "host-word", 0.7)
 
 
@@ -158,8 +159,26 @@ def _syslog(match: re.Match[str], text: str) -> Iterator[Finding]:
 _UNAME = re.compile(
     r"(?<![A-Za-z])(?:Linux|Darwin|FreeBSD|OpenBSD|NetBSD|SunOS|CYGWIN_NT-[0-9.]+|MINGW64_NT-[0-9.-]+) (?P<name>[A-Za-z0-9][\w.-]{0,62}) (?=v?[0-9]+\.[0-9]+)"
 )
+_SHARE = re.compile(
+    r"(?<![\w:\\/.)\]{}])(?P<slash>\\{2}|\\{4})(?P<name>[A-Za-z0-9][\w.-]{1,62})(?=\\{1,2}[\w$.-])|(?<![A-Za-z])smb://(?:[^\s/@]{1,80}@)?(?P<smb>[A-Za-z0-9][\w.-]{1,62})",
+    re.IGNORECASE,
+)
+_NO_SHARE = re.compile(
+    r"localhost|wsl|wsl\.localhost|device|registry|systemroot|dosdevices|basenamedobjects|global|windows|users|program|programdata|appdata|server|host|share|harddisk\w*|"
+    r"[0-9.]+|[a-z]{1,2}|pipe|temp|tmp|src|bin|lib|home|system32|drivers|\w+\.(?:dll|exe|sys|ps1|bat)",
+    re.IGNORECASE,
+)
+
+
+def _share(match: re.Match[str], text: str) -> Iterator[Finding]:
+    group = "smb" if match["smb"] else "name"
+    name = match[group]
+    if not _NO_SHARE.fullmatch(name) and (match["smb"] or re.search(r"[0-9._-]", name) or name.isupper()):
+        yield finding(match.start(group), match.end(group), "HOSTNAME", "share", 0.7)
+
+
 _SYSTEMS = re.compile(
-    r"(?:version|kernel|mint|lite|debian|ubuntu|fedora|arch|suse|server|desktop|release|localhost|on|x86_64)",
+    r"(?:version|kernel|commit|man-pages|mint|lite|debian|ubuntu|fedora|arch|suse|server|desktop|release|localhost|on|x86_64)",
     re.IGNORECASE,
 )
 
@@ -187,9 +206,11 @@ RULES = (
     Rule("private-suffix", (_SUFFIX_TRIGGER,), pattern_search(_PRIVATE, _private), back=260, ahead=60),
     Rule("given-name", (rb"(?:DESKTOP|LAPTOP|WIN|PC|WORKSTATION|TABLET|NOTEBOOK|WS|SRV|SERVER|HOST|VM|MININT)-[A-Z0-9]", rb"[a-z0-9]-(?:MacBook|iMac|Mac-mini|Mac-Pro|iPhone|iPad|ThinkPad|Laptop|PC|NAS|Desktop)", rb"(?:Book|Pro|Air|iMac|iPhone|iPad)-(?:von|de|di|van|od|of)-",
                         rb"[^a-z0-9]ip-[0-9]{1,3}-[0-9]{1,3}-"), pattern_search(_GIVEN, _given), back=70, ahead=90, cased=True),
-    Rule("host-word", (rb"(?:host|hostnamen?|host[._-]name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|userdomain|server_name)[\"']?[ \t]{0,3}(?:[:=]|is|ist|es)",
+    Rule("host-word", (rb"(?:host|hostnamen?|host[._-]name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|userdomain|server_name|(?:workstation|device)[ _-]?name)[\"']?[ \t]{0,3}(?:[:=]|is|ist|es)",
+                       rb"host[\"']?[ \t]{0,2}:[ \t]{0,2}\{", "имя устройства|设备名称|gerätename".encode(),
                        "(?:компьютера|хоста|узла|пк|ПК|主机名|计算机名|電腦名稱)".encode(), rb"nombre del? [a-z]{4,8}"), keyword_search(_HOST_WORD, _HOST_VALUE, _cued), back=30, ahead=16),
     Rule("uname", (rb"(?:Linux|Darwin|BSD|SunOS|_NT-[0-9.-]{1,12}) [a-z0-9][a-z0-9_.-]{0,62} v?[0-9]{1,3}\.[0-9]",), pattern_search(_UNAME, _uname), back=100, ahead=4),
     Rule("syslog", (rb"\n[a-z]{3} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [a-z]", rb"[0-9]T[0-9:]{8}[0-9.]{0,7}(?:Z|[+-][0-9:]{4,6}) [a-z]"), pattern_search(_SYSLOG, _syslog), back=60, ahead=140),
+    Rule("share", (rb"[^a-z0-9_:/.\\)\]}](?:\\\\|\\\\\\\\)[a-z0-9][a-z0-9_.-]{1,62}\\", rb"smb://[a-z0-9]"), pattern_search(_SHARE, _share), back=140, ahead=70),
     Rule("prompt", (rb"[a-z0-9_-]@[a-z0-9.-]{1,90}:[~/]", rb"[a-z0-9_-]@[a-z0-9.-]{1,90} ?[~/$%#]"), pattern_search(_PROMPT, _prompt), back=140, ahead=8),
 )  # fmt: skip

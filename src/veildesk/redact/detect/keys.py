@@ -64,6 +64,14 @@ _OTHER_WORD = re.compile(
 )
 
 
+_LOOSE_WORD = re.compile(
+    r"(?<!public )(?<!public_)(?<!pub )(?<!pub_)(?<!cache )(?<!cache_)(?<!index )(?<!primary )(?<!sort )(?<!idempotency )(?<!host )(?<!lookup )(?<!object )(?<!открытый )"
+    r"(?<!публичный )(?<!öffentlicher )(?<!lica )(?<!公)(?<!blica )(?<!block )(?<!tx )(?<![a-z]-)\b(?:key|priv|sk|ключ(?: кошелька| от кошелька)?|schlüssel|clave|llave|clé|chave|chiave|klucz|wallet import|import)"
+    r"[\"']?[ \t]*(?:[:=：]|is|ist|es|это)?[ \t]*[\"']?(?:0x)?\Z",
+    re.IGNORECASE,
+)
+
+
 def keys_word(text: str, position: int) -> bool:
     """Whether the words before a value announce a private key, and nothing nearer denies it."""
     head = before(text, position, 60)
@@ -74,6 +82,8 @@ def keys_word(text: str, position: int) -> bool:
 def _hex(match: re.Match[str], text: str) -> Iterator[Finding]:
     if keys_word(text, match.start()):
         yield finding(match.start(), match.end(), "PRIVKEY", "hex-key", 0.95)
+    elif _LOOSE_WORD.search(before(text, match.start(), 60)):
+        yield finding(match.start(), match.end(), "PRIVKEY", "hex-near-key", 0.7)
 
 
 _B64_KEY = re.compile(

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 PASSWORD_WORDS = (
-    "password", "passwd", "passwrd", "pass word", "passphrase", "pass phrase", "passcode", "pass code", "pwd", "psw", "pswd", "pass", "pin",
+    "password", "passwd", "passwrd", "pass word", "passphrase", "pass phrase", "passcode", "pass code", "pwd", "psw", "pswd", "pw", "puk", "unlock code", "security code", "entsperrcode", "код разблокировки", "pass", "pin", "pin码", "pin-код",
     "pin code", "master key", "passwort", "kennwort", "passwörter", "losung", "zugangscode", "contraseña", "contrasena", "clave", "palabra clave",
     "frase de contraseña", "пароль", "пароля", "паролем", "пароли", "пассворд", "пасс", "парольная фраза", "код доступа", "пин", "пин-код", "гасло",
     "密码", "密碼", "口令", "通行码", "暗号", "登录密码", "支付密码", "mot de passe", "mdp", "phrase de passe", "senha", "palavra-passe", "parola", "parola d'ordine",
@@ -45,7 +45,7 @@ API_KEY_WORDS = (
     "secret-key", "access key", "access_key", "accesskey", "access-key", "access token", "access_token", "accesstoken", "auth token", "auth_token",
     "authtoken", "refresh token", "refresh_token", "refreshtoken", "id_token", "client secret", "client_secret", "clientsecret", "client-secret",
     "private token", "private_token", "private-token", "personal access token", "signing key", "signing_key", "encryption key", "encryption_key",
-    "master_key", "app key", "app_key", "app secret", "app_secret", "webhook secret", "webhook_secret", "token", "secret", "x-api-key", "x-auth-token",
+    "master_key", "account key", "accountkey", "account_key", "sharedaccesskey", "shared access key", "storagekey", "app key", "app_key", "app secret", "app_secret", "webhook secret", "webhook_secret", "token", "secret", "x-api-key", "x-auth-token",
     "license key", "license_key", "licence key", "api-schlüssel", "api schlüssel", "zugriffstoken", "geheimer schlüssel", "lizenzschlüssel",
     "clave api", "clave de api", "clave secreta", "llave api", "ficha de acceso", "clave de acceso", "ключ api", "api-ключ", "api ключ", "апи ключ", "апи-ключ",
     "секретный ключ", "ключ доступа", "токен", "токен доступа", "секрет", "api密钥", "api密鑰", "api 密钥", "密钥", "密鑰", "令牌", "访问令牌", "訪問令牌", "秘钥",
@@ -71,7 +71,7 @@ RECOVERY_WORDS = (
     "wiederherstellungscode", "wiederherstellungscodes", "wiederherstellungsschlüssel", "notfallcode", "notfallcodes", "ersatzcodes", "reservecodes", "sicherungscodes",
     "código de respaldo", "códigos de respaldo", "código de recuperación", "códigos de recuperación", "codigos de respaldo", "codigos de recuperacion", "códigos de emergencia",
     "clave de recuperación", "резервный код", "резервные коды", "резервных кодов", "код восстановления", "коды восстановления", "ключ восстановления", "запасные коды",
-    "аварийные коды", "бэкап-коды", "бэкап коды", "备用码", "备份码", "备用代码", "恢复码", "恢复代码", "恢复密钥", "備用碼", "復原碼", "应急码", "救援码", "codes de secours", "code de secours",
+    "аварийные коды", "бэкап-коды", "бэкап коды", "备用码", "备用验证码", "备份码", "备用代码", "恢复码", "恢复代码", "恢复密钥", "備用碼", "復原碼", "应急码", "救援码", "codes de secours", "code de secours",
     "codes de récupération", "code de récupération", "códigos de backup", "códigos de recuperação", "codici di backup", "codici di recupero", "codice di recupero", "kody zapasowe",
     "kody odzyskiwania", "herstelcodes", "back-upcodes", "yedek kodlar", "kurtarma kodları", "リカバリーコード", "バックアップコード", "복구 코드", "백업 코드", "резервні коди",
 )  # fmt: skip

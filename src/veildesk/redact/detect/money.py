@@ -17,7 +17,7 @@ __all__ = ["RULES"]
 
 _GAP = r"(?:[ \t.]|-|[ ]?=?\r?\n(?:>[ \t]?)*)?"
 _CARD = re.compile(
-    rf"(?<![0-9A-Za-z_+])(?<![0-9A-Za-z][.,:-])[2-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z_])(?![.,:-][0-9])"
+    rf"(?<![0-9A-Za-z_+])(?<![0-9A-Za-z][.,:-])[1-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z_])(?![.,:-][0-9])"
 )
 _CARD_CUE = re.compile(
     r"card|karte|tarjeta|карт|卡|carte|cart[aã]o|carta|kart|visa|master|amex|maestro|mir\b|мир|credit|debit|cc\b|pan\b|カード|카드",
@@ -34,6 +34,8 @@ def _card(match: re.Match[str], text: str) -> Iterator[Finding]:
     digits = re.sub(r"\D", "", match[0])
     head = before(text, match.start(), 40)
     cued = _CARD_CUE.search(head) is not None
+    if digits[0] == "1" and not cued:
+        return
     if not _issuer(digits) or len(set(digits)) < 2 or (not cued and _NOT_CARD.search(head)):
         return
     if luhn.is_valid(digits):
@@ -60,12 +62,22 @@ def _issuer(digits: str) -> bool:
         (digits[0] == "4" and n in (13, 16, 19))
         or (n == 16 and (51 <= two <= 55 or 2221 <= four <= 2720))
         or (n == 15 and two in (34, 37))
-        or (n == 15 and four in (2131, 1800))
+        or (n == 15 and (four in (2131, 1800) or digits[0] == "1"))
         or (n in (14, 16, 19) and (300 <= three <= 305 or two in (36, 38, 39) or three == 309))
         or (16 <= n <= 19 and (four == 6011 or two == 65 or 644 <= three <= 649 or 3528 <= four <= 3589))
         or (16 <= n <= 19 and (two in (62, 81, 60) or 2200 <= four <= 2205 or four == 9792))
         or (12 <= n <= 19 and (two in (50, 56, 57, 58, 59, 67, 68) or four in (6304, 6759, 6761, 6762, 6763)))
     )
+
+
+_CVV = re.compile(
+    r"(?<![A-Za-z])(?:cvv2?|cvc2?|cvn|prüfnummer|код cvv|安全码)[\"']?[ \t]{0,2}(?:[:=：]|is|ist|es)?[ \t]{0,2}[\"']?(?P<code>[0-9]{3,4})(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
+
+
+def _cvv(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start("code"), match.end("code"), "CARD", "card-code", 0.8)
 
 
 _IBAN = re.compile(
@@ -112,11 +124,19 @@ RULES = (
             rb"[^0-9a-z_][2-6][0-9]{3}[ \t.-]?[0-9]{2}[ \t.-]?[0-9]{2}[ \t.-]?[0-9]{2}[ \t.-]?[0-9]{2}",
             rb"[^0-9a-z_][2-6][0-9]{3}(?:[ .-]|\s[>\s]{0,4})[0-9]{4,6}(?:[ .-]|\s[>\s]{0,4})[0-9]{4}",
             rb"[^0-9a-z_][2-6](?:[0-9] ){11}",
+            rb"[^0-9a-z_]1[0-9]{14}[^0-9a-z_]",
         ),
         pattern_search(_CARD, _card),
         back=36,
         ahead=60,
         exact=True,
+    ),
+    Rule(
+        "card-code",
+        (rb"cv[vc]", rb"cvn", "安全码|prüfnummer".encode()),
+        pattern_search(_CVV, _cvv),
+        back=20,
+        ahead=20,
     ),
     Rule(
         "iban",

@@ -39,6 +39,10 @@ _HEADER = re.compile(
     r"(?:^|(?<=\n))(?:> ?)*(?i:from|to|cc|reply-to|von|an|от|кому|de|para|发件人|收件人|name|full name|имя|фио|nombre|姓名|nom|nome|author|signed-off-by)[ ]?[:：][ ]{0,2}\"?"
     r"(?P<name>" + _WORD + r"(?:[ ]" + _WORD + r"){1,3})\"?(?=[ ]?(?:<|\ue000|[\r\n]|\Z))"
 )
+_SURNAMES = frozenset(
+    "王李张刘陈杨赵黄周吴徐孙胡朱林何郭罗梁宋郑谢韩唐冯董萧程曹袁邓傅沈曾彭吕苏卢蒋蔡贾丁魏薛阎潘杜戴汪姜范姚谭廖邹熊陆郝孔崔康邱秦侯邵孟段钱汤尹黎贺赖龚庞樊殷陶洪翟颜倪"
+    "芦俞葛伍韦申毕聂焦柳邢岳莫辛祁耿牟詹凌靳甄裴鲍覃霍翁柯阮闵柴冉欧叶夏钟田任石金白毛江史顾龙万雷武乔施严温季章鲁張劉陳楊趙黃吳孫羅鄭謝韓馮許蘇盧蔣賈魏葉潘鐘譚鄒陸"
+)
 _NOT = re.compile(
     r"(?:The|This|That|There|Here|I|My|Your|We|It|Is|Not|New|Hello|Hi|Support|Team|Service|Error|Windows|Linux|Android|Chrome|Firefox|Version|Update|Wallet|Server|Veildesk|Der|Die|Das|"
     r"Ein|Eine|Los|Las|El|La|Un|Una|Это|Не|Но|Все|Your|Issue|Problem|App|Ich|Please|Bitte|Thanks|Danke|Gracias|Спасибо)",
@@ -47,6 +51,8 @@ _NOT = re.compile(
 
 def _name(match: re.Match[str], text: str) -> Iterator[Finding]:
     first = match["name"].split()[0]
+    if "\u4e00" <= first[0] <= "\u9fff" and first[0] not in _SURNAMES:
+        return
     if not _NOT.fullmatch(first) and not match["name"].isupper():
         yield finding(match.start("name"), match.end("name"), "NAME", "name-cue", 0.6)
 

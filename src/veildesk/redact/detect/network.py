@@ -36,9 +36,20 @@ _PUBLIC = frozenset(
         "208.67.220.220",
     ]
 )
+_NETWORKS = frozenset(
+    {
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "192.88.99.0/24",
+        "198.18.0.0/15",
+    }
+)
 _VERSION_WORD = (
-    r"versi\w*|ver|vers\w*|v|верси\w*|release\w*|releas\w*|релиз\w*|update\w*|upgrade\w*|aktualisier\w*|обновл\w*|"
-    r"actualiza\w*|mise à jour|aggiorna\w*|build|bld|сборк\w*|compilaci\w*|firmware|fw|прошивк\w*|driver|treiber|"
+    r"\w*versi\w*|ver|appver|vers\w*|v|верси\w*|release\w*|releas\w*|релиз\w*|update\w*|upgrade\w*|aktualisier\w*|обновл\w*|"
+    r"actualiza\w*|mise à jour|aggiorna\w*|build|bld|сборк\w*|обнови\w*|compilaci\w*|actuali\w*|rev|revision|ревизи\w*|section|sections|chapter|kapitel|abschnitt|пункт\w*|раздел\w*|глав\w*|сек|sección|apartado|capítulo|figure|clause|§|wersja|aktualizac\w*|mis à jour|verze|versão|versione|firmware|fw|прошивк\w*|driver|treiber|"
     r"драйвер\w*|controlador|installed|installiert|installier\w*|установлен\w*|instalad\w*|instalé|升级到|升級到|升级|更新到|更新|版本|固件|驱动|安装了|安装|"
     r"sdk|app|assembly|assemblyversion|fileversion|productversion|package|paquete|paket|пакет\w*|patch|hotfix|"
     r"dll|lib|library|plugin|module|chrome|chromium|edge|firefox|opera|safari|webview\w*|electron|gecko|windows|"
@@ -70,6 +81,8 @@ def _v4(match: re.Match[str], text: str) -> Iterator[Finding]:
         or (value.startswith("255.") and address.packed[3] in (0, 128, 192, 224, 240, 248, 252, 254, 255))
     ):
         return
+    if value + (match["port"] or "") in _NETWORKS:
+        return
     if not match["port"] and _is_version(match, text):
         return
     yield finding(match.start("ip"), match.end("ip"), "IPV4", "ipv4", 0.95)
@@ -85,11 +98,27 @@ def _is_version(match: re.Match[str], text: str) -> bool:
         text[match.end() : match.end() + 6],
     ):
         return True
+    if _CHANGED.search(head):
+        return True
     said = _said(head)
     if said is not None:
         return said
-    after = text[match.end() : match.end() + 24]
-    return bool(re.match(r"\s*(?:\(?(?:build|сборка|release|版本|版)\b)", after, re.IGNORECASE))
+    numbers = [int(number) for number in match["ip"].split(".")]
+    if max(numbers) < 32 and numbers[0] != 10:
+        return True  # one address in four thousand looks so, and nearly every version
+    return _AFTER.match(text, match.end(), match.end() + 24) is not None
+
+
+_AFTER = re.compile(
+    r"\s*\(?(?:build|сборк\w*|release|版本|版|beta|бета|alpha|альфа|rc\b|stable|latest|lts|nightly|preview|x64|x86|amd64|arm64|64-bit|32-bit|"
+    r"neueste|aktuell|последн\w*|última|最新)",
+    re.IGNORECASE,
+)
+_CHANGED = re.compile(
+    r"(?:updat|upgrad|downgrad|aktualisier|wechsel|обнов|actuali[zc]|migrat|rollback|rolled back|откат)\w*\s+(?:\w+\s+)?"
+    r"(?:from|von|с|со|desde|de|depuis|da)\s+(?:v\.?\s?)?(?:[0-9][0-9a-z.+-]*\s+(?:to|auf|nach|до|на|a|à|vers)\s+)?\Z",
+    re.IGNORECASE,
+)
 
 
 def _said(head: str) -> bool | None:

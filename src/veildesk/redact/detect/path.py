@@ -19,8 +19,9 @@ _BASES = (
     r"|(?<=[\w$])\\{1,2}home|(?<![\w.])/(?:run/)?media|(?<![\w.])/var/(?:spool/)?mail|(?<![\w.])/var/spool/cron(?:/crontabs)?|(?<![\w.])/usr/people"
     r"|[\\/]{2}[\w.$-]{1,63}[\\/]{1,2}(?:Users|home|homes|profiles)\$?)"
 )
+_CAPITAL = r"[A-ZÀ-ÖØ-ÞĀ-ŽА-ЯЁ][\w.'-]{1,24}"
 _USER = re.compile(
-    rf"{_BASES}(?P<sep>[\\/]{{1,4}})(?:(?P<spaced>[^\\/\n\r\t:*?\"<>|\ue000,;()\[\]{{}}]{{1,60}}?)(?=[\\/])|(?P<plain>[^\\/\s:*?\"<>|'`,;()\[\]{{}}，。；、）】]{{1,60}}))",
+    rf"{_BASES}(?P<sep>[\\/]{{1,4}})(?:(?P<spaced>[^\\/\n\r\t:*?\"<>|\ue000,;()\[\]{{}}]{{1,60}}?)(?=[\\/]|(?<=\w)>|(?<=\w)\")|(?P<names>(?-i:{_CAPITAL}(?: {_CAPITAL}){{1,2}}))(?=[\r\n]|\Z)|(?P<plain>[^\\/\s:*?\"<>|'`,;()\[\]{{}}，。；、）】]{{1,60}}))",
     re.IGNORECASE,
 )
 _SHARED = frozenset(
@@ -90,7 +91,7 @@ _SHARED = frozenset(
 
 
 def _user(match: re.Match[str], text: str) -> Iterator[Finding]:
-    name = "spaced" if match["spaced"] is not None else "plain"
+    name = match.lastgroup or "plain"
     value = match[name]
     if name == "spaced" and (value != value.strip() or value.count(" ") > 3 or _prose(value)):
         plain = re.match(r"[^\\/\s'`]{1,60}", value)

@@ -49,7 +49,7 @@ _OTHER = re.compile(
     r"(?<![^\W\d_])(?:order|ticket|case|id|pid|uid|ports?|порт\w*|puertos?|version|build|code|error|errno|bytes|size|block|height|line|zip|plz|postcode|индекс|epoch|"
     r"timestamp|amount|sum|total|balance|сумм\w*|betrag|importe|imei|iban|card|karte|tarjeta|карт\w*|serial|isbn|issue|bug|rfc|cve|kb|paid|invoice|rechnung|"
     r"bestell\w*|auftrag\w*|vorgang\w*|fall|заказ\w*|тикет\w*|обращени\w*|заявк\w*|pedido|caso|factura|commande|account|konto|счёт\w*|счет\w*|cuenta|model|modell|"
-    r"stack|function|method|trace|returned|received|event|status|exit|frame|attempts?|retries|times)(?![^\W\d_])|端口|金额|卡|订单|单号|工单|版本|ORD|INC|#|№",
+    r"stack|function|method|trace|returned|received|event|status|exit|frame|attempts?|retries|times|process|thread|threads|rows?|row|zeile|page|sequence|seq)(?![^\W\d_])|端口|金额|卡|订单|单号|工单|版本|ORD|INC|#|№",
     re.IGNORECASE,
 )
 _DATE = re.compile(
@@ -63,7 +63,7 @@ _SHAPES = re.compile(
     r"(?<![0-9A-Za-z_+./:-])(?:(?P<US>\(\d{3}\)[ ]?\d{3}[-. ]\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4}|1[-. ]\d{3}[-. ]\d{3}[-. ]\d{4})"
     r"|(?P<RU>8[ (-]{1,2}\d{3}[) -]{1,2}\d{3}[ -]?\d{2}[ -]?\d{2})|(?P<FR>0[1-9](?:[ .]\d{2}){4})"
     r"|(?P<DE>01[567]\d{1,2}[ /-]\d{7,8}|\(0\d{2,5}\)[ ]?\d{3,8}(?:[ -]\d{2,4})?|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5})|(?P<GB>07\d{3}[ ]\d{3}[ ]?\d{3}|0\d{3}[ ]\d{3}[ ]\d{4})"
-    r"|(?P<ES>[67]\d{2}(?:[ ]\d{2}){3}|[679]\d{2}[ ]\d{3}[ ]\d{3})|(?P<CN>1[3-9]\d{9}|1[3-9]\d[ -]\d{4}[ -]\d{4})|(?P<BR>\(\d{2}\)[ ]?9?\d{4}-\d{4}))"
+    r"|(?P<ES>[67]\d{2}(?:[ ]\d{2}){3}|(?<![0-9][ ])[679]\d{2}[ ]\d{3}[ ]\d{3}(?![ ]\d))|(?P<CN>1[3-9]\d{9}|1[3-9]\d[ -]\d{4}[ -]\d{4})|(?P<BR>\(\d{2}\)[ ]?9?\d{4}-\d{4}))"
     r"(?![0-9A-Za-z_%])(?![.,:/-][0-9])"
 )
 _NANP = re.compile(r"1?[2-9][0-9]{2}[2-9][0-9]{6}")
@@ -108,7 +108,13 @@ def _strong(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Fi
     yield from _cued(match, text, 6)
 
 
+_COUNT = re.compile(r"[ ](?:of|von|de|di|du|der|des)\b", re.IGNORECASE)
+
+
 def _weak(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    words = before(text, head.start(), 16)
+    if _COUNT.match(match["gap"]) or re.search(rf"(?:{_OTHER.pattern})[ \t]?\Z", words, re.IGNORECASE):
+        return
     yield from _cued(match, text, 7)
 
 

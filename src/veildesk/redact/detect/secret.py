@@ -13,6 +13,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
@@ -21,11 +22,14 @@ from veildesk.redact.rule import Rule, finding, keyword_search, pattern_search
 
 __all__ = ["EQUALS", "IS", "PLACEHOLDER", "RULES", "random_looking"]
 
-EQUALS = r"(?:(?<=[A-Za-z])>(?=[^\s<>]{3,100}</)|[\"'\])}*_`]{0,3}[ \t]{0,3}(?:=>|:=|[:=：＝→])[ \t]{0,3}(?:\n[> ]{0,4})?)"
+EQUALS = (
+    r"(?:(?<=[A-Za-z])>(?=[^\s<>]{3,100}</)|</(?:key|name)>\s{0,8}<(?:string|value)>|[\"'](?:[ \t]+\w{1,20}=[\"'][^\"'\n]{0,40}[\"']){0,3}[ \t]+value="
+    r"|[\"'\])}*_`]{0,3}[ \t]{0,3}(?:[=-]>|:=|⇒|[:=：＝→])[ \t]{0,3}(?:\n[> ]{0,4})?)"
+)
 IS = (
     r"(?:[ \t]{1,3}(?:(?:is|was|are|were|ist|sind|war|lautet|lauten|es|era|son|это|такой|такая|был|была|est|était|é|è|jest|[-–—])"
     r"(?:[ \t]+(?:now|still|set to|jetzt|ahora|сейчас|теперь|maintenant))?[ \t]{0,2}[:：]?[ \t]{1,3})?"
-    r"|(?<=[\u2e80-\uffdc])[ \t]?[是为為はがを]{0,2}[ \t]?(?=[!-~]))"
+    r"|(?<=[\u2e80-\uffdc])[ \t]?[是为為はがを는은가이]{0,2}[ \t]?(?=[!-~“「『]))"
 )
 _QUOTED = r"(?:\"(?P<q1>(?:[^\"\\\n]|\\[^\n]){1,200})\"|\\\"(?P<q8>[^\"\\\n]{1,200})\\\"|'(?P<q2>[^'\n]{1,200})'|“(?P<q3>[^”\n]{1,200})”|«(?P<q4>[^»\n]{1,200})»|„(?P<q5>[^“”\n]{1,200})[“”]|`(?P<q6>[^`\n]{1,200})`|「(?P<q7>[^」\n]{1,200})」)"
 _BARE = r"(?P<bare>[^\s\"'<>`“”«»「」，。；、）】]{1,200})"
@@ -55,6 +59,11 @@ def _value(match: re.Match[str]) -> tuple[int, int, str, bool]:
 
 
 _TAIL = r"(?:[ \t]?[(（][^()（）\n]{1,30}[)）])?"
+_ABOUT = (
+    r"(?:[ ](?:for|to|of|on|from|i|we|my|that|used|use|in|от|для|на|к|из|в|до|de|del|para|mi|su|für|von|zum|zur|des|der|das|beim|im|du|pour|mon|per|da|do)"
+    r"(?:[ ][^\s:=：0-9\ue000]{1,16}){0,3})"
+)
+_ABOUT_WORDS = re.compile(rf"{_ABOUT}[ \t]{{0,2}}[:=：][ \t]{{0,3}}(?:{_QUOTED}|{_BARE})", re.IGNORECASE)
 _PASSWORD_WORD = re.compile(keywords.PASSWORD, re.IGNORECASE)
 _PASSWORD = re.compile(
     rf"(?P<suffix>[\w.-]{{0,24}}?){_TAIL}(?P<gap>{EQUALS}|{IS})(?:{_QUOTED}|{_BARE})",
@@ -65,12 +74,26 @@ _STRONG = re.compile(
 )
 
 
+_CODE = re.compile(
+    r"(?:[A-Za-z_$]\w*(?:\.|->|::))+[A-Za-z_]\w*(?:[(\[]|\Z)|[a-z_]\w*\(\)?[;,]?\Z|(?:process|os|sys|self|this|config|settings|env|req|request|args|opts|options)\.[\w.]+\Z"
+)
+"""A call, a member or a variable of a program, which stands for a value and is none."""
+
+_CHOSEN = re.compile(r"(?=.*[0-9])(?=.*[^\W\d_])[^\\/-].{4,}", re.DOTALL)
+
+
 def _password(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
     start, end, value, quoted = _value(match)
     explicit = any(char in match["gap"] for char in ":=：＝→")
     if not value or PLACEHOLDER.fullmatch(value) or len(value) < (3 if quoted or explicit else 4):
         return
     if match["suffix"] and not random_looking(value):
+        return
+    if _CODE.match(value) and not quoted:
+        return
+    if text[max(0, head.start() - 3) : head.start()].upper() == "TO_" or (not explicit and value[0] == "*"):
+        return
+    if not explicit and head[0].lower() == "pass" and not _CHOSEN.fullmatch(value):
         return
     if not explicit and not quoted and (not _STRONG.match(value) or value.startswith("/")):
         return
@@ -79,19 +102,70 @@ def _password(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[
     yield finding(start, end, "PASSWORD", "password", 0.85)
 
 
+def _password_about(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """Some words stand between ("password for the wallet: X"), so the value must look like one."""
+    start, end, value, _ = _value(match)
+    if len(value) < 5 or not _STRONG.match(value) or PLACEHOLDER.fullmatch(value) or _CODE.match(value):
+        return
+    if not re.match(r"//|https?:|[0-9]{1,3}\Z|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}:[0-9]{2}|0x", value):
+        yield finding(start, end, "PASSWORD", "password-about", 0.7)
+
+
+_NEAR = re.compile(
+    r"(?P<between>[^\n0-9\ue000!?;]{0,44}?)(?<![^\s\"'“„«(|:：>])(?P<value>(?=[^\s]{0,40}[0-9])(?=[^\s]{0,40}[A-Za-z])[^\s\"'<>`“”«»|，。；、()\\/\ue000]{6,64})",
+    re.IGNORECASE,
+)
+_SPECIAL = re.compile(r"[!@#$%^&*?~+]")
+_COMMON = re.compile(
+    r"(?:0x|v?[0-9]+\.|[0-9]{4}-|[0-9]+[a-z]{1,3}\Z|[A-Z]+[-_]?[0-9]+\Z|[A-Z]?[a-z]+[0-9]{1,4}[.,:;]?\Z|[a-z_]+=|--|@|[\w.-]+@|[\w-]+(?:\.[\w-]+)+\Z|[0-9:.,-]+\Z|[\w-]*_[\w-]*\Z|&|#[0-9])",
+    re.IGNORECASE,
+)
+
+
+def _near(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A word that nobody writes but as a password, in the same sentence as a word for one."""
+    value = match["value"].rstrip(".,;:)]}")
+    if (
+        _COMMON.match(value)
+        or PLACEHOLDER.fullmatch(value)
+        or _CODE.match(value)
+        or re.search(r"[.][ ]", match["between"])
+    ):
+        return
+    mixed = {0 if char.isdigit() else 1 if char.islower() else 2 for char in value if char.isalnum()}
+    if len(value) >= 6 and (_SPECIAL.search(value) or (len(mixed) == 3 and _turns(value) * 2 >= len(value))):
+        yield finding(
+            match.start("value"), match.start("value") + len(value), "PASSWORD", "password-near", 0.6
+        )
+
+
 def random_looking(value: str) -> bool:
     """Whether a value can be a drawn key: long, mixed, and neither version, path nor date."""
     if len(value) < 12 or re.fullmatch(r"[0-9.:/_-]+", value):
+        return False
+    if re.fullmatch(r"[a-z]+(?:[-_][a-z]+)+(?:[-_]?v?[0-9]{1,3})?", value):
         return False
     if re.fullmatch(r"[a-z]+(?:[-_./ ][a-z]+)*", value, re.IGNORECASE) and not re.search(
         r"[a-z][A-Z].*[a-z][A-Z].*[a-z][A-Z]", value
     ):
         return len(value) >= 32 and "-" not in value and "_" not in value and "/" not in value
+    if re.search(r"[-_./\\:]", value):
+        words = sum(len(word) for word in re.findall(r"(?<![A-Za-z])[A-Z]?[a-z]{3,}(?![A-Za-z])", value))
+        if words * 10 >= 7 * sum(char.isalnum() for char in value):
+            return False
+    if re.fullmatch(r"/[A-Za-z0-9+/]{23,}={0,2}", value) and _turns(value) * 3 >= len(value):
+        return True
     if re.match(
         r"v?[0-9]+\.[0-9]+\.[0-9]+|/|[A-Za-z]:\\|https?:|[0-9]{4}-[0-9]{2}-[0-9]{2}|sha\d+[:-]", value
     ):
         return False
     return bool(re.search(r"[0-9]", value) or re.search(r"[a-z][A-Z]", value))
+
+
+def _turns(value: str) -> int:
+    """How often digits, small and capital letters follow one another."""
+    kinds = [0 if char.isdigit() else 1 if char.islower() else 2 for char in value]
+    return sum(a != b for a, b in pairwise(kinds))
 
 
 _KEY_WORD = re.compile(keywords.API_KEY, re.IGNORECASE)
@@ -115,10 +189,25 @@ def _api_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
     if (
         text[max(0, head.start() - 7) : head.start()]
         .lower()
-        .endswith(("public_", "public-", "public ", "pub_", "sort_", "cache_"))
+        .endswith(
+            (
+                "public_",
+                "public-",
+                "public ",
+                "pub_",
+                "sort_",
+                "cache_",
+                "sort",
+                "cache",
+                "primary",
+                "foreign",
+                "partition",
+                "public",
+            )
+        )
     ):
         return
-    if PLACEHOLDER.fullmatch(value) or not random_looking(value):
+    if PLACEHOLDER.fullmatch(value) or not random_looking(value) or _CODE.match(value):
         return
     run = re.match(r"[A-Za-z0-9_+/=.~:%-]+", value)
     if run and len(run[0]) >= 12 and len(run[0]) < len(value) and random_looking(run[0]):
@@ -129,7 +218,9 @@ def _api_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
 _SCHEME = re.compile(
     r"(?<![A-Za-z0-9])(?:bearer|basic|token|digest|negotiate|apikey)(?=[ \t:=])", re.IGNORECASE
 )
-_SCHEME_VALUE = re.compile(r"[ \t:=]{1,3}[\"']?(?P<value>[A-Za-z0-9_+/=.~:-]{8,4000})")
+_SCHEME_VALUE = re.compile(
+    r"[ \t:=]{1,3}(?:auth(?:entication|orization)?[ \t:=]{1,3})?[\"']?(?P<value>[A-Za-z0-9_+/=.~:-]{8,4000})"
+)
 _HEADER = re.compile(r"authorization", re.IGNORECASE)
 _HEADER_VALUE = re.compile(
     r"[\"']?\s{0,2}[:=]\s{0,2}[\"']?(?:(?P<scheme>[A-Za-z0-9-]{2,20})[ \t]{1,2})?(?P<value>[A-Za-z0-9_+/=.~:-]{6,4000})"
@@ -169,7 +260,7 @@ def _basic(value: str) -> bool:
 _COMMAND = re.compile(
     r"(?:sshpass[ ]+-p[ ]?|(?<![\w-])(?:mysql|mysqldump|mysqladmin|mariadb)[ ][^\n|;]{0,80}?-p(?=[^\s-])|"
     r"(?<![\w-])(?:curl|wget|http|https)[ ][^\n|;]{0,120}?(?:-u|--user|--proxy-user)[ =]?[\"']?(?=[^\s:@\"']{1,64}:)|"
-    r"(?<![\w-])(?:htpasswd[ ]+-\w*b\w*[ ]+\S+[ ]+\S+[ ]+|net[ ]+use[ ][^\n]{0,80}?[ ]/user:\S+[ ]+|7z[ ][^\n]{0,60}?-p|unzip[ ]+-P[ ]+|openssl[ ][^\n]{0,120}?pass:))"
+    r"(?<![\w-])(?:htpasswd[ ]+-\w*b\w*[ ]+\S+[ ]+\S+[ ]+|net[ ]+use[ ][^\n]{0,80}?[ ]/user:\S+[ ]+|7z[ ][^\n]{0,60}?-p|identified[ ]+by[ ]+(?:password[ ]+)?(?=['\"])|requirepass[ ]+|chpasswd[^\n]{0,10}?<<<[ ]*[\"']?\w+:|unzip[ ]+-P[ ]+|openssl[ ][^\n]{0,120}?pass:))"
     r"(?P<value>\"[^\"\n]{1,100}\"|'[^'\n]{1,100}'|[^\s\"'|;]{3,100})",
     re.IGNORECASE,
 )
@@ -182,10 +273,36 @@ def _command(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(start, start + len(value), "PASSWORD", "command", 0.85)
 
 
+_PIPED = re.compile(
+    r"echo[ ]+(?:-n[ ]+)?(?P<value>\"[^\"\n]{1,100}\"|'[^'\n]{1,100}'|[^\s\"'|;]{3,100})[ ]*\|[ ]*sudo[ ]+-S"
+)
+_STORED = re.compile(r"\"auth\"\s{0,2}:\s{0,2}\"(?P<value>[A-Za-z0-9+/]{8,400}={0,2})\"")
+
+
+def _stored(match: re.Match[str], text: str) -> Iterator[Finding]:
+    if _basic(match["value"]):
+        yield finding(match.start("value"), match.end("value"), "BASIC_AUTH", "stored-auth", 0.9)
+
+
+_CRYPT = re.compile(
+    r"(?<![A-Za-z0-9$])\$(?:2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{53}|(?:[156]|7|y|gy)\$[^\s:$\"']{1,40}\$(?:[^\s:$\"']{1,40}\$)?[./A-Za-z0-9]{20,100}"
+    r"|(?:argon2(?:id|i|d)|scrypt|pbkdf2[a-z0-9-]{0,10})\$[^\s\"':]{20,240})"
+)
+
+
+def _crypt(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start(), match.end(), "PASSWORD", "crypt", 0.9)
+
+
 RULES = (
     Rule("password", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _PASSWORD, _password), back=30, ahead=20),
+    Rule("password-about", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _ABOUT_WORDS, _password_about), back=30, ahead=20),
+    Rule("password-near", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _NEAR, _near), back=30, ahead=20),
+    Rule("piped", (rb"sudo +-S",), pattern_search(_PIPED, _command), back=130, ahead=4),
+    Rule("stored-auth", (rb"\"auth\"\s{0,2}:\s{0,2}\"",), pattern_search(_STORED, _stored), back=12, ahead=400),
+    Rule("crypt", (rb"\$(?:2[abxy]?|1|5|6|7|y|gy|argon2[id]{1,2}|scrypt|pbkdf2[a-z0-9-]{0,10})\$",), pattern_search(_CRYPT, _crypt), back=24, ahead=260),
     Rule("command", (rb"sshpass", rb"(?:mysql|mysqldump|mysqladmin|mariadb) [^\n]{0,80}-p[a-z0-9]", rb"(?:curl|wget|https?) [^\n]{0,120}(?:-u|--user|--proxy-user)[ =]?[\"']?[a-z0-9]",
-                     rb"htpasswd -", rb"net +use ", rb"7z [^\n]{0,60}-p", rb"unzip +-P", rb"pass:"), pattern_search(_COMMAND, _command), back=150, ahead=120),
+                     rb"htpasswd -", rb"net +use ", rb"7z [^\n]{0,60}-p", rb"unzip +-P", rb"pass:", rb"identified +by", rb"requirepass ", rb"chpasswd"), pattern_search(_COMMAND, _command), back=150, ahead=120),
     Rule("key-word", keywords.triggers(keywords.API_KEY_WORDS), keyword_search(_KEY_WORD, _KEY, _api_key), back=30, ahead=20),
     Rule("auth", (rb"(?:bearer|basic|token|digest|negotiate|apikey)[ \t:=]",), keyword_search(_SCHEME, _SCHEME_VALUE, _scheme), back=24, ahead=4),
     Rule("auth-header", (rb"authorization",), keyword_search(_HEADER, _HEADER_VALUE, _header), back=16, ahead=2),

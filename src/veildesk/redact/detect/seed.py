@@ -192,7 +192,7 @@ def _gap_ok(text: str, start: int, end: int) -> bool:
 def _judged(text: str, run: list[tuple[int, int]]) -> Iterator[Finding]:
     if len(run) < _MIN_CUED:
         return
-    run = _cut(text, run)
+    run = _cut(text, _late(text, run))
     if len(run) - 1 in _LENGTHS and _CUE.fullmatch(text, *run[0]):
         run = run[1:]
     words = [text[a:b].lower() for a, b in run]
@@ -203,7 +203,28 @@ def _judged(text: str, run: list[tuple[int, int]]) -> Iterator[Finding]:
         return
     if sum(word in _FUNCTION for word in words) * 3 > len(words):
         return
-    yield finding(run[0][0], run[-1][1], "SEED", "bip39", 0.95)
+    yield finding(_numbered(text, run), run[-1][1], "SEED", "bip39", 0.95)
+
+
+_NUMBER = re.compile(r"(?<![0-9])0?1[ ]?[.):-][ ]{0,2}\Z")
+
+
+def _numbered(text: str, run: list[tuple[int, int]]) -> int:
+    """Where a phrase begins: at the number of its first word if the words are numbered."""
+    start = run[0][0]
+    number = _NUMBER.search(text[max(0, start - 6) : start])
+    return start - len(number[0]) if number and re.search(r"[0-9]", text[run[0][1] : run[1][0]]) else start
+
+
+def _late(text: str, run: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Drop words of a sentence before the phrase, if the gap behind them is of another kind."""
+    usual = re.sub(r"\d+", "0", text[run[-2][1] : run[-1][0]])
+    for count in range(1, 4):
+        if len(run) - count in _LENGTHS and len(run) not in _LENGTHS:
+            gap = text[run[count - 1][1] : run[count][0]]
+            if re.sub(r"\d+", "0", gap) != usual and re.search(r"[.;:!\n(\[\"]", gap):
+                return run[count:]
+    return run
 
 
 def _cut(text: str, run: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -41,6 +41,19 @@ _WEAK_SESSION = frozenset(["session", "sesión", "сессия", "сеанс", "
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
+_LOOSE_SESSION = re.compile(
+    r"[ \t]{1,2}(?:cookie|token|id)?[ \t]{0,2}[\"'(]?(?P<value>(?=[^\s]{0,60}[0-9])(?=[^\s]{0,60}[A-Za-z])[A-Za-z0-9_+/=%-]{20,500})",
+    re.IGNORECASE,
+)
+
+
+def _loose_session(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A drawn value right behind the word, with nothing between but a space."""
+    value = match["value"]
+    if not _UUID.fullmatch(value) and random_looking(value):
+        yield finding(match.start("value"), match.end("value"), "COOKIE", "session-near", 0.7)
+
+
 def _session(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
     value = match["value"].rstrip(".")
     explicit = re.search(r"[:=：]", match["gap"]) is not None
@@ -50,6 +63,28 @@ def _session(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
         return
     if not re.fullmatch(r"[0-9.:-]{1,10}", value):
         yield finding(match.start("value"), match.start("value") + len(value), "COOKIE", "session", 0.85)
+
+
+_NAMED_COOKIE = re.compile(
+    r"(?<![A-Za-z0-9])(?:wordpress_(?:logged_in|sec)_\w{1,40}|wp_logged_in\w{0,40}|S?SESS[0-9a-f]{6,32}\w{0,30}|__(?:Secure|Host)-[\w.-]{1,60})=[\"']?(?P<value>[A-Za-z0-9_+/=.%~|-]{8,2000})"
+)
+
+
+def _named_cookie(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start("value"), match.end("value"), "COOKIE", "cookie-name", 0.9)
+
+
+_GROUPS = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z2-7]{4}[ -]){3,15}[A-Z2-7]{4}(?![A-Za-z0-9])")
+_GROUPS_CUE = re.compile(
+    r"secret|key|2fa|otp|authenticator|setup|секрет|ключ|schlüssel|geheim|clave|secreto|密钥|密鑰|验证",
+    re.IGNORECASE,
+)
+
+
+def _groups(match: re.Match[str], text: str) -> Iterator[Finding]:
+    around = text[max(0, match.start() - 40) : match.start()] + text[match.end() : match.end() + 40]
+    if re.search(r"[2-7]", match[0]) and re.search(r"[A-Z]", match[0]) and _GROUPS_CUE.search(around):
+        yield finding(match.start(), match.end(), "TOTP", "totp-groups", 0.7)
 
 
 _OTPAUTH = re.compile(
@@ -101,6 +136,7 @@ _RECOVERY_CODE = re.compile(
 def _recovery(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
     """A list of codes of one shape; the first needs a digit."""
     first = last = position = match.end()
+    telling = False
     shape: tuple[int, ...] = ()
     count = 0
     stop = position + 60
@@ -112,21 +148,30 @@ def _recovery(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[
         if (count and this != shape) or not _code_like(code["code"], this, count):
             break
         first = first if count else code.start("code")
+        telling = telling or re.search(r"[0-9]", code["code"]) is not None
         shape, last, position, count = this, code.end("code"), code.end(), count + 1
         stop = position + 40
-    if count and (count > 1 or len(shape) > 1 or sum(shape) >= 8):
+    if telling and (count > 1 or len(shape) > 1 or sum(shape) >= 8):
         yield finding(first, last, "RECOVERY", "recovery", 0.85)
 
 
 def _code_like(value: str, shape: tuple[int, ...], count: int) -> bool:
     if re.fullmatch(r"[0-9]{1,3}|(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}", value) or sum(shape) < 4:
         return False
-    return count > 0 or re.search(r"[0-9]", value) is not None
+    return (
+        count > 0
+        or re.search(r"[0-9]", value) is not None
+        or (len(shape) > 1 and (value.isupper() or (len(set(shape)) == 1 and shape[0] >= 4)))
+        or re.search(r"[a-z][A-Z]", value) is not None
+    )
 
 
 RULES = (
     Rule("cookie", (rb"cookies?2?[\"']?[ ]{0,2}[:=]",), keyword_search(_COOKIE_WORD, _COOKIE_LINE, _cookie_line, whole_line=True), back=20, ahead=2),
     Rule("session", keywords.triggers(keywords.SESSION_WORDS), keyword_search(_SESSION_WORD, _SESSION, _session), back=30, ahead=20),
+    Rule("session-near", keywords.triggers(keywords.SESSION_WORDS), keyword_search(_SESSION_WORD, _LOOSE_SESSION, _loose_session), back=30, ahead=20),
+    Rule("cookie-name", (rb"wordpress_|wp_logged_in|s?sess[0-9a-f]{6}|__(?:secure|host)-",), pattern_search(_NAMED_COOKIE, _named_cookie), back=20, ahead=80),
+    Rule("totp-groups", (rb"[A-Z2-7]{4}[ -][A-Z2-7]{4}[ -][A-Z2-7]{4}[ -][A-Z2-7]{4}",), pattern_search(_GROUPS, _groups), back=24, ahead=64, cased=True),
     Rule("otpauth", (rb"otpauth",), pattern_search(_OTPAUTH, _otpauth), back=10, ahead=2400),
     Rule("totp", keywords.triggers(keywords.TOTP_WORDS), keyword_search(_TOTP_WORD, _TOTP, _totp), back=30, ahead=20),
     Rule("recovery", keywords.triggers(keywords.RECOVERY_WORDS), keyword_search(_RECOVERY_WORD, _RECOVERY_HEAD, _recovery), back=50, ahead=24),

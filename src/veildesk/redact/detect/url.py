@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from veildesk.core.finding import Finding
 from veildesk.redact.rule import Rule, finding, pattern_search
@@ -78,17 +79,36 @@ _PATH = re.compile(
 )
 
 
+def _drawn(value: str) -> bool:
+    """Capitals, small letters and digits that take turns as chance has them."""
+    kinds = [0 if char.isdigit() else 1 if char.islower() else 2 for char in value if char.isalnum()]
+    return len(set(kinds)) >= 2 and sum(a != b for a, b in pairwise(kinds)) * 3 >= len(kinds)
+
+
 def _path(match: re.Match[str], text: str) -> Iterator[Finding]:
     value = match["value"]
     if (
-        len(re.findall(r"[0-9]", value)) >= 3
+        (len(re.findall(r"[0-9]", value)) >= 3 or _drawn(value))
         and not re.search(r"\.[a-z]{2,4}\Z", value)
         and not re.search(r"[0-9]\.[0-9]", value)
     ):
         yield finding(match.start("value"), match.end("value"), "URL_TOKEN", "url-path", 0.7)
 
 
+_INVITE = re.compile(
+    r"(?<![A-Za-z0-9.-])(?:t\.me/(?:\+|joinchat/)|chat\.whatsapp\.com/|signal\.group/#|(?P<phone>wa\.me/\+?(?=[0-9]{7,15}(?![0-9A-Za-z]))))(?P<value>[A-Za-z0-9_-]{7,200})",
+    re.IGNORECASE,
+)
+
+
+def _invite(match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(
+        match.start("value"), match.end("value"), "PHONE" if match["phone"] else "URL_TOKEN", "invite", 0.85
+    )
+
+
 RULES = (
+    Rule("invite", (rb"t\.me/", rb"chat\.whatsapp\.com/", rb"signal\.group/", rb"wa\.me/"), pattern_search(_INVITE, _invite), back=24, ahead=210),
     Rule("url-login", (rb"://[^\x20/@?\n\x22<>]{1,60}:[^\x20\n\x22<>]{1,60}@", rb"://:[^\x20\n\x22<>/]{1,60}@"), pattern_search(_LOGIN, _login), back=180, ahead=260, exact=True),
     Rule("url-user", (rb"://[^\x20/@?\n\x22<>:]{1,60}@",), pattern_search(_USER_ONLY, _user), back=140, ahead=60),
     Rule("url-query", (rb"[?&;#][a-z0-9_.-]{1,40}=[^\x20\n&]{6}",), pattern_search(_QUERY, _query), back=110, ahead=2010),

@@ -99,7 +99,9 @@ def _xmr(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(match.start(), match.end(), "XMR", "monero", 1.0 if sure else 0.7)
 
 
-_SOL = re.compile(rf"(?<![0-9A-Za-z+/_.-]){_B58}{{32,44}}(?![0-9A-Za-z+/=_-])")
+_SOL = re.compile(
+    rf"(?:(?<![0-9A-Za-z+/_.-])|(?<=address/)|(?<=account/)|(?<=wallet/)|(?<=token/)|(?<=ddresses/)|(?<=ccounts/)|(?<=solana:)){_B58}{{32,44}}(?![0-9A-Za-z+=_-])"
+)
 
 
 def _sol(match: re.Match[str], text: str) -> Iterator[Finding]:

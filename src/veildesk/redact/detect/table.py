@@ -1,0 +1,104 @@
+# ruff: noqa: E501 -- word tables and patterns are read best unbroken
+
+"""Columns of secrets: rows under a head line that names one, as password managers and databases export.
+
+A head line is a row of short names apart by commas, semicolons, tabs or bars, one of them a word for a
+secret. The rows below have as many fields; the field under the word is the secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from veildesk.core.finding import Finding
+from veildesk.redact.detect import keywords
+from veildesk.redact.detect.secret import PLACEHOLDER
+from veildesk.redact.rule import Rule, finding
+
+__all__ = ["RULES"]
+
+_COLUMNS = (
+    (
+        "PASSWORD",
+        re.compile(rf"(?:login[ _]|user[ _]|db[ _])?(?:{keywords.PASSWORD})|passwords", re.IGNORECASE),
+    ),
+    (
+        "TOTP",
+        re.compile(rf"(?:login[ _])?(?:{keywords.TOTP}|otpauth)(?:[ _-]?(?:secret|key|uri))?", re.IGNORECASE),
+    ),
+    ("SEED", re.compile(rf"(?:{keywords.SEED})", re.IGNORECASE)),
+    ("PRIVKEY", re.compile(rf"(?:{keywords.PRIVATE_KEY})", re.IGNORECASE)),
+    ("API_TOKEN", re.compile(rf"(?:{keywords.API_KEY})", re.IGNORECASE)),
+)
+_HEAD = re.compile(
+    r"[ \t>]*(?:[|][ ]?)?[\w .#/()\"'-]{1,40}(?:[ ]?[,;|\t][ ]?[\w .#/()\"'-]{0,40}){1,30}[|]?[ \t\r]*"
+)
+_RULED = re.compile(r"[ >]*[|+:-][-|+: ]{2,}[ \r]*")
+_ROWS = 2000
+_WIDEST = 4000
+
+
+def _search(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Look at each line that holds a trigger, and at the rows under it."""
+    low = text.rfind("\n", 0, start) + 1
+    seen = -1
+    while low < end:
+        stop = text.find("\n", low)
+        stop = len(text) if stop < 0 else stop
+        if low > seen and stop - low <= 600 and _HEAD.fullmatch(text, low, stop):
+            yield from _table(text, low, stop)
+            seen = low
+        low = stop + 1
+
+
+def _table(text: str, start: int, stop: int) -> Iterator[Finding]:
+    line = text[start:stop]
+    mark = next((mark for mark in "|\t;," if mark in line), ",")
+    heads = [line[a:b].strip(" \"'>\r\t") for a, b in _fields(line, mark)]
+    columns = {at: type_ for at, head in enumerate(heads) for type_, word in _COLUMNS if word.fullmatch(head)}
+    if not columns or any(re.search(r"[0-9]{3}|[:=]", head) for head in heads):
+        return
+    for _ in range(_ROWS):
+        start, stop = stop + 1, text.find("\n", stop + 1)
+        stop = len(text) if stop < 0 else stop
+        row = text[start:stop]
+        if _RULED.fullmatch(row):
+            continue
+        fields = list(_fields(row, mark)) if len(row) <= _WIDEST else []
+        if start > len(text) or len(fields) != len(heads):
+            return
+        for at, type_ in columns.items():
+            low, high = fields[at]
+            value = row[low:high]
+            low += len(value) - len(value.lstrip(" \"'"))
+            value = value.strip(" \"'\r")
+            if len(value) >= 3 and not PLACEHOLDER.fullmatch(value):
+                yield finding(start + low, start + low + len(value), type_, "column", 0.8)
+
+
+def _fields(line: str, mark: str) -> Iterator[tuple[int, int]]:
+    """Spans of the fields of a row; a mark inside double quotes parts nothing (RFC 4180)."""
+    begin, quoted = 0, False
+    for at, char in enumerate(line):
+        if char == '"':
+            quoted = not quoted
+        elif char == mark and not quoted:
+            yield begin, at
+            begin = at + 1
+    yield begin, len(line)
+
+
+_EDGE = rb"[,;|\t][ ]?[\"']?[a-z_ ]{0,6}"
+_TAIL = rb"[a-z_ ]{0,16}[\"']?[ ]?[,;|\t\r\n]"
+_WORDS = (
+    keywords.PASSWORD_WORDS,
+    keywords.TOTP_WORDS,
+    keywords.PRIVATE_KEY_WORDS,
+    keywords.SEED_WORDS,
+    keywords.API_KEY_WORDS,
+)
+_TRIGGERS = tuple(word for words in _WORDS for word in keywords.triggers(words))
+RULES = (
+    Rule("column", (*(_EDGE + word + _TAIL for word in _TRIGGERS), *(rb"\n[ >|]{0,4}[\"']?" + word + rb"[\"']?[ ]?[,;|\t]" for word in _TRIGGERS)), _search, back=2, ahead=2),
+)  # fmt: skip
