@@ -89,16 +89,16 @@ def _fields(line: str, mark: str) -> Iterator[tuple[int, int]]:
     yield begin, len(line)
 
 
-_EDGE = rb"[,;|\t][ ]?[\"']?[a-z_ ]{0,6}"
-_TAIL = rb"[a-z_ ]{0,16}[\"']?[ ]?[,;|\t\r\n]"
 _WORDS = (
-    keywords.PASSWORD_WORDS,
-    keywords.TOTP_WORDS,
-    keywords.PRIVATE_KEY_WORDS,
-    keywords.SEED_WORDS,
-    keywords.API_KEY_WORDS,
-)
-_TRIGGERS = tuple(word for words in _WORDS for word in keywords.triggers(words))
+    "(?:pass(?:word|wort|wd|phrase)?|pwd|kennwort|contrase|clave|senha|has(?:ł|l)o|wachtwoord|mot de passe|пароль|Пароль|密码|口令|totp|otp|seed|mnemonic|"
+    "private[ _-]?key|secret|api[ _-]?key|token)"
+).encode()
 RULES = (
-    Rule("column", (*(_EDGE + word + _TAIL for word in _TRIGGERS), *(rb"\n[ >|]{0,4}[\"']?" + word + rb"[\"']?[ ]?[,;|\t]" for word in _TRIGGERS)), _search, back=2, ahead=2),
-)  # fmt: skip
+    Rule(
+        "column",
+        (rb"[,;|\t] ?[\"']?[a-z_ ]{0,6}" + _WORDS, rb"\n[ >|]{0,4}[\"']?" + _WORDS + rb"[ \"']{0,2}[,;|\t]"),
+        _search,
+        back=2,
+        ahead=2,
+    ),
+)
