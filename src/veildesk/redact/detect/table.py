@@ -78,7 +78,7 @@ def _table(text: str, start: int, stop: int) -> Iterator[Finding]:
 
 
 def _fields(line: str, mark: str) -> Iterator[tuple[int, int]]:
-    """Spans of the fields of a row; a mark inside double quotes parts nothing (RFC 4180)."""
+    """Spans of the fields of a row; a mark inside double quotes parts nothing."""
     begin, quoted = 0, False
     for at, char in enumerate(line):
         if char == '"':
