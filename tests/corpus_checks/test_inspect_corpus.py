@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from corpus_checks.comparison import corpus_folder, deviations, documented, key_files, manifest, reasons
 from veildesk.core.ports import Cleaned
+from veildesk.mail.tnef import read_tnef
 from veildesk.service.inspection_setup import InspectionKeys, inspection
 
 FIELDS = [
@@ -95,6 +97,19 @@ class TestCorpus:
                 assert report["text"] == ""
                 assert report["attachments"] == []
                 assert report["disposition"] in ("quarantine", "refuse")
+
+
+def test_winmail_files_open_as_another_program_opens_them() -> None:
+    folder = corpus_folder()
+    if folder is None:
+        return
+    named = re.compile(r"\('([^']*)', \d+\)")
+    for path in sorted((folder / "tnefparse" / "data").glob("*.tnef")):
+        content = read_tnef(path.read_bytes())
+        assert content is not None
+        row = manifest(folder)[f"tnefparse/data/{path.name}"]
+        assert [one.name for one in content.files] == named.findall(row["what"])
+        assert bool(content.text) == any(word in row["what"] for word in ("html", "rtf", "body"))
 
 
 def test_reasons_in_the_document_are_explained_and_used() -> None:

@@ -18,6 +18,10 @@ from veildesk.mail.agent import read_agent_reply
 from veildesk.mail.html import html_to_text
 from veildesk.mail.normalise import normalise
 from veildesk.mail.parameters import parse_parameters
+from veildesk.mail.quotes import divide, without_quotes
+from veildesk.mail.reply_address import ReplyAddresses
+from veildesk.mail.rtf import decompress_rtf, rtf_to_text
+from veildesk.mail.tnef import read_tnef
 
 SEEDS = Path(__file__).parents[1] / "corpus" / "mail"
 SLOW = 5.0
@@ -46,6 +50,7 @@ TOKENS = [
         b"(",
         b")",
     ),
+    *(b"{", b"}", b"\\u-1", b"\\'", b"\\*", b"\x02\x90\x06\x00", b"\x00\x00\x00\x00", b"On 1 Desk wrote:\n"),
     *(b"hp=cipher", b"format=flowed", b"-----BEGIN PGP SIGNED MESSAGE-----\n", b"> ", b"message/rfc822"),
 ]
 
@@ -82,7 +87,14 @@ def read(data: bytes) -> None:
             continue
     parse_mailboxes(data[:2000])
     parse_parameters(data[:2000])
-    html_to_text(data[:20_000].decode("latin-1"))
+    text = data[:20_000].decode("latin-1")
+    html_to_text(text)
+    divide(text)
+    without_quotes(text)
+    ReplyAddresses("support@desk.example").cut(text)
+    read_tnef(b"\x78\x9f\x3e\x22\x01\x00" + data[:20_000])
+    rtf_to_text(b"{\\rtf1 " + data[:20_000])
+    decompress_rtf(bytes(8) + b"LZFu" + data[:20_000], 1_000_000)
 
 
 def main() -> int:

@@ -46,7 +46,8 @@ def normalise(
     `raw` is the mail as received. `payload` is the MIME entity inside the outermost encryption or
     signature over the whole mail, with its own header; None or `raw` itself when there is no such envelope.
     `return_path` is the envelope sender, "" for the null path, None when unknown. `notes` are passed on;
-    "ambiguous-sender", "html-made-text", "amp-dropped" and "returned-headers-dropped" may be added.
+    "ambiguous-sender", "html-made-text", "amp-dropped", "returned-headers-dropped", "tnef-opened" and
+    "tnef-damaged" may be added.
     Raises `LimitExceeded` or `Unparsable`.
     """
     limits = limits or Limits()

@@ -8,13 +8,14 @@ frames the text (the other alternatives, signature and control parts of a securi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from veildesk.core.errors import LimitExceeded
 from veildesk.core.limits import Limits
 from veildesk.mail.charset import clean_text, decode_bytes
 from veildesk.mail.html import html_to_text
 from veildesk.mail.parse import Part
+from veildesk.mail.tnef import is_tnef, read_tnef
 
 __all__ = ["LEGACY_DISPLAY_CLASS", "Body", "read_body", "strip_clear_signature", "tidy", "unflow"]
 
@@ -45,6 +46,8 @@ class _Reader:
     limits: Limits
     legacy_display: bool
     notes: list[str]
+    # Text of a winmail.dat: in most mails it repeats the text part, so it stands in only for a missing one.
+    spare: list[str] = field(default_factory=list)
 
     def read(self, part: Part) -> tuple[list[str], list[Part]]:
         """Texts and attachments of one part, in order."""
@@ -100,6 +103,8 @@ class _Reader:
 
     def _kept(self, part: Part) -> list[Part]:
         """What is no text stays an attachment, but for header copies and AMP, which are noted."""
+        if is_tnef(part.content):
+            return self._unpacked(part)
         if part.disposition == "attachment" or part.filename is not None:
             return [part]
         if part.media_type == "text/rfc822-headers":
@@ -109,6 +114,19 @@ class _Reader:
             self.notes.append("amp-dropped")
             return []
         return [part]
+
+    def _unpacked(self, part: Part) -> list[Part]:
+        """What is in a winmail.dat; one that is cut off is kept besides."""
+        content = read_tnef(part.content, self.limits.text_size)
+        if content is None or not (content.text or content.files):
+            return [part]
+        self.notes.append("tnef-opened" if content.sound else "tnef-damaged")
+        self.spare.append(clean_text(content.text))
+        files = [
+            Part((), one.media_type or "application/octet-stream", filename=one.name, content=one.content)
+            for one in content.files
+        ]
+        return files if content.sound else [*files, part]
 
     def _has_legacy_display(self, part: Part) -> bool:
         return self.legacy_display and part.params.get("hp-legacy-display", "") == "1"
@@ -143,6 +161,8 @@ def read_body(root: Part, *, decrypted: bool = False, limits: Limits | None = No
     texts, files = reader.read(root)
     if not texts and root.filename is not None and root.media_type == "text/plain" and not root.children:
         files = [root]
+    if not any(item.strip() for item in texts):
+        texts = reader.spare
     text = tidy("\n\n".join(tidy(item) for item in texts if item.strip()))
     if len(text.encode("utf-8")) > limits.text_size:
         raise LimitExceeded("text-size")
