@@ -135,7 +135,7 @@ async def open_house(
         random_bytes=os.urandom,
         domain="example.test",
         replies=ReplyAddresses(SUPPORT),
-        keys=KnownKeys(),
+        keys=KnownKeys(contacts=spool.contacts),
         clock=clock,
     )
     outbound = Outbound(

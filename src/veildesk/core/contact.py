@@ -21,6 +21,7 @@ class Provenance(StrEnum):
 
     CONFIGURED = "configured"
     SUCCESSOR = "signed-by-earlier-key"
+    EARLIER = "earlier-tickets"
     SIGNED = "came-with-its-signature"
     WKD = "wkd"
     AUTOCRYPT = "autocrypt"

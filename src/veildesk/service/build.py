@@ -124,7 +124,7 @@ def _pipeline(
         random_bytes=os.urandom,
         domain=config.gateway.domain,
         replies=ReplyAddresses(config.gateway.address, config.gateway.reply_delimiter),
-        keys=KnownKeys(MemoryContacts(contacts)),
+        keys=KnownKeys(MemoryContacts(contacts), spool.contacts),
         clock=SystemClock(),
     )
     outbound = Outbound(

@@ -26,7 +26,8 @@ _VERDICTS = {
 }
 _SOURCES: Mapping[Provenance | None, str] = {
     Provenance.CONFIGURED: "the key is one that this gateway was given",
-    Provenance.SUCCESSOR: "the key is known from earlier tickets",
+    Provenance.SUCCESSOR: "the key is known from earlier tickets, where an earlier one vouched for it",
+    Provenance.EARLIER: "the key is known from earlier tickets",
     Provenance.WKD: "the key is the one that the sender's mail domain publishes",
 }
 

@@ -97,7 +97,15 @@ class Running:
             # The ring is replaced at each rotation, so its date survives restarts.
             return gateway.clock.now() - ring.stat().st_mtime > _ROTATE_SECONDS
 
-        return Sweeper(gateway.spool, gateway.backends, gateway.clock, gateway.spool.rotate, due)
+        return Sweeper(
+            gateway.spool,
+            gateway.backends,
+            gateway.clock,
+            gateway.spool.rotate,
+            due,
+            contacts=gateway.spool.contacts,
+            retention_days=self._config.gateway.retention_days,
+        )
 
     async def _watch_store(self) -> None:
         """End the process once the store refuses for good: only a fresh start may trust the disk again."""

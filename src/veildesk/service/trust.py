@@ -140,7 +140,10 @@ class Trust:
             return Learned(contact, notices)
         proven = signer is not None and pin.key.provenance is not Provenance.CONFIGURED
         key = self._seen(pin, Provenance.SIGNED if proven and pin.carried else pin.key.provenance)
-        return Learned(self._pin(contact, key, "pinned"), notices, key if proven else None)
+        pinned = self._pin(contact, key, "pinned")
+        if key.provenance is Provenance.SIGNED and not pin.carried:
+            pinned = dataclasses.replace(pinned, provenance=Provenance.EARLIER)
+        return Learned(pinned, notices, key if proven else None)
 
     async def _again(self, message: OpenedMessage, before: Contact) -> Learned:
         contact = dataclasses.replace(
@@ -182,7 +185,7 @@ class Trust:
             if one.usable and contact.address.lower() in one.status.addresses
         }
         if not named:
-            return Learned(contact)
+            return Learned(contact, pinned=self._used(message, contact))
         if len(named) > 1 or not signers(message) & {contact.fingerprint, contact.signer}:
             return Learned(contact, (SEVERAL_KEYS if len(named) > 1 else OTHER_KEY,))
         key = self._seen(next(iter(named.values())), Provenance.SUCCESSOR)
@@ -195,6 +198,23 @@ class Trust:
             earlier=(*contact.earlier[-5:], old),
         )
         return Learned(changed, (CHANGED,), key, old)
+
+    def _used(self, message: OpenedMessage, contact: Contact) -> KnownKey | None:
+        """The pinned key when this mail proved it again, so that the store remembers it for longer."""
+        if contact.certificate is None or contact.fingerprint not in signers(message):
+            return None
+        if contact.provenance in (None, Provenance.CONFIGURED):
+            return None
+        names = index_of(contact.certificate)
+        return KnownKey(
+            names.certificate,
+            names.fingerprint,
+            names.keys,
+            names.addresses,
+            Provenance.SUCCESSOR if contact.provenance is Provenance.SUCCESSOR else Provenance.SIGNED,
+            contact.expires,
+            self._today(),
+        )
 
     # --------------------------------------------------------------- details
     def _today(self) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
 from veildesk.core.limits import Limits
-from veildesk.core.ports import Backend, Clock, Spool
+from veildesk.core.ports import Backend, Clock, Contacts, Spool
 from veildesk.core.ticket import Erased
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.replies.collect import collect_replies
@@ -178,6 +178,8 @@ class Sweeper:
     clock: Clock
     rotate: Callable[[], Awaitable[int]] | None = None
     rotation_due: Callable[[], bool] = lambda: False
+    contacts: Contacts | None = None
+    retention_days: int = 14
     seconds: float = 3600.0
 
     async def run(self) -> None:
@@ -185,6 +187,7 @@ class Sweeper:
         while True:
             try:
                 await self.sweep()
+                await self.forget_contacts()
                 await self._rotate()
             except VeildeskError as error:
                 _log.warning("sweep-failed reason=%s", error.code)
@@ -196,6 +199,15 @@ class Sweeper:
         """What was erased becomes unreadable in backups too once the old epoch keys are gone."""
         if self.rotate is not None and self.rotation_due():
             _log.info("rotated keys=%d", await self.rotate())
+
+    async def forget_contacts(self) -> int:
+        """Forget keys that nobody used for the days of retention; returns how many."""
+        if self.contacts is None:
+            return 0
+        forgotten = await self.contacts.forget_before(self.clock.now() // 86400 - self.retention_days)
+        if forgotten:
+            _log.info("swept contacts=%d", forgotten)
+        return forgotten
 
     async def sweep(self) -> int:
         """Erase every ticket whose time is over; returns how many.

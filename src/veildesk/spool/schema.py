@@ -24,7 +24,7 @@ __all__ = [
     "ticket_key",
 ]
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """Revision that this code reads and writes."""
 
 UNFINISHED = ("accepted", "delivering", "collected", "sending")

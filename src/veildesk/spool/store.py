@@ -25,6 +25,7 @@ from veildesk.core.ticket import CheckResult
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.spool import accepting, anchored, checks, claiming, erasing, joining, rewording, rotation
 from veildesk.spool.accepting import Incoming, Known, Target
+from veildesk.spool.contacts import StoredContacts
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.opening import Opened, open_state, prepare
 from veildesk.spool.parts import Stored
@@ -43,6 +44,7 @@ class SqlSpool(StoreReader):
     """A spool in `state_dir`: files/, and for SQLite spool.db with its log and workers/.
 
     Open it with `await SqlSpool.open(...)` on the event loop that will use it, and `await close()` it.
+    `contacts` is the contact store in the same database.
     """
 
     def __init__(self, state: Opened, clock: Clock, retention_days: int, min_free: int) -> None:
@@ -51,6 +53,7 @@ class SqlSpool(StoreReader):
         self._clock = clock
         self._retention_days = retention_days
         self._min_free = min_free
+        self.contacts = StoredContacts(state.writer, state.ring)
         self._wake = Wake()
         self._rotating = asyncio.Lock()
         self._reaper: asyncio.Task[None] | None = None
