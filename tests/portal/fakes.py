@@ -182,6 +182,7 @@ class World:
     notices: FakeNotices = field(default_factory=FakeNotices)
     cleaner: FakeCleaner = field(default_factory=FakeCleaner)
     counted: Counter[str] = field(default_factory=Counter)
+    parked: bool = False
 
     def count(self, choice: str) -> None:
         self.counted[choice] += 1
@@ -202,6 +203,7 @@ class World:
             random_bytes=os.urandom,
             sign=self.sign,
             count=self.count,
+            parking=lambda: self.parked,
         )
 
     async def answer(self, words: str, text: str, signed: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from veildesk import __version__
-from veildesk.cli import gateway, inspect, notice, redact, spool
+from veildesk.cli import gateway, inspect, notice, onion, portal, redact, spool
 
 __all__ = ["main"]
 
@@ -23,5 +23,7 @@ main.add_command(gateway.status)
 main.add_command(gateway.doctor)
 main.add_command(inspect.inspect)
 main.add_command(notice.notice)
+main.add_command(onion.onion)
+main.add_command(portal.portal)
 main.add_command(spool.spool)
 main.add_command(redact.redact)

@@ -16,7 +16,7 @@ from veildesk.core.work import State
 from veildesk.ops.control import ask
 from veildesk.service.config import load_config
 
-__all__ = ["spool"]
+__all__ = ["ask_gateway", "spool"]
 
 
 @click.group()
@@ -30,7 +30,7 @@ def spool() -> None:
 @json_option
 def list_messages(config_file: Path, states: tuple[str, ...], as_json: bool) -> None:
     """List messages by state."""
-    rows = _ask(config_file, {"command": "spool-list", "states": list(states)}, as_json)
+    rows = ask_gateway(config_file, {"command": "spool-list", "states": list(states)}, as_json)
     if as_json:
         print_json(rows)
         return
@@ -44,7 +44,7 @@ def list_messages(config_file: Path, states: tuple[str, ...], as_json: bool) -> 
 @json_option
 def show(message: str, config_file: Path, as_json: bool) -> None:
     """Show one message's codes and sizes; its content stays sealed."""
-    row = _ask(config_file, {"command": "spool-show", "message": message}, as_json)
+    row = ask_gateway(config_file, {"command": "spool-show", "message": message}, as_json)
     if as_json:
         print_json(row)
     else:
@@ -57,14 +57,15 @@ def show(message: str, config_file: Path, as_json: bool) -> None:
 @json_option
 def retry(message: str, config_file: Path, as_json: bool) -> None:
     """Bring a parked, held or quarantined message back on its way."""
-    row = _ask(config_file, {"command": "spool-retry", "message": message}, as_json)
+    row = ask_gateway(config_file, {"command": "spool-retry", "message": message}, as_json)
     if as_json:
         print_json(row)
     else:
         click.echo(f"{row['message']} is {row['state']} again.", err=True)
 
 
-def _ask(config_file: Path, request: dict[str, Any], as_json: bool) -> Any:
+def ask_gateway(config_file: Path, request: dict[str, Any], as_json: bool) -> Any:
+    """The running gateway's answer; ends the command with a clear word when there is none."""
     try:
         config = load_config(config_file, os.environ)
     except VeildeskError as error:

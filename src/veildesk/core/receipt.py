@@ -15,7 +15,7 @@ from typing import Final
 
 from veildesk.core.receipt_words import WORDS
 
-__all__ = ["BITS", "COUNT", "WORDS", "WordsMalformed", "generate", "parse"]
+__all__ = ["BITS", "COUNT", "WORDS", "WordsMalformed", "generate", "is_word", "parse"]
 
 COUNT: Final = 8
 """Words in one receipt."""
@@ -76,6 +76,11 @@ def parse(text: str) -> tuple[str, ...]:
     if len(tokens) != COUNT or len(text) > _LONGEST_INPUT:
         raise WordsMalformed(None, len(tokens))
     return tuple(words)
+
+
+def is_word(text: str, word: str) -> bool:
+    """Whether a text means this one word of the list, mended as in `parse`."""
+    return _mend(unicodedata.normalize("NFKC", text[:_LONGEST_INPUT]).casefold().strip(" .,;:")) == word
 
 
 def _mend(token: str) -> str | None:

@@ -75,6 +75,7 @@ class Reason(StrEnum):
     GUARD = "outgoing-guard"
     FILES = "files-not-possible"
     EMPTY = "nothing-to-send"
+    OPERATOR = "parked-by-operator"
     UNKNOWN_THREAD = "unknown-thread"
     INTERNAL = "internal"
 

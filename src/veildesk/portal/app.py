@@ -93,6 +93,9 @@ POST: dict[str, View] = {
 }
 """Forms of each language; each answers with a redirect."""
 
+STATUS_ONLY = ("/status", "/status/{number:int}", "/verify")
+"""Pages of a site that has notices and nothing else."""
+
 COMMON: dict[str, View] = {
     "/": pages.home,
     "/status/{number:int}.asc": status.notice_file,
@@ -110,16 +113,18 @@ def create_app(settings: PortalSettings, ports: PortalPorts) -> Starlette:
     """The portal, ready for a server configured by `veildesk.portal.serve.config`."""
     site = Site.build(settings, ports)
     find("")  # Builds the search engine now rather than in the first visitor's request.
-    routes = [Route(path, _endpoint(site, view), methods=["GET"]) for path, view in COMMON.items()]
+    common, pages, forms = COMMON, GET, POST
+    if settings.status_only:
+        common = COMMON | {"/": status.status}
+        pages = {"": status.status} | {path: GET[path] for path in STATUS_ONLY}
+        forms = {}
+    routes = [Route(path, _endpoint(site, view), methods=["GET"]) for path, view in common.items()]
     for language in settings.languages:
-        routes += [
-            Route(f"/{language}{path}", _endpoint(site, view, language), methods=["GET"])
-            for path, view in GET.items()
-        ]
-        routes += [
-            Route(f"/{language}{path}", _endpoint(site, view, language), methods=["POST"])
-            for path, view in POST.items()
-        ]
+        for method, views in (("GET", pages), ("POST", forms)):
+            routes += [
+                Route(f"/{language}{path}", _endpoint(site, view, language), methods=[method])
+                for path, view in views.items()
+            ]
     app = Starlette(
         routes=routes,
         middleware=[

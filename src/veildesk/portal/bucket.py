@@ -30,10 +30,14 @@ class TokenBucket:
             return 0.0
         return (cost - self._tokens) / self._rate
 
+    def fill(self, now: float) -> float:
+        """Which part of the tokens is left, 0 to 1."""
+        self._refill(now)
+        return self._tokens / self._burst
+
     def busy(self, now: float) -> bool:
         """Whether less than half of the tokens are left."""
-        self._refill(now)
-        return self._tokens < self._burst / 2
+        return self.fill(now) < 0.5
 
     def _refill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + max(0.0, now - self._seen) * self._rate)

@@ -12,10 +12,15 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["HEALTH_PATH", "HostAllowList"]
+__all__ = ["HEALTH_PATH", "HostAllowList", "plain_host"]
 
 HEALTH_PATH = "/healthz"
 _LOOPBACK = "127.0.0.1"
+
+
+def plain_host(header: str) -> str:
+    """A `Host` header in lower case without its port."""
+    return header.lower().rpartition(":")[0] or header.lower()
 
 
 class HostAllowList:
@@ -31,7 +36,7 @@ class HostAllowList:
             await self.app(scope, receive, send)
             return
         named = Headers(scope=scope).getlist("host")
-        host = named[0].lower().rpartition(":")[0] or named[0].lower() if len(named) == 1 else ""
+        host = plain_host(named[0]) if len(named) == 1 else ""
         if host == _LOOPBACK and scope["path"] == HEALTH_PATH:
             await PlainTextResponse("ok\n")(scope, receive, send)
         elif host in self.hosts and scope["path"] != HEALTH_PATH:

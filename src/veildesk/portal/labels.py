@@ -156,6 +156,7 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
         "as-agents-get-it",
         N_("The message was changed in another tab. This is how it is now: look at it again."),
     ),
+    "challenge": ("challenge", N_("Type the word that is asked for below. Nothing was sent yet.")),
     "busy": (
         "message",
         N_(

@@ -60,7 +60,8 @@ class PortalPorts:
     """Roles handed in by the wiring. `random_bytes(n)` is a secure source such as `os.urandom`.
 
     `sign` clear-signs a text with the support key. `count` takes "yes", "partly" or "no" for the question
-    whether an answer helped, and learns nothing else.
+    whether an answer helped, and learns nothing else. `parking` tells whether new tickets wait for the
+    operator before they are handed on.
     """
 
     intake: Intake
@@ -73,6 +74,7 @@ class PortalPorts:
     random_bytes: Callable[[int], bytes]
     sign: Callable[[str], Awaitable[str]]
     count: Callable[[str], None]
+    parking: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,15 @@ class PortalSettings:
     `queues` names the queue of a topic; topics that are not in it go to `queue`. At most `derivations`
     visitors wait for a key derivation.
 
-    `hosts` are the lower-case names this site answers to, without port. `form_secret` (32 bytes) signs
-    forms; if it survives a restart, so do the forms that people have open. `support_key` and
-    `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all visitors
-    together, `circuit_rate` and `circuit_burst` those of one Tor circuit, where tor tells circuits apart;
-    `posts` is how many forms are taken at the same time, `stall` how long a form may send
-    nothing. `form_min_age` is asked for only while less than half of `burst` is left.
+    `hosts` are the lower-case names this site answers to, without port; those of them that are in
+    `clearnet_hosts` point to `onion`, the address with ".onion". A `status_only` site has notices and keys
+    and takes nothing in. With `challenge`, a new ticket is sent only with one of its words typed in.
+
+    `form_secret` (32 bytes) signs forms; if it survives a restart, so do the forms that people have open.
+    `support_key` and `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all
+    visitors together, `circuit_rate` and `circuit_burst` those of one Tor circuit, where tor tells circuits
+    apart; `posts` is how many forms are taken at the same time, `stall` how long a form may send nothing.
+    `form_min_age` is asked for only while less than half of `burst` is left.
     """
 
     organisation: str
@@ -103,6 +108,10 @@ class PortalSettings:
     queue: str = "support"
     queues: Mapping[str, str] = field(default_factory=dict)
     open: bool = True
+    challenge: bool = False
+    clearnet_hosts: tuple[str, ...] = ()
+    onion: str | None = None
+    status_only: bool = False
     retention_days: int = 90
     text_size: int = 32_000
     own_words: int = 50

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,7 @@ from veildesk.portal.body import BodyLimits, Form, read_form
 from veildesk.portal.bucket import CircuitBuckets, TokenBucket
 from veildesk.portal.draft import Draft
 from veildesk.portal.forms import FormSigner
+from veildesk.portal.hosts import plain_host
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.portal.render import Renderer
 from veildesk.portal.sealed import MemoryBudget
@@ -85,6 +87,11 @@ class Site:
         if wait:
             raise Overloaded(int(wait) + 1)
 
+    @property
+    def wait(self) -> int:
+        """How long a new visitor waits for a form under load: 10 to 120 seconds."""
+        return 10 + int(110 * (1 - self.bucket.fill(self.now)))
+
     async def derive(self, words: str, circuit: str | None = None) -> ThreadKeys:
         """Pay for one key derivation and wait for it. Raises `Overloaded`, also when many wait already."""
         if self.deriving >= self.settings.derivations:
@@ -116,6 +123,21 @@ class Visit:
         return cls(site, request, language, visitor or site.ports.random_bytes(32), known)
 
     # ------------------------------------------------------------------ cost
+
+    def place_in_line(self) -> tuple[str, int]:
+        """A ticket for the waiting room and the seconds until it counts."""
+        wait = self.site.wait
+        now = self.site.ports.clock.now()
+        return f"{wait}.{self.site.signer.token(self.visitor, f'wait {wait}', now)}", wait
+
+    def still_to_wait(self, ticket: str) -> int | None:
+        """Seconds until a ticket of the waiting room counts, None if it is not one of this visitor."""
+        wait, _, token = ticket.partition(".")
+        if not self.known or not re.fullmatch(r"[1-9][0-9]{1,2}", wait, re.ASCII):
+            return None
+        now = self.site.ports.clock.now()
+        age = self.site.signer.age(token, self.visitor, f"wait {int(wait)}", now)
+        return None if age is None or age > 600 else max(0, int(wait) - age)
 
     @property
     def circuit(self) -> str | None:
@@ -194,6 +216,11 @@ class Visit:
 
     # ------------------------------------------------------------------ answers
 
+    @property
+    def clearnet(self) -> bool:
+        """Whether this visitor came without Tor."""
+        return plain_host(self.request.headers.get("host", "")) in self.site.settings.clearnet_hosts
+
     def page(
         self, template: str, *, status: int = 200, forms: tuple[str, ...] = (), **values: Any
     ) -> Response:
@@ -208,13 +235,21 @@ class Visit:
             template, forms, values = "arrival.html", (), {}
         now = self.site.ports.clock.now()
         tokens = {name: self.site.signer.token(self.visitor, name, now) for name in forms}
-        context: Mapping[str, Any] = {"tokens": tokens, "path": self.request.url.path, **values}
+        context: Mapping[str, Any] = {
+            "tokens": tokens,
+            "path": self.request.url.path,
+            "clearnet": self.clearnet,
+            **values,
+        }
         response = Response(
             self.site.renderer.render(template, self.language, context),
             status,
             media_type="text/html; charset=utf-8",
         )
         response.headers["content-language"] = self.language
+        if self.clearnet and self.site.settings.onion:
+            path = self.request.url.path
+            response.headers["onion-location"] = f"http://{self.site.settings.onion}{path}"
         return self._cookie(response, wanted=bool(forms) and not led_here)
 
     def go(self, path: str) -> Response:
@@ -229,7 +264,7 @@ class Visit:
         return self._cookie(Response(content, headers=headers), wanted=False)
 
     def _cookie(self, response: Response, *, wanted: bool = True) -> Response:
-        """Set the cookie when it is new and needed; never `Secure`, never with an end date.
+        """Set the cookie when it is new and needed; never with an end date, `Secure` on clearnet only.
 
         Browsers other than Tor Browser drop `Secure` cookies of plain-http onion sites, and an end
         date would make browsers write the cookie to disk.
@@ -240,7 +275,8 @@ class Visit:
         elif wanted and not self.known:
             value = base64.urlsafe_b64encode(self.visitor).decode().rstrip("=")
         if value is not None:
-            response.headers["set-cookie"] = f"{COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/"
+            secure = "; Secure" if self.clearnet else ""
+            response.headers["set-cookie"] = f"{COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/{secure}"
         return response
 
 

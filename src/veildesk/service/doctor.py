@@ -6,6 +6,7 @@ Each check only reads. Nothing is sent, published or changed, and no content is 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -178,9 +179,21 @@ async def _onion(config: Config) -> list[CheckResult]:
         return [CheckResult("onion", "onion service", Level.SKIP, "not configured", fix=fix)]
     from veildesk.onion.health import check_onion
 
-    return await check_onion(
-        config.onion.control_socket, key_file=config.onion.key_file, proof_of_work=config.onion.proof_of_work
+    onion = config.onion
+    key_file = None if onion.mode == "torrc" and onion.address else onion.key_file
+    results = await check_onion(
+        onion.control_socket, key_file=key_file, address=onion.address, proof_of_work=onion.proof_of_work
     )
+    if onion.status_key_file is not None:
+        alone = await check_onion(
+            onion.control_socket, key_file=onion.status_key_file, proof_of_work=onion.proof_of_work
+        )
+        results += [
+            dataclasses.replace(check, id=f"status-{check.id}", title=f"{check.title} (notices alone)")
+            for check in alone
+            if check.id in ("onion.key", "onion.published", "onion.proof-of-work")
+        ]
+    return results
 
 
 async def _gateway(config: Config) -> list[CheckResult]:

@@ -65,6 +65,7 @@ listen = "unix:run/lmtp.sock"
 
 [portal]
 socket = "run/portal.sock"    # only tor and a local proxy may reach it
+# queues.security = "support" # which queue a topic goes to, see docs/portal.md
 
 {onion}
 """

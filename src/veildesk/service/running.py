@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,23 +12,25 @@ from typing import Any
 import uvicorn
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError
+from veildesk.core.ports import OnionService
 from veildesk.core.submission import Channel
 from veildesk.core.ticket import Erased
 from veildesk.core.work import State, Work
 from veildesk.intake.imap import ImapPoller, ImapSettings
 from veildesk.intake.recipients import Recipients
 from veildesk.intake.smtp import Listener, ListenerSettings
-from veildesk.onion.key import load_key
-from veildesk.onion.service import ManagedOnion
 from veildesk.ops.control import Handler
 from veildesk.ops.notify import notify, watchdog_seconds
 from veildesk.portal import serve as portal_serve
 from veildesk.portal.app import create_app
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.service.build import Gateway, tls_context
-from veildesk.service.config import ListenConfig
+from veildesk.service.config import ListenConfig, PortalConfig
 from veildesk.service.erasure import erase_ticket
 from veildesk.service.feedback import FeedbackCounts
+from veildesk.service.onions import build_onions
+from veildesk.service.parking import Parking
+from veildesk.service.portal_site import portal_ports, portal_settings, status_settings
 from veildesk.service.workers import Poller, Sweeper, Worker
 
 __all__ = ["Running"]
@@ -50,10 +51,11 @@ class Running:
         self._listeners: list[Listener] = []
         self._pollers: dict[str, Poller] = {}
         self._workers: list[Worker] = []
-        self._onion: ManagedOnion | None = None
+        self._onions: dict[str, OnionService] = {}
         self._imap: ImapPoller | None = None
         self._erased: dict[bytes, Erased] = {}
         self._feedback = FeedbackCounts(self._config.gateway.state_dir / "feedback.json", gateway.clock)
+        self._parking = Parking(self._config.gateway.state_dir / "parking", gateway.spool)
         self._recipients = Recipients(
             {address: name for name, queue in self._config.queues.items() for address in queue.addresses},
             delimiter=self._config.gateway.reply_delimiter,
@@ -64,7 +66,7 @@ class Running:
         gateway = self._gateway
         jobs: list[Job] = []
         for number in range(_WORKERS):
-            worker = Worker(gateway.spool, gateway.inbound, gateway.outbound)
+            worker = Worker(gateway.spool, gateway.inbound, gateway.outbound, parking=self._parking)
             self._workers.append(worker)
             jobs.append((f"worker-{number}", worker.run()))
         for name, backend in gateway.backends.items():
@@ -73,11 +75,10 @@ class Running:
             jobs.append((f"poll-{name}", self._alone(f"poll-{name}", self._pollers[name].run)))
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
         jobs.append(("store", self._watch_store()))
-        if self._config.onion is not None:
-            self._onion = self._make_onion()
-            jobs.append(("onion", self._onion.run()))
+        self._onions = build_onions(self._config)
+        jobs += [(name, onion.run()) for name, onion in self._onions.items()]
         if self._config.portal is not None:
-            jobs.append(("portal", await self._portal(self._config.portal.socket)))
+            jobs += await self._portal(self._config.portal)
         for channel, listen in ((Channel.LMTP, self._config.lmtp), (Channel.SMTP, self._config.smtp)):
             if listen is not None:
                 await self._listen(channel, listen)
@@ -171,53 +172,17 @@ class Running:
             tls_context=tls_context(config.ca_file),
         )
 
-    def _make_onion(self) -> ManagedOnion:
-        onion, portal = self._config.onion, self._config.portal
-        assert onion is not None
-        targets = [(80, f"unix:{portal.socket}")] if portal else []
-        return ManagedOnion(
-            onion.control_socket,
-            onion.key_file,
-            targets,
-            proof_of_work=onion.proof_of_work,
-            max_streams=onion.max_streams,
-        )
-
-    async def _portal(self, socket: Path) -> Coroutine[Any, Any, None]:
-        gateway, config = self._gateway, self._config
-        assert config.portal is not None
-        hosts = list(config.portal.extra_hosts)
-        if config.onion is not None:
-            hosts.insert(0, load_key(config.onion.key_file).address)
-        settings = PortalSettings(
-            organisation=config.gateway.name,
-            hosts=tuple(hosts or ["localhost"]),
-            form_secret=gateway.keyring.derive_secret(b"portal-forms"),
-            support_key=await gateway.engine.export(config.keys.support),
-            support_fingerprint=config.keys.support,
-            notices_key=await gateway.engine.export(config.keys.notice),
-            notices_fingerprint=config.keys.notice,
-            support_address=config.gateway.address,
-            retention_days=config.gateway.retention_days,
-            queue="support" if "support" in config.queues else next(iter(config.queues)),
-            queues=config.portal.queues,
-        )
-        ports = PortalPorts(
-            intake=gateway.spool,
-            threads=gateway.spool,
-            cipher=gateway.cipher,
-            cleaner=gateway.cleaner,
-            notices=gateway.notices,
-            clock=gateway.clock,
-            erase=self._erase,
-            random_bytes=os.urandom,
-            sign=lambda text: gateway.engine.clearsign(text, config.keys.support),
-            count=self._feedback.add,
-        )
-        socket.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        socket.unlink(missing_ok=True)
-        server = _QuietServer(portal_serve.config(create_app(settings, ports), socket))
-        return _serve(server)
+    async def _portal(self, portal: PortalConfig) -> list[Job]:
+        """The portal's server, and that of the notices' own onion."""
+        gateway = self._gateway
+        settings = await portal_settings(gateway)
+        ports = portal_ports(gateway, self._erase, self._feedback.add, lambda: self._parking.on)
+        circuits = self._config.onion is not None and self._config.onion.circuits
+        jobs = [("portal", _serve(_site(settings, ports, portal.socket, circuits)))]
+        notices_alone = status_settings(gateway, settings)
+        if notices_alone is not None:
+            jobs.append(("status", _serve(_site(notices_alone, ports, portal.status_socket, False))))
+        return jobs
 
     async def _erase(self, lookup_id: bytes) -> Erased:
         """Erase a portal ticket; what could not be erased in the helpdesk is told, never called gone."""
@@ -241,11 +206,14 @@ class Running:
             "spool-list": self._spool_list,
             "spool-show": self._spool_show,
             "spool-retry": self._spool_retry,
+            "portal-parking": self._portal_parking,
+            "portal-release": self._portal_release,
         }
         return handlers
 
     async def _status(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        onion = self._onion.state() if self._onion else None
+        onion = self._onions["onion"].state() if self._onions else None
+        alone = self._onions["status-onion"].state() if "status-onion" in self._onions else None
         return {
             "running": True,
             "messages": dict(await self._gateway.spool.counts()),
@@ -254,7 +222,11 @@ class Running:
             "onion": onion.address if onion else None,
             "onion_published": onion.published if onion else None,
             "onion_trouble": onion.trouble if onion else None,
+            "status_onion": alone.address if alone else None,
+            "status_onion_published": alone.published if alone else None,
             "feedback": self._feedback.totals(),
+            "parking": self._parking.on,
+            "parked": len(await self._parking.waiting()),
         }
 
     async def _poll(self, request: Mapping[str, Any]) -> bool:
@@ -273,7 +245,21 @@ class Running:
         raise KeyError("message")
 
     async def _spool_retry(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._parking.let_through(str(request["message"]))
         return _row(await self._gateway.spool.retry(str(request["message"])))
+
+    async def _portal_parking(self, request: Mapping[str, Any]) -> bool:
+        self._parking.switch(bool(request["on"]))
+        return self._parking.on
+
+    async def _portal_release(self, request: Mapping[str, Any]) -> int:
+        return await self._parking.release()
+
+
+def _site(settings: PortalSettings, ports: PortalPorts, socket: Path, circuits: bool) -> _QuietServer:
+    socket.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    socket.unlink(missing_ok=True)
+    return _QuietServer(portal_serve.config(create_app(settings, ports), socket, circuits=circuits))
 
 
 class _QuietServer(uvicorn.Server):

@@ -23,6 +23,7 @@ from veildesk.replies.collect import collect_replies
 from veildesk.service.erasure import erase_in_helpdesk, place_in
 from veildesk.service.inbound import Inbound
 from veildesk.service.outbound import Outbound
+from veildesk.service.parking import Parking
 
 __all__ = ["Poller", "Sweeper", "Worker", "reason_of"]
 
@@ -62,6 +63,7 @@ class Worker:
     retry_seconds: float = 5.0
     retry_ceiling: float = 900.0
     attempts: int = 100
+    parking: Parking | None = None
     done: int = field(default=0)
 
     async def run(self) -> None:
@@ -81,6 +83,9 @@ class Worker:
     async def step(self, work: Work) -> None:
         """One message, as far as it goes now."""
         try:
+            if self.parking is not None and await self.parking.holds(work):
+                await self.parking.park(work)
+                return
             if work.direction is Direction.IN:
                 finished = await self.inbound.run(work)
             else:

@@ -12,6 +12,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from veildesk.core.receipt import is_word
 from veildesk.portal.body import Form
 from veildesk.portal.draft import Draft
 from veildesk.portal.redaction import Checked, examine
@@ -23,7 +24,7 @@ from veildesk.portal.views.compose import expired, own_words, problems
 __all__ = ["check", "choose", "confirm"]
 
 SENDING: Final = ("send", "send-hidden")
-MENDED_HERE: Final = frozenset({"changed", "own-words", "busy"})
+MENDED_HERE: Final = frozenset({"changed", "own-words", "busy", "challenge"})
 """Problems that the check page itself can mend; all others lead back to the message."""
 
 
@@ -46,7 +47,9 @@ async def check(visit: Visit) -> Response:
         return visit.page("draft-gone.html", status=410)
     if not MENDED_HERE.issuperset(draft.problems):
         return _back(visit, draft)
-    return visit.page("check.html", forms=("check",), draft=draft, checked=await look(draft))
+    asked = _asked(visit, visit.session(), draft)
+    checked = await look(draft)
+    return visit.page("check.html", forms=("check",), draft=draft, checked=checked, challenge=asked)
 
 
 async def confirm(visit: Visit) -> Response:
@@ -78,6 +81,8 @@ async def choose(visit: Visit) -> Response:
         draft.problems = problems(visit, session, draft)
         if operation in SENDING and form.get("shown") != draft.shown:
             draft.problems.append("changed")
+        if operation in SENDING and not _answered(visit, session, draft, form):
+            draft.problems.append("challenge")
         session.data["draft"] = draft.encode()
         visit.save(session)
         if operation == "change":
@@ -114,6 +119,21 @@ async def _take_choices(draft: Draft, form: Form, operation: str) -> bool:
                 kept.append(choice.value)
     draft.kept = list(dict.fromkeys(kept))
     return exposed
+
+
+def _asked(visit: Visit, session: Session, draft: Draft) -> int:
+    """Which word is asked for before sending, 0 if none is: the question of a draft stays the same."""
+    if not visit.site.settings.challenge or draft.reply or session.data.get("answered") == draft.entry:
+        return 0
+    return int(draft.entry[:2], 16) % len(draft.words.split()) + 1
+
+
+def _answered(visit: Visit, session: Session, draft: Draft, form: Form) -> bool:
+    number = _asked(visit, session, draft)
+    if number and not is_word(form.get("challenge"), draft.words.split()[number - 1]):
+        return False
+    session.data["answered"] = draft.entry
+    return True
 
 
 def _back(visit: Visit, draft: Draft) -> Response:

@@ -51,7 +51,31 @@ async def new(visit: Visit) -> Response:
         draft = None
     if not visit.site.settings.open:
         return visit.page("closed.html", status=503)
-    return visit.page("new.html", forms=("new",), draft=draft or _blank(visit.site))
+    if draft is None and visit.site.bucket.busy(visit.site.now):
+        left = visit.still_to_wait(visit.request.query_params.get("place", ""))
+        if left != 0:
+            return _waiting_room(visit, left)
+    return new_page(visit, draft or _blank(visit.site))
+
+
+def _waiting_room(visit: Visit, left: int | None) -> Response:
+    """A place in line; who has one already keeps it."""
+    if left:
+        return visit.page("waiting.html", seconds=left, place=visit.request.query_params["place"])
+    place, seconds = visit.place_in_line()
+    return visit.page("waiting.html", forms=("wait",), seconds=seconds, place=place)
+
+
+def new_page(visit: Visit, draft: Draft, status: int = 200) -> Response:
+    """The form of a new ticket."""
+    return visit.page(
+        "new.html",
+        status=status,
+        forms=("new",),
+        draft=draft,
+        parking=visit.site.ports.parking(),
+        path=f"/{visit.language}/new",
+    )
 
 
 async def compose(visit: Visit) -> Response:
@@ -107,8 +131,7 @@ def expired(visit: Visit, form: Form, *, status: int = 403, problem: str = "form
     fill(draft, form, visit.site)
     draft.topic = form.get("topic") or "other"
     draft.problems = [problem]
-    path = f"/{visit.language}/new"
-    return visit.page("new.html", status=status, forms=("new",), draft=draft, path=path)
+    return new_page(visit, draft, status)
 
 
 def _reply_later(visit: Visit, form: Form) -> Response:

@@ -1,0 +1,66 @@
+"""The portal's settings and ports, from the configuration in force."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+from veildesk.portal.ports import Eraser, PortalPorts, PortalSettings
+from veildesk.service.build import Gateway
+from veildesk.service.onions import portal_address, status_address
+
+__all__ = ["portal_ports", "portal_settings", "status_settings"]
+
+
+async def portal_settings(gateway: Gateway) -> PortalSettings:
+    """What the portal works by; the privacy page is made of it. Raises `KeyUnusable`."""
+    config, portal = gateway.config, gateway.config.portal
+    assert portal is not None
+    onion = portal_address(config.onion)
+    hosts = ([onion] if onion else []) + [*portal.extra_hosts, *portal.clearnet_hosts]
+    return PortalSettings(
+        organisation=config.gateway.name,
+        hosts=tuple(host.lower() for host in hosts) or ("localhost",),
+        clearnet_hosts=tuple(host.lower() for host in portal.clearnet_hosts),
+        onion=onion,
+        form_secret=gateway.keyring.derive_secret(b"portal-forms"),
+        support_key=await gateway.engine.export(config.keys.support),
+        support_fingerprint=config.keys.support,
+        notices_key=await gateway.engine.export(config.keys.notice),
+        notices_fingerprint=config.keys.notice,
+        support_address=config.gateway.address,
+        retention_days=config.gateway.retention_days,
+        queue="support" if "support" in config.queues else next(iter(config.queues)),
+        queues=portal.queues,
+        open=portal.open,
+        challenge=portal.challenge,
+    )
+
+
+def status_settings(gateway: Gateway, settings: PortalSettings) -> PortalSettings | None:
+    """The same for the site of the notices alone; None when it has no onion."""
+    address = status_address(gateway.config.onion)
+    if address is None:
+        return None
+    return dataclasses.replace(settings, hosts=(address,), clearnet_hosts=(), onion=address, status_only=True)
+
+
+def portal_ports(
+    gateway: Gateway, erase: Eraser, count: Callable[[str], None], parking: Callable[[], bool]
+) -> PortalPorts:
+    """What the portal gets of the gateway."""
+    signer = gateway.config.keys.support
+    return PortalPorts(
+        intake=gateway.spool,
+        threads=gateway.spool,
+        cipher=gateway.cipher,
+        cleaner=gateway.cleaner,
+        notices=gateway.notices,
+        clock=gateway.clock,
+        erase=erase,
+        random_bytes=os.urandom,
+        sign=lambda text: gateway.engine.clearsign(text, signer),
+        count=count,
+        parking=parking,
+    )
