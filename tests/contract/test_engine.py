@@ -1,17 +1,28 @@
-"""The contract of `core.ports.Engine`, run over gpg and over the fake."""
+"""The contract of `core.ports.Engine`, run over every implementation.
+
+"in-process" are real workers with secret keys in memory; "combined" puts them in front of gpg, and
+"combined-agent" does so with the secret keys left to gpg-agent. An engine that may decline must still never
+give a wrong answer: where the contract demands an error, declining is allowed to it, and nothing else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
+import pytest_asyncio
 
 from testbed.openpgp_lab import Lab, new_lab
-from veildesk.core.errors import KeyUnusable, Undecryptable, VeildeskError
+from veildesk.core.errors import KeyUnusable, NotSoundCiphertext, Undecryptable, VeildeskError
+from veildesk.core.limits import Limits
 from veildesk.core.message import Integrity, Scope, Verdict
 from veildesk.core.ports import Engine
+from veildesk.openpgp.declining import Declined
 from veildesk.openpgp.fake_engine import FakeEngine
+from veildesk.openpgp.pool import InProcessEngine
+from veildesk.service.engines import from_home, in_front_of
 
 MAIL = b"Content-Type: text/plain; charset=utf-8\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
 
@@ -24,6 +35,18 @@ class Pair:
     user: Engine
     desk_key: str
     user_key: str
+    declining: tuple[type[Exception], ...] = ()
+
+
+class Exporting(InProcessEngine):
+    """Certificates come from elsewhere for this engine."""
+
+    certificates: dict[str, bytes]
+
+    async def export(self, fingerprint: str) -> bytes:
+        if fingerprint not in self.certificates:
+            raise Declined("export")
+        return self.certificates[fingerprint]
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +55,36 @@ def gpg_lab():
         yield made
 
 
-@pytest.fixture(params=["gnupg", "fake"])
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+KINDS = ["gnupg", "in-process", "combined", "combined-agent", "fake"]
+
+
+@pytest_asyncio.fixture(params=KINDS, scope="module", loop_scope="module")
 async def pair(request: pytest.FixtureRequest, gpg_lab: Lab) -> AsyncIterator[Pair]:
     if request.param == "fake":
         desk, user = FakeEngine(), FakeEngine()
         yield Pair(desk, user, desk.add_key("support@desk.example"), user.add_key("rosa@example.org"))
         return
-    real_desk, real_user = gpg_lab.engine("desk"), gpg_lab.engine("user")
-    await real_desk.start()
-    await real_user.start()
-    yield Pair(real_desk, real_user, gpg_lab.fingerprints["desk"], gpg_lab.fingerprints["user"])
+    keys = gpg_lab.fingerprints
+    async with AsyncExitStack() as stack:
+        desk, user = [await made(gpg_lab, request.param, who, stack) for who in ("desk", "user")]
+        declining = (Declined,) if request.param == "in-process" else ()
+        yield Pair(desk, user, keys["desk"], keys["user"], declining)
+
+
+async def made(lab: Lab, kind: str, who: str, stack: AsyncExitStack) -> Engine:
+    gpg = lab.engine(who)
+    await gpg.start()
+    if kind == "gnupg":
+        return gpg
+    secret = None if kind == "combined-agent" else from_home(gpg, [lab.fingerprints[who]])
+    if kind != "in-process":
+        return await in_front_of(gpg, Limits(), stack, secret=secret, workers=1)
+    alone = Exporting([lab.certificate(who)], secret=secret, workers=1)
+    alone.certificates = {lab.fingerprints[who]: lab.certificate(who)}
+    await alone.start()
+    stack.push_async_callback(alone.close)
+    return alone
 
 
 async def test_sealed_data_opens_with_its_signer(pair: Pair) -> None:
@@ -67,7 +110,7 @@ async def test_unknown_signer_still_opens(pair: Pair) -> None:
 
 async def test_not_for_us_is_undecryptable(pair: Pair) -> None:
     sealed = await pair.user.seal(MAIL, [await pair.user.export(pair.user_key)], pair.user_key)
-    with pytest.raises(Undecryptable):
+    with pytest.raises((Undecryptable, *pair.declining)):
         await pair.desk.open(sealed, [])
 
 
@@ -76,7 +119,7 @@ async def test_damaged_ciphertext_yields_nothing(pair: Pair) -> None:
     lines = sealed.split(b"\n")
     middle = next(at for at, line in enumerate(lines) if len(line) > 40) + (1 if len(lines) > 8 else 0)
     lines[middle] = lines[middle][:20] + (b"A" if lines[middle][20:21] != b"A" else b"B") + lines[middle][21:]
-    with pytest.raises(VeildeskError):
+    with pytest.raises((VeildeskError, *pair.declining)):
         await pair.desk.open(b"\n".join(lines), [])
 
 
@@ -132,7 +175,7 @@ async def test_keys_that_are_not_there_are_refused(pair: Pair) -> None:
         pair.desk.export(missing),
         pair.desk.export("--output"),
     ):
-        with pytest.raises(KeyUnusable):
+        with pytest.raises((KeyUnusable, *pair.declining)):
             await attempt
 
 
@@ -140,3 +183,13 @@ async def test_keys_that_are_not_there_are_refused(pair: Pair) -> None:
 async def test_what_is_no_message_is_refused(pair: Pair, data: bytes) -> None:
     with pytest.raises(VeildeskError):
         await pair.desk.open(data, [])
+
+
+@pytest.mark.parametrize("pair", [one for one in KINDS if one != "fake"], indirect=True)
+async def test_broken_integrity_is_named_and_final(pair: Pair) -> None:
+    sealed = await pair.user.seal(MAIL * 50, [await pair.desk.export(pair.desk_key)], pair.user_key)
+    begin, *body, end = sealed.strip().split(b"\n")
+    last = max(at for at, line in enumerate(body) if len(line) == 64)
+    body[last] = body[last][:10] + (b"AAAA" if body[last][10:14] != b"AAAA" else b"BBBB") + body[last][14:]
+    with pytest.raises(NotSoundCiphertext):
+        await pair.desk.open(b"\n".join([begin, *body, end]), [])

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from testbed.differential import DifferentialEngine
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.openpgp.packets import split_packets
 
@@ -32,6 +34,7 @@ class Lab:
 
     root: Path
     fingerprints: dict[str, str] = field(default_factory=dict)
+    differential: bool = False
 
     def home(self, who: str) -> Path:
         home = self.root / who
@@ -77,8 +80,12 @@ class Lab:
         recipients = [word for one in to for word in ("-f", self.certificate_file(one))]
         return self.gpg(by, *words, *recipients, *(["--sign"] if sign else []), "--encrypt", stdin=data)
 
-    def engine(self, who: str = "desk", **options: object) -> GnuPGEngine:
-        return GnuPGEngine(self.home(who), runtime_dir=self.root / "run", **options)  # type: ignore[arg-type]
+    def engine(self, who: str = "desk", **options: object) -> Any:
+        """The gpg engine; in a differential lab, one that asks the in-process engine as well."""
+        gpg = GnuPGEngine(self.home(who), runtime_dir=self.root / "run", **options)  # type: ignore[arg-type]
+        if not self.differential or options:
+            return gpg
+        return DifferentialEngine(gpg, lambda: self.gpg(who, "--export-secret-keys"))
 
     def session(self) -> tuple[bytes, bytes]:
         """A PKESK packet to the desk and its AES-256 session key."""

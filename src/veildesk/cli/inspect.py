@@ -26,6 +26,13 @@ _KEY_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=Tru
 )
 @click.option("--passphrase-file", type=_KEY_FILE, help="Passphrases of secret keys, one a line.")
 @click.option("--redacted", is_flag=True, help="Give texts and names masked, as agents get them.")
+@click.option(
+    "--engine",
+    type=click.Choice(["both", "gpg"]),
+    default="both",
+    show_default=True,
+    help="Which OpenPGP engine reads: in process with gpg behind it, or gpg alone.",
+)
 @click.argument("mails", metavar="MAIL...", nargs=-1, required=True, type=click.Path(path_type=Path))
 def inspect(
     as_json: bool,
@@ -33,6 +40,7 @@ def inspect(
     public_keys: Sequence[Path],
     passphrase_file: Path | None,
     redacted: bool,
+    engine: str,
     mails: Sequence[Path],
 ) -> None:
     """Say what the gateway would make of each MAIL. Exit code 0 when every one got its line."""
@@ -44,15 +52,15 @@ def inspect(
         passphrases=passphrase_file.read_bytes() if passphrase_file else b"",
     )
     try:
-        asyncio.run(_inspect(keys, mails, redacted=redacted, as_json=as_json))
+        asyncio.run(_inspect(keys, mails, redacted=redacted, engine=engine, as_json=as_json))
     except VeildeskError as error:
         fail(error, as_json)
 
 
-async def _inspect(keys: Any, mails: Sequence[Path], *, redacted: bool, as_json: bool) -> None:
+async def _inspect(keys: Any, mails: Sequence[Path], *, redacted: bool, engine: str, as_json: bool) -> None:
     from veildesk.service.inspection_setup import inspection
 
-    async with inspection(keys, redacted=redacted) as (inspector, unusable):
+    async with inspection(keys, redacted=redacted, engine=engine) as (inspector, unusable):
         for warning in unusable:
             click.echo(f"key file not used: {warning}", err=True)
         async for report in inspector.reports(mails):

@@ -31,9 +31,9 @@ _MAX_HEADERS = 32
 class Block:
     """One armor block: `label` as in its first line, `start` and `end` its span in the given bytes.
 
-    `data` are the decoded packets; for "SIGNED MESSAGE" those of its signature, and `source` is the
-    whole block with LF line ends. The checksum is never looked at: a missing or wrong one must be no
-    reason to refuse (RFC 9580 § 6.1); the integrity that counts is inside.
+    `data` are the decoded packets; for "SIGNED MESSAGE" those of its signature, `source` is the
+    whole block with LF line ends and `lines` its dash-escaped text. The checksum is never looked at: a
+    missing or wrong one must be no reason to refuse (RFC 9580 § 6.1); the integrity that counts is inside.
     """
 
     label: str
@@ -42,6 +42,7 @@ class Block:
     end: int
     headers: tuple[tuple[str, str], ...] = ()
     source: bytes = field(default=b"", repr=False)
+    lines: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 def crc24(data: bytes) -> int:
@@ -123,7 +124,7 @@ def _block(text: bytes, begin: re.Match[bytes]) -> Block:
     source += [f"{name}: {value}".encode("ascii", "replace") for name, value in headers]
     source += [b"", *lines, b"-----BEGIN PGP SIGNATURE-----", b"", *_wrapped(data)]
     source += [b"-----END PGP SIGNATURE-----", b""]
-    return Block(label, data, start, end, headers, b"\n".join(source))
+    return Block(label, data, start, end, headers, b"\n".join(source), tuple(lines))
 
 
 def _headers(text: bytes, position: int) -> tuple[tuple[tuple[str, str], ...], int]:

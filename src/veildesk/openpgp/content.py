@@ -13,7 +13,7 @@ import zlib
 from veildesk.core.errors import LimitExceeded, Unparsable
 from veildesk.openpgp.packets import LITERAL, Kind, Shape, classify, split_packets, whole_body
 
-__all__ = ["literal_data", "uncompressed"]
+__all__ = ["literal_data", "literal_mode", "uncompressed"]
 
 _MAX_LAYERS = 4
 _CHUNK = 1024 * 1024
@@ -93,10 +93,20 @@ def _keep(kept: bytearray, chunk: bytes, limit: int) -> None:
 
 def literal_data(data: bytes) -> bytes:
     """The content of the one literal packet in `data`, byte for byte. Raises `Unparsable`."""
+    body = _literal(data)
+    start = 2 + body[1] + 4
+    if len(body) < start:
+        raise Unparsable("literal")
+    return body[start:]
+
+
+def literal_mode(data: bytes) -> bytes:
+    """The format octet of the one literal packet in `data`. Raises `Unparsable`."""
+    return _literal(data)[:1]
+
+
+def _literal(data: bytes) -> bytes:
     bodies = [whole_body(one) for one in split_packets(data) if one.tag == LITERAL]
     if len(bodies) != 1 or len(bodies[0]) < 2 or bodies[0][:1] not in (b"b", b"t", b"u", b"m"):
         raise Unparsable("literal")
-    start = 2 + bodies[0][1] + 4
-    if len(bodies[0]) < start:
-        raise Unparsable("literal")
-    return bodies[0][start:]
+    return bodies[0]

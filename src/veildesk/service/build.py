@@ -24,6 +24,7 @@ from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.ops.clock import SystemClock
 from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, Transport
 from veildesk.service.config import Config, OutgoingConfig
+from veildesk.service.engines import open_engine
 from veildesk.service.inbound import Inbound
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
 from veildesk.service.outbound import Outbound
@@ -75,9 +76,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             files=config.store.files if config.store else None,
         )
         stack.push_async_callback(spool.close)
-        engine = GnuPGEngine(config.keys.home, runtime_dir=runtime, limits=limits)
-        await engine.start()
-        stack.push_async_callback(engine.close)
+        engine = await open_engine(config.keys, runtime, limits, stack)
         cleaner = SandboxCleaner()
         cipher = WordsCipher(keyring.derive_secret(b"words-pepper"))
         backends: dict[str, Backend] = {}

@@ -56,13 +56,20 @@ class GatewayConfig:
 
 @dataclass(frozen=True, slots=True)
 class KeysConfig:
-    """`home` is the GnuPG home with the secret keys; `support` and `notice` are full fingerprints."""
+    """`home` is the GnuPG home with the secret keys; `support` and `notice` are full fingerprints.
+
+    `engine`: "both" reads in worker processes what they fully understand, and asks gpg about the rest; "gpg"
+    asks gpg about everything. `secret`: "agent" leaves the secret keys with gpg-agent (or a token), "memory"
+    also copies unprotected Curve25519 keys into the workers' locked memory, which is many times faster.
+    """
 
     home: Path
     support: str
     notice: str
     ring: Path = Path("keys/ring")
     contacts: Path | None = None
+    engine: str = "both"
+    secret: str = "agent"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +201,8 @@ class Config:
 
 _CHOICES = {
     ("onion", "mode"): {"managed", "torrc"},
+    ("keys", "engine"): {"both", "gpg"},
+    ("keys", "secret"): {"agent", "memory"},
     ("outgoing", "security"): {"tls", "starttls", "plain"},
     ("queues", "require"): {"nothing", "encryption", "signature"},
 }

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import KeyUnusable
 from veildesk.core.limits import Limits
+from veildesk.core.ports import Engine
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
+from veildesk.service.engines import from_bytes, in_front_of
 from veildesk.service.inspection import Inspector
-from veildesk.service.key_files import certificates_in, passphrases_in
+from veildesk.service.key_files import certificates_in, only_in_process, passphrases_in, secret_packets
 from veildesk.service.runtime import runtime_folder
 
 __all__ = ["InspectionKeys", "inspection"]
@@ -33,28 +35,31 @@ class InspectionKeys:
 
 @asynccontextmanager
 async def inspection(
-    keys: InspectionKeys, *, redacted: bool = False, limits: Limits | None = None
+    keys: InspectionKeys, *, redacted: bool = False, limits: Limits | None = None, engine: str = "both"
 ) -> AsyncIterator[tuple[Inspector, list[str]]]:
     """An inspector and the names of key files that could not be used, each with a code.
 
-    Raises `KeyUnusable` when gpg itself cannot be used.
+    `engine` is "both" or "gpg", as in the configuration; with "both" unprotected keys of the files are also
+    used in process, version 6 included. Raises `KeyUnusable` when gpg itself cannot be used.
     """
     limits = limits or Limits()
     unusable: list[str] = []
     async with AsyncExitStack() as stack:
         runtime = stack.enter_context(runtime_folder(None))
-        engine = GnuPGEngine(
+        gpg = GnuPGEngine(
             runtime / "home",
             runtime_dir=runtime / "rings",
             limits=limits,
             passphrases=passphrases_in(keys.passphrases),
         )
-        await engine.start()
-        stack.push_async_callback(engine.close)
+        await gpg.start()
+        stack.push_async_callback(gpg.close)
         for name, data in keys.secret:
             try:
-                await engine.import_secret(data)
+                await gpg.import_secret(data)
             except KeyUnusable as error:
+                if engine == "both" and only_in_process(data):
+                    continue
                 unusable.append(f"{name}: {error.detail}")
         certificates: dict[bytes, None] = {}
         for name, data in keys.public:
@@ -62,9 +67,13 @@ async def inspection(
                 certificates.update(dict.fromkeys(certificates_in(data)))
             except KeyUnusable as error:
                 unusable.append(f"{name}: {error.detail}")
+        used: Engine = gpg
+        if engine == "both":
+            secret = b"".join(map(secret_packets, (data for _, data in keys.secret)))
+            used = await in_front_of(gpg, limits, stack, secret=from_bytes(secret), workers=1)
         yield (
             Inspector(
-                engine=engine,
+                engine=used,
                 cleaner=SandboxCleaner(),
                 key=secrets.token_bytes(32),
                 certificates=tuple(certificates),

@@ -17,9 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from testbed.differential import DifferentialEngine
 from testbed.openpgp_lab import SHM
 from veildesk.core.errors import NotSoundCiphertext, VeildeskError
 from veildesk.core.message import Encryption, Integrity
+from veildesk.core.ports import Engine
+from veildesk.openpgp.armor import find_blocks
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.openpgp.opening import open_mail
 
@@ -113,7 +116,8 @@ def base() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-async def prepared(project: str, base: Path) -> tuple[GnuPGEngine, list[bytes]]:
+async def prepared(project: str, base: Path) -> tuple[DifferentialEngine, list[bytes]]:
+    """An engine that asks both implementations, with this project's secret keys, and the public ones."""
     with (CORPUS / "KEYS.tsv").open(encoding="utf-8", errors="replace", newline="") as lines:
         keys = [
             one
@@ -126,16 +130,20 @@ async def prepared(project: str, base: Path) -> tuple[GnuPGEngine, list[bytes]]:
     )
     await engine.start()
     certificates: list[bytes] = []
+    secret = b""
     for one in keys:
         data = (CORPUS / one["file"]).read_bytes()
         if one["kind"] == "public":
             certificates.append(data)
         elif one["gpg_validity"] and "-with-pp" not in one["file"]:
             await engine.import_secret(data)
-    return engine, certificates
+            secret += data if data[0] & 0x80 else b"".join(block.data for block in find_blocks(data))
+    both = DifferentialEngine(engine, lambda: secret)
+    await both.start()
+    return both, certificates
 
 
-async def look(row: Row, engine: GnuPGEngine, certificates: list[bytes]) -> str | None:
+async def look(row: Row, engine: Engine, certificates: list[bytes]) -> str | None:
     """None when the mail opens as expected, else one line about the difference."""
     try:
         mail = await open_mail((CORPUS / row.file).read_bytes(), engine, certificates)
@@ -170,6 +178,9 @@ async def test_mails_open_as_recorded(project: str, base: Path) -> None:
     assert rows
     results = await asyncio.gather(*(look(row, engine, certificates) for row in rows))
     assert [one for one in results if one is not None] == []
+    # The engine above fails on the first difference. Old keys that SHA-1 binds are for gpg alone.
+    print(project, engine.agreed, dict(engine.declined))
+    assert engine.agreed > 0 or project in ("rt", "mimekit")
 
 
 async def test_raw_messages_of_another_library(base: Path) -> None:

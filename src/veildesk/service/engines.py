@@ -1,0 +1,75 @@
+"""The OpenPGP engine of a configuration: gpg alone, or gpg behind the in-process engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from veildesk.core.errors import KeyUnusable
+from veildesk.core.limits import Limits
+from veildesk.core.ports import Engine
+from veildesk.openpgp.combined_engine import CombinedEngine
+from veildesk.openpgp.gnupg_engine import GnuPGEngine
+from veildesk.openpgp.pool import InProcessEngine, SecretSource
+from veildesk.service.config import KeysConfig
+
+__all__ = ["from_bytes", "from_home", "in_front_of", "open_engine"]
+
+
+async def open_engine(keys: KeysConfig, runtime: Path, limits: Limits, stack: AsyncExitStack) -> Engine:
+    """The started engine; it is closed with `stack`. Raises `KeyUnusable` or `EngineUnavailable`."""
+    gpg = GnuPGEngine(keys.home, runtime_dir=runtime, limits=limits)
+    await gpg.start()
+    stack.push_async_callback(gpg.close)
+    if keys.engine == "gpg":
+        return gpg
+    ours = tuple(dict.fromkeys((keys.support, keys.notice)))
+    in_memory = keys.secret == "memory"  # noqa: S105
+    return await in_front_of(gpg, limits, stack, secret=from_home(gpg, ours) if in_memory else None)
+
+
+def from_home(gpg: GnuPGEngine, fingerprints: Sequence[str]) -> SecretSource:
+    """Secret keys straight from gpg; this process does not see them."""
+
+    async def pour(descriptor: int) -> None:
+        await gpg.export_secret(fingerprints, descriptor)
+
+    return pour
+
+
+def from_bytes(data: bytes) -> SecretSource:
+    """Secret keys, binary, that were given as files."""
+
+    def write(descriptor: int) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+    async def pour(descriptor: int) -> None:
+        await asyncio.to_thread(write, descriptor)
+
+    return pour
+
+
+async def in_front_of(
+    gpg: GnuPGEngine,
+    limits: Limits,
+    stack: AsyncExitStack,
+    *,
+    secret: SecretSource | None = None,
+    workers: int = 2,
+) -> CombinedEngine:
+    """The in-process engine in front of a started gpg engine, with secret keys in its memory if given."""
+    own: list[bytes] = []
+    for fingerprint in await gpg.own_fingerprints():
+        # What gpg cannot give out as one key is left to it.
+        with contextlib.suppress(KeyUnusable):
+            own.append(await gpg.export(fingerprint))
+    first = InProcessEngine(own, secret=secret, limits=limits, workers=workers)
+    await first.start()
+    stack.push_async_callback(first.close)
+    return CombinedEngine(first, gpg)
