@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from veildesk import __version__
-from veildesk.cli import gateway, inspect, notice, onion, portal, redact, spool
+from veildesk.cli import gateway, inspect, notice, onion, portal, redact, spool, store
 
 __all__ = ["main"]
 
@@ -21,6 +21,10 @@ main.add_command(gateway.run)
 main.add_command(gateway.check_config)
 main.add_command(gateway.status)
 main.add_command(gateway.doctor)
+main.add_command(store.check)
+main.add_command(store.backup)
+main.add_command(store.restore)
+main.add_command(store.migrate)
 main.add_command(inspect.inspect)
 main.add_command(notice.notice)
 main.add_command(onion.onion)

@@ -44,6 +44,9 @@ POINTS: frozenset[str] = frozenset(
         "rotate.ring-shortened",
         "erase.key-checkpointed",
         "erase.files-removed",
+        "move.copied",
+        "move.marked",
+        "move.opened",
     }
     | {f"{kind}.before-commit" for kind in WRITES}
     | {f"{kind}.after-commit" for kind in WRITES}

@@ -1,4 +1,4 @@
-"""Brings the tables to the revision this code knows, or refuses a store that is newer.
+"""Brings the tables to the revision this code knows, or refuses a store that is newer or was moved away.
 
 The revisions run inside one transaction of the caller, so that a process killed half way leaves the
 store as it was.
@@ -13,14 +13,32 @@ import sqlalchemy as sa
 from veildesk.core.errors import ConfigInvalid
 from veildesk.spool.schema import SCHEMA_VERSION
 
-__all__ = ["stored_version", "upgrade"]
+__all__ = ["IMPORTING", "MOVED", "set_version", "stored_version", "upgrade"]
+
+IMPORTING = "importing"
+"""Stands for the revision in a database that a move or restore has not finished filling."""
+
+MOVED = "moved"
+"""Stands for the revision in a SQLite file whose content lives in PostgreSQL now."""
+
+_VERSION = sa.table("alembic_version", sa.column("version_num"))
+_REFUSED = {
+    IMPORTING: "a move into this database was not finished; run the same command again",
+    MOVED: "this store was moved to PostgreSQL; name it in [store] database",
+}
 
 
 def stored_version(connection: sa.Connection) -> str | None:
     """The revision of the store, None when there are no tables yet."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
-    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    version: str | None = connection.execute(sa.select(_VERSION.c.version_num)).scalar_one_or_none()
+    return version
+
+
+def set_version(connection: sa.Connection, version: str) -> None:
+    """Write another revision."""
+    connection.execute(sa.update(_VERSION).values(version_num=version))
 
 
 def upgrade(connection: sa.Connection) -> None:
@@ -31,6 +49,8 @@ def upgrade(connection: sa.Connection) -> None:
     version = stored_version(connection)
     if version == SCHEMA_VERSION:
         return
+    if version in _REFUSED:
+        raise ConfigInvalid(_REFUSED[version])
     # Loaded only when there is something to do: it would be a third of the start-up time.
     from alembic import command
     from alembic.config import Config

@@ -14,10 +14,10 @@ from veildesk.spool.database import Database
 from veildesk.spool.durable import disk_error
 from veildesk.spool.erasing import finish_erasing
 from veildesk.spool.keyring import KeyRing
-from veildesk.spool.migrate import upgrade
+from veildesk.spool.migrate import stored_version, upgrade
 from veildesk.spool.parts import PartFiles
 from veildesk.spool.postgres_database import PostgresDatabase
-from veildesk.spool.schema import part
+from veildesk.spool.schema import SCHEMA_VERSION, part
 from veildesk.spool.sqlite_database import SqliteDatabase
 from veildesk.spool.vault import Vault
 from veildesk.spool.writer import Writer
@@ -39,6 +39,9 @@ class Opened:
 
     def look_around(self, connection: sa.Connection) -> tuple[int, int]:
         """Free the claims of dead processes; returns how many, and a number other writers change."""
+        if stored_version(connection) != SCHEMA_VERSION:
+            # Another process moved or upgraded the store under us.
+            self.writer.fail("moved")
         alive = self.database.living(connection)
         return free_dead(connection, alive), self.database.version(connection)
 

@@ -19,7 +19,7 @@ from veildesk.core.errors import ConfigInvalid, SpoolUnavailable
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.spool.sentinel import CHANNEL, Sentinel
 
-__all__ = ["PostgresDatabase", "connect"]
+__all__ = ["PostgresDatabase", "connect", "connect_engine", "server_checks"]
 
 _SCHEMA_LOCK = 0x7665696C  # "veil"; any constant will do that nobody else uses in this database.
 _GRACE = 1.0
@@ -73,6 +73,18 @@ def connect(conninfo: str) -> psycopg.Connection[Any]:
     return connection
 
 
+def connect_engine(conninfo: str) -> sa.Engine:
+    """An engine with one connection, for one thread."""
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: connect(conninfo),
+        poolclass=StaticPool,
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _configure)
+    return engine
+
+
 class PostgresDatabase:
     """`Database` behind a libpq connection string; gateways on several hosts may share it.
 
@@ -85,13 +97,7 @@ class PostgresDatabase:
         self._sentinel = Sentinel(connect(conninfo))
         self.owner = self._sentinel.owner
         self._absent: dict[str, float] = {}
-        self.engine = sa.create_engine(
-            "postgresql+psycopg://",
-            creator=lambda: connect(conninfo),
-            poolclass=StaticPool,
-            hide_parameters=True,
-        )
-        event.listen(self.engine, "connect", _configure)
+        self.engine = connect_engine(conninfo)
 
     def living(self, connection: sa.Connection) -> Callable[[str], bool]:
         """By advisory locks. Who is absent for the first time still counts as alive for a moment.
@@ -138,7 +144,7 @@ class PostgresDatabase:
 
     def checks(self, connection: sa.Connection) -> list[CheckResult]:
         """Settings, and whether every row can be read."""
-        return [_readable(connection), _durability(connection)]
+        return server_checks(connection)
 
     def is_race(self, error: BaseException) -> bool:
         """A key that another transaction took, or a deadlock."""
@@ -174,6 +180,11 @@ def _original(error: BaseException | None) -> BaseException | None:
 
 def _state(error: BaseException | None) -> str | None:
     return getattr(_original(error), "sqlstate", None)
+
+
+def server_checks(connection: sa.Connection) -> list[CheckResult]:
+    """Whether pages are sound and commits durable, as far as the server says."""
+    return [_readable(connection), _durability(connection)]
 
 
 def _readable(connection: sa.Connection) -> CheckResult:

@@ -15,14 +15,20 @@ from veildesk.spool.database import Database
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.schema import ring_state, ticket_key
 
-__all__ = ["begin", "finish"]
+__all__ = ["adopt", "begin", "finish"]
 
 
 def begin(engine: sa.Engine, ring: KeyRing) -> None:
     """Add an epoch and let new tickets use it. Runs alone in the writer thread."""
     with ring.exclusive():
-        number = ring.extend()
+        ring.extend()
     crashpoint("rotate.ring-extended")
+    adopt(engine, ring)
+
+
+def adopt(engine: sa.Engine, ring: KeyRing) -> None:
+    """Let new tickets use the ring's newest epoch. Runs alone in the writer thread."""
+    number = ring.newest
     with engine.begin() as connection:
         # Waits for transactions that are still wrapping under the old epoch (`Vault.put`).
         connection.execute(sa.update(ring_state).where(ring_state.c.epoch < number).values(epoch=number))

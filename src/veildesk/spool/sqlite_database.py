@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -20,7 +21,7 @@ from veildesk.core.errors import SpoolUnavailable
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.spool.workers import Liveness
 
-__all__ = ["SqliteDatabase", "open_engine", "page_check"]
+__all__ = ["SqliteDatabase", "database_error", "open_engine", "open_read_only", "page_check"]
 
 _PRAGMAS = (
     "auto_vacuum=INCREMENTAL",  # Takes effect only before the first table is made.
@@ -62,6 +63,19 @@ def open_engine(path: Path) -> sa.Engine:
     )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
+    return engine
+
+
+def open_read_only(path: Path) -> sa.Engine:
+    """An engine that cannot change the file; each transaction sees one moment."""
+    address = f"file:{quote(str(path.resolve()))}?mode=ro"
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(address, uri=True, isolation_level=None),
+        poolclass=StaticPool,
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
 
 
@@ -135,18 +149,24 @@ class SqliteDatabase:
 
     def explain(self, error: BaseException) -> SpoolUnavailable:
         """By the primary result code."""
-        return SpoolUnavailable(_DETAILS.get(_primary(error), "database-error"))
+        return database_error(error)
 
     def close(self) -> None:
         """Let go of the locks."""
         self._liveness.close()
 
 
-def page_check(connection: sa.Connection) -> CheckResult:
-    """SQLite's own check of every page."""
+def database_error(error: BaseException) -> SpoolUnavailable:
+    """A SQLite error as a code word."""
+    return SpoolUnavailable(_DETAILS.get(_primary(error), "database-error"))
+
+
+def page_check(connection: sa.Connection, *, every: bool = False) -> CheckResult:
+    """SQLite's own check of its pages; with `every` also that indexes and rows agree, which takes longer."""
     title = "Database pages are sound"
+    pragma = "integrity_check" if every else "quick_check"
     try:
-        answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        answer = connection.exec_driver_sql(f"PRAGMA {pragma}(1)").scalar_one()
     except exc.DatabaseError:
         answer = "unreadable"
     level = Level.OK if answer == "ok" else Level.FAIL

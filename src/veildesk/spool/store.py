@@ -85,6 +85,7 @@ class SqlSpool(StoreReader):
             await state.writer.alone("open", lambda engine: prepare(engine, state))
             spool._listen()
             if len(keyring.epochs) > 1:
+                await state.writer.alone("rotate", lambda engine: rotation.adopt(engine, keyring))
                 await spool._rewrap()
         except BaseException:
             await spool.close()

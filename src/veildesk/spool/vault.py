@@ -34,11 +34,15 @@ class Vault:
 
     def attach(self, connection: sa.Connection) -> None:
         """Tie a new store to the ring. Raises `KeyUnusable` if it belongs to another one."""
-        row = connection.execute(sa.select(ring_state.c.epoch, ring_state.c.proof)).one_or_none()
-        if row is None:
+        if connection.execute(sa.select(ring_state.c.id)).first() is None:
             values = {"id": 1, "epoch": self._ring.newest, "proof": self._proof}
             connection.execute(sa.insert(ring_state).values(values))
-        elif not hmac.compare_digest(row.proof, self._proof):
+        self.check(connection)
+
+    def check(self, connection: sa.Connection) -> None:
+        """Raise `KeyUnusable` if the store belongs to another ring."""
+        proof = connection.execute(sa.select(ring_state.c.proof)).scalar_one_or_none()
+        if proof is not None and not hmac.compare_digest(proof, self._proof):
             raise KeyUnusable("the key ring belongs to another store")
 
     def put(self, connection: sa.Connection, keys: Mapping[str, bytes]) -> None:

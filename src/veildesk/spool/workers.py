@@ -70,6 +70,11 @@ class Liveness:
         names = [entry.name for entry in self._directory.iterdir() if not entry.name.startswith(".")]
         return [name for name in names if not self.alive(name)]
 
+    def others(self) -> list[str]:
+        """Names of other processes that are alive."""
+        names = [entry.name for entry in self._directory.iterdir() if not entry.name.startswith(".")]
+        return [name for name in names if name != self.id and self.alive(name)]
+
     def forget(self, owner: str) -> None:
         """Remove the lock file of a dead owner, after its claims were freed."""
         (self._directory / owner).unlink(missing_ok=True)
