@@ -30,6 +30,12 @@ def files_of(config: Config) -> Path:
     return given or config.gateway.state_dir / "files"
 
 
+def _onion_keys(config: Config) -> list[tuple[str, Path]]:
+    onion = config.onion
+    given = {} if onion is None else {"onion-key": onion.key_file, "onion-status-key": onion.status_key_file}
+    return [(name, path) for name, path in given.items() if path is not None]
+
+
 def back_up(config: Config, config_file: Path, bulk: Path | None, keys: Path | None) -> dict[str, int]:
     """Write the classes that are given; the gateway may run. Returns counts.
 
@@ -48,8 +54,9 @@ def back_up(config: Config, config_file: Path, bulk: Path | None, keys: Path | N
             done["keys"] = back_up_keys(state, database, KeyRing.load(config.keys.ring), keys)
             copy_tree(config.keys.home, keys / "gnupg")
             shutil.copy2(config_file, keys / "veildesk.toml")
-            if config.onion is not None and config.onion.key_file.exists():
-                shutil.copy2(config.onion.key_file, keys / "onion-key")
+            for name, path in _onion_keys(config):
+                if path.exists():
+                    shutil.copy2(path, keys / name)
     except (OSError, shutil.Error):
         raise SpoolUnavailable("the backup folder cannot be written") from None
     return done
@@ -70,9 +77,9 @@ def restore_backup(config: Config, bulk: Path, keys: Path) -> dict[str, int]:
             copy_tree(bulk / "notices", config.gateway.state_dir / "notices")
         if not config.keys.home.exists():
             copy_tree(keys / "gnupg", config.keys.home)
-        onion = config.onion
-        if onion is not None and not onion.key_file.exists() and (keys / "onion-key").exists():
-            shutil.copy2(keys / "onion-key", onion.key_file)
+        for name, path in _onion_keys(config):
+            if not path.exists() and (keys / name).exists():
+                shutil.copy2(keys / name, path)
     except (OSError, shutil.Error):
         raise SpoolUnavailable("a key could not be put in its place") from None
     return done

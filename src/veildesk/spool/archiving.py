@@ -1,9 +1,10 @@
 """Backups in two classes, and restoring from them.
 
-*Bulk* is everything sealed: all tables but the tickets' keys, and the files. It may be kept long and
-anywhere: without the keys it opens nothing. *Keys* is the key ring and the wrapped ticket keys: one copy,
-overwritten each time, guarded like the ring itself. A restored ticket needs both; a ticket that was erased
-before the newest copy of the keys was made cannot be restored from any bulk, however old.
+*Bulk* is everything sealed: all tables but the tickets' keys and the known people, and the files. It may be
+kept long and anywhere: without the keys it opens nothing. *Keys* is the key ring, the wrapped ticket keys
+and the known people, sealed: one copy, overwritten each time, guarded like the ring itself. A restored
+ticket needs both; a ticket that was erased before the newest copy of the keys was made cannot be restored
+from any bulk, however old.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from veildesk.core.errors import ConfigInvalid, KeyUnusable, SpoolUnavailable
+from veildesk.spool.contact_tables import contact, contact_name
 from veildesk.spool.copying import copy_files, copy_tables, empty, named_files
 from veildesk.spool.durable import sync_directory, write_file
 from veildesk.spool.erasing import finish_erasing
@@ -30,7 +32,9 @@ from veildesk.spool.vault import Vault
 __all__ = ["back_up_bulk", "back_up_keys", "restore"]
 
 _BULK, _KEYS = "bulk.db", "keys.db"
-_BULK_TABLES = [table for table in metadata.sorted_tables if table is not ticket_key]
+# Only in the newest copy: wrapped keys, and the people known, who must be forgotten in backups too.
+_NEWEST = (contact, contact_name)
+_BULK_TABLES = [table for table in metadata.sorted_tables if table not in (ticket_key, *_NEWEST)]
 _ATTEMPTS = 5
 
 
@@ -114,7 +118,7 @@ def back_up_keys(state_dir: Path, conninfo: str | None, ring: KeyRing, folder: P
             tickets = sa.select(ticket).where(ticket.c.id.in_(sa.select(ticket_key.c.ticket_id)))
             for rows in source.execute(tickets.execution_options(yield_per=1000)).mappings().partitions():
                 target.execute(sa.insert(ticket), [dict(row) for row in rows])
-            copied = copy_tables(source, target, [ticket_key, ring_state])
+            copied = copy_tables(source, target, [ticket_key, ring_state, *_NEWEST])
         _finish(engine, working, folder / _KEYS)
         write_file(folder / "ring", [ring.path.read_bytes()], lambda _: None)
     return copied["ticket_key"]
@@ -180,7 +184,7 @@ def _fill(
             wanted = [row for row in rows if row["ticket_id"] in present]
             if wanted:
                 target.execute(sa.insert(ticket_key), wanted)
-            copy_tables(keys, target, [ring_state])
+            copy_tables(keys, target, [ring_state, *_NEWEST])
             finish_erasing(target)
             set_version(target, IMPORTING)
         if conninfo is None:
