@@ -39,6 +39,7 @@ __all__ = [
     "Engine",
     "Hints",
     "Intake",
+    "KeyLookup",
     "Mailer",
     "NoticeArchive",
     "OnionService",
@@ -285,6 +286,13 @@ class Contacts(Protocol):
 
     async def forget_before(self, day: int) -> int:
         """Forget keys last used before `day` (days since 1970 UTC); returns how many."""
+
+
+class KeyLookup(Protocol):
+    """Asks the network for the key of an address, in a way that tells it nothing about us."""
+
+    async def find(self, address: str) -> tuple[KnownKey, ...]:
+        """Keys published for the address, reduced to it; faults of any kind give none."""
 
 
 @dataclass(frozen=True, slots=True)

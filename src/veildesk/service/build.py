@@ -22,13 +22,16 @@ from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.notices.archive import NoticeDirectory, publish_notice
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.ops.clock import SystemClock
+from veildesk.replies.key_lookup import WkdLookup
 from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, Transport
+from veildesk.replies.onion_routes import OnionRoutes, parse_onion_routes
 from veildesk.service.config import Config, OutgoingConfig
 from veildesk.service.engines import open_engine
 from veildesk.service.inbound import Inbound
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
 from veildesk.service.outbound import Outbound
 from veildesk.service.runtime import runtime_folder
+from veildesk.service.trust import Trust
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.store import SqlSpool
 from veildesk.spool.thread_cipher import WordsCipher
@@ -113,6 +116,10 @@ def _pipeline(
     contacts: tuple[bytes, ...],
 ) -> tuple[Inbound, Outbound]:
     secret = keyring.derive_secret(b"message-markers")
+    replies = ReplyAddresses(config.gateway.address, config.gateway.reply_delimiter)
+    proxy = _proxy(config.keys.wkd_proxy, "[keys] wkd_proxy")
+    lookup = WkdLookup(proxy, tls_context(None)) if proxy else None
+    keys = KnownKeys(MemoryContacts(contacts), spool.contacts, lookup)
     inbound = Inbound(
         spool=spool,
         engine=engine,
@@ -122,8 +129,8 @@ def _pipeline(
         secret=secret,
         random_bytes=os.urandom,
         domain=config.gateway.domain,
-        replies=ReplyAddresses(config.gateway.address, config.gateway.reply_delimiter),
-        keys=KnownKeys(MemoryContacts(contacts), spool.contacts),
+        replies=replies,
+        keys=keys,
         clock=SystemClock(),
     )
     outbound = Outbound(
@@ -139,6 +146,7 @@ def _pipeline(
         secret=secret,
         random_bytes=os.urandom,
         reply_delimiter=config.gateway.reply_delimiter,
+        trust=Trust(engine, keys, replies, SystemClock()),
     )
     return inbound, outbound
 
@@ -155,17 +163,22 @@ def outgoing_mailer(outgoing: OutgoingConfig | None, domain: str) -> Mailer | No
         transport=transport[outgoing.security],
         username=outgoing.user or "",
         password=_secret(outgoing.password_file),
-        proxy=_proxy(outgoing.proxy),
+        proxy=_proxy(outgoing.proxy, "[outgoing] proxy"),
     )
-    return SmtpMailer(settings, tls_context(outgoing.ca_file))
+    mailer = SmtpMailer(settings, tls_context(outgoing.ca_file))
+    if not outgoing.onion_routes:
+        return mailer
+    if settings.proxy is None:
+        raise ConfigInvalid("[outgoing] onion_routes: tor's SOCKS port is needed as proxy")
+    return OnionRoutes(parse_onion_routes(outgoing.onion_routes), settings.proxy, domain, mailer)
 
 
-def _proxy(address: str | None) -> SocksProxy | None:
+def _proxy(address: str | None, place: str) -> SocksProxy | None:
     if address is None:
         return None
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise ConfigInvalid("[outgoing] proxy: expected host:port")
+        raise ConfigInvalid(f"{place}: expected host:port")
     return SocksProxy(host, int(port))
 
 

@@ -61,6 +61,8 @@ class KeysConfig:
     `engine`: "both" reads in worker processes what they fully understand, and asks gpg about the rest; "gpg"
     asks gpg about everything. `secret`: "agent" leaves the secret keys with gpg-agent (or a token), "memory"
     also copies unprotected Curve25519 keys into the workers' locked memory, which is many times faster.
+    `wkd_proxy` ("host:port") is tor's SOCKS port, through which mail domains are asked for keys; without it
+    nobody is asked.
     """
 
     home: Path
@@ -70,6 +72,7 @@ class KeysConfig:
     contacts: Path | None = None
     engine: str = "both"
     secret: str = "agent"  # noqa: S105
+    wkd_proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,11 @@ class ImapConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingConfig:
-    """The server that takes our mail. `security`: "tls", "starttls" or "plain" (loopback only)."""
+    """The server that takes our mail. `security`: "tls", "starttls" or "plain" (loopback and onions only).
+
+    `proxy` ("host:port") is a SOCKS port to send through. `onion_routes` ("example.org=….onion") names
+    domains whose mail goes straight to an onion service, through the proxy.
+    """
 
     host: str
     port: int = 25
@@ -118,6 +125,7 @@ class OutgoingConfig:
     user: str | None = None
     password_file: Path | None = None
     proxy: str | None = None
+    onion_routes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

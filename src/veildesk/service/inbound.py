@@ -199,10 +199,13 @@ class Inbound:
         unknown = [s.signing_fingerprint for s in message.signatures if s.verdict is Verdict.UNKNOWN_KEY]
         if not unknown:
             return message
-        more = [await self._pinned(message, extension)]
+        more: list[bytes | None] = [await self._pinned(message, extension)]
         for fingerprint in unknown:
             key = await self.keys.by_key(fingerprint) if fingerprint else None
             more.append(key.certificate if key is not None else None)
+        if not any(more):
+            published = await self.keys.discover(sender, self.clock.now() // 86400)
+            more = [key.certificate for key in published if set(key.keys) & set(unknown)]
         if not any(more):
             return message
         known += [certificate for certificate in more if certificate is not None]

@@ -34,6 +34,7 @@ ring = "keys/ring"            # key ring of the store; without it nothing in sta
 support = "{support}"
 notice = "{notice}"
 # contacts = "keys/contacts"  # folder of public keys you know and trust
+# wkd_proxy = "127.0.0.1:9050"  # tor's SOCKS port: ask mail domains for keys (WKD) when none is known
 
 # [store]                     # PostgreSQL instead of SQLite, for several gateways
 # database = "host=/run/postgresql dbname=veildesk"

@@ -6,13 +6,14 @@ for a mail, never all of them.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from veildesk.core.contact import KnownKey, Provenance
 from veildesk.core.errors import VeildeskError
-from veildesk.core.ports import Contacts
+from veildesk.core.ports import Contacts, KeyLookup
 from veildesk.openpgp.key_index import index_of
 
 __all__ = ["KnownKeys", "MemoryContacts"]
@@ -77,10 +78,12 @@ class MemoryContacts:
 
 @dataclass(frozen=True, slots=True)
 class KnownKeys:
-    """`configured` are keys the operator has put there, `contacts` those that were learned."""
+    """`configured` are keys the operator has put there, `contacts` those that were learned; `lookup` asks
+    mail domains, None for never."""
 
     configured: MemoryContacts = field(default_factory=MemoryContacts)
     contacts: Contacts = field(default_factory=MemoryContacts)
+    lookup: KeyLookup | None = None
 
     async def by_address(self, address: str | None) -> tuple[KnownKey, ...]:
         """What is known for an address, configured keys first, each once."""
@@ -93,3 +96,13 @@ class KnownKeys:
     async def by_key(self, fingerprint: str) -> KnownKey | None:
         """The certificate that holds this key, None if it is not known."""
         return await self.configured.by_key(fingerprint) or await self.contacts.by_key(fingerprint)
+
+    async def discover(self, address: str | None, day: int) -> tuple[KnownKey, ...]:
+        """Ask the address's mail domain and remember what it publishes; what is known stays as it is."""
+        if self.lookup is None or not address:
+            return ()
+        found = await self.lookup.find(address)
+        for key in found:
+            if await self.by_key(key.fingerprint) is None:
+                await self.contacts.remember(dataclasses.replace(key, last_day=day))
+        return found

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from veildesk.core.contact import Contact, decode_contact
+from veildesk.core.contact import Contact, decode_contact, encode_contact
 from veildesk.core.encoding import decode_reply
 from veildesk.core.errors import KeyUnusable, SendRefused
 from veildesk.core.ports import Clock, Engine, Mailer, Spool, ThreadCipher
@@ -28,6 +28,7 @@ from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.redact.engine import find
 from veildesk.replies.guard import guard_contact, guard_text
 from veildesk.service.letters import Letters
+from veildesk.service.trust import Trust
 
 __all__ = ["OUTBOUND", "Outbound", "Outgoing"]
 
@@ -63,6 +64,7 @@ class Outbound:
     secret: bytes = field(repr=False)
     random_bytes: Callable[[int], bytes]
     reply_delimiter: str = "+"
+    trust: Trust | None = None
 
     async def run(self, work: Work) -> Work:
         """Take one collected or half-sent answer to the end. Errors are the caller's to park."""
@@ -86,6 +88,8 @@ class Outbound:
         """Decide how it leaves and write it; what must not leave is held with a reason."""
         anchor = await self.spool.anchor(item.work.ticket_id)
         contact = await self._contact(item.work)
+        if self.trust is not None and contact is not None and anchor is None:
+            contact = await self.trust.look_up(contact)
         reason = guard_text(find(item.reply.text))
         if reason is Reason.NONE and anchor is None:
             reason = guard_contact(contact)
@@ -124,7 +128,7 @@ class Outbound:
             # answered in the clear now.
             return await self._hold(item, Reason.NO_KEY)
         route = {"to": contact.address, "from": self._letters.return_path(draft)}
-        work = await self._ready(item.work, _pack(route, wire), draft.message_id)
+        work = await self._ready(item.work, _pack(route, wire), draft.message_id, contact)
         return dataclasses.replace(item, work=work, wire=wire)
 
     async def send(self, item: Outgoing) -> Outgoing:
@@ -176,11 +180,19 @@ class Outbound:
         route = {"to": contact.address, "from": self._letters.return_path(draft)}
         return await self._hand_over(await self._ready(work, _pack(route, wire), draft.message_id))
 
-    async def _ready(self, work: Work, packed: bytes, message_id: str | None) -> Work:
-        """Store the exact bytes, and what leads an answer to them back here, before the first attempt."""
+    async def _ready(
+        self, work: Work, packed: bytes, message_id: str | None, contact: Contact | None = None
+    ) -> Work:
+        """Store the exact bytes, what leads an answer to them back here, and the key that they were encrypted
+        to, before the first attempt."""
         marker = dedup_key(self.secret, b"message-id", message_id.encode()) if message_id else None
-        parts = {"wire": packed, "reply": None, "note": None}
-        return await self.spool.advance(work, State.SENDING, parts=parts, marker=marker)
+        return await self.spool.advance(
+            work,
+            State.SENDING,
+            parts={"wire": packed, "reply": None, "note": None},
+            ticket_parts={"contact": encode_contact(contact)} if contact is not None else None,
+            marker=marker,
+        )
 
     async def _hand_over(self, work: Work) -> Work:
         packed = await self.spool.part(work.message_id, "wire")

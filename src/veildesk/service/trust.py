@@ -169,6 +169,16 @@ class Trust:
             return Learned(self._pin(contact, key, "refreshed"), notices)
         return self._changed(message, contact, others)
 
+    async def look_up(self, contact: Contact) -> Contact:
+        """The contact with a key that its mail domain publishes, where there was none to answer with."""
+        if contact.certificate is not None or not await self.keys.discover(contact.address, self._today()):
+            return contact
+        wanted = contact.signer or contact.expected
+        pin, _ = choose(
+            await self._known(contact.address, wanted), contact.address, contact.signer, contact.expected
+        )
+        return contact if pin is None else self._pin(contact, self._seen(pin, pin.key.provenance), "pinned")
+
     def _is_news(self, fresh: Candidate, before: Contact) -> bool:
         """Whether a newer copy of the pinned key says more. What a key says of itself is signed by it, so
         it does not matter who brings it; a copy that says less takes nothing away."""

@@ -14,6 +14,7 @@ from testbed.house import SUPPORT, USER, House, mail, pgp_mail
 from testbed.openpgp_lab import Lab
 from veildesk.core.contact import Contact, KnownKey, Provenance, decode_contact
 from veildesk.core.ports import CertificateStatus
+from veildesk.openpgp.key_index import index_of
 from veildesk.service import trust
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
 from veildesk.service.trust import Candidate, choose
@@ -257,3 +258,59 @@ async def test_unsigned_keys_are_not_remembered_for_other_tickets(house: House, 
     await house.deliver(with_keys(mail("Help\n"), lab.certificate("user")))
     second = (await house.deliver(mail("Another thing\n")))[-1]
     assert (await contact_of(house, second.thread)).certificate is None
+
+
+class Directory:
+    """A `KeyLookup` that knows some keys."""
+
+    def __init__(self, *certificates: bytes) -> None:
+        self.keys = [index_of(certificate) for certificate in certificates]
+        self.asked: list[str] = []
+
+    async def find(self, address: str) -> tuple[KnownKey, ...]:
+        self.asked.append(address)
+        return tuple(
+            KnownKey(key.certificate, key.fingerprint, key.keys, key.addresses, Provenance.WKD)
+            for key in self.keys
+            if address in key.addresses
+        )
+
+
+def with_directory(house: House, directory: Directory) -> None:
+    keys = KnownKeys(contacts=house.spool.contacts, lookup=directory)
+    house.worker.inbound = dataclasses.replace(house.inbound, keys=keys)
+    judge = trust.Trust(house.engine, keys, house.inbound.replies, house.clock)
+    house.worker.outbound = dataclasses.replace(house.outbound, trust=judge)
+
+
+async def test_an_answer_is_encrypted_to_the_key_that_the_domain_publishes(house: House, lab: Lab) -> None:
+    directory = Directory(lab.certificate("user"))
+    with_directory(house, directory)
+    (entry,) = await house.deliver(mail("Help\n"))
+    assert directory.asked == []
+    await house.answer(entry.thread, ANSWER)
+    assert directory.asked == [USER]
+    assert b"multipart/encrypted" in house.sent()[0]
+    contact = await contact_of(house, entry.thread)
+    assert (contact.fingerprint, contact.provenance) == (lab.fingerprints["user"], Provenance.WKD)
+    await house.answer(entry.thread, ANSWER)
+    assert directory.asked == [USER]
+
+
+async def test_a_published_key_settles_a_signature_and_is_pinned(house: House, lab: Lab) -> None:
+    with_directory(house, Directory(lab.certificate("user")))
+    (entry,) = await house.deliver(pgp_mail(lab, "Help\n", with_key=False))
+    assert "mail domain publishes" in entry.protection
+    await house.answer(entry.thread, ANSWER)
+    assert b"4.2.18" not in house.sent()[0]
+
+
+async def test_a_published_key_that_did_not_sign_is_not_taken_for_who_signed(
+    house: House, lab: Lab, second_key: str
+) -> None:
+    with_directory(house, Directory(lab.certificate(second_key)))
+    (entry,) = await house.deliver(pgp_mail(lab, "Help\n", with_key=False))
+    assert "not known" in entry.protection
+    await house.answer(entry.thread, ANSWER)
+    assert (await contact_of(house, entry.thread)).certificate is None
+    assert b"auto-replied" in house.sent()[0]
