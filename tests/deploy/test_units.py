@@ -33,17 +33,24 @@ def analyze(units, *arguments):
     )
 
 
+def complaints(said):
+    """What was said of our units: the tool also names mistakes in units of other installed packages."""
+    others = ("/lib/systemd/system/", "/usr/lib/systemd/system/")
+    return [line for line in said.splitlines() if not line.startswith(others)]
+
+
 @pytest.mark.parametrize("unit", ["veildesk.service", "tor@veildesk.service"])
 def test_units_are_verified_without_a_complaint(units, unit):
     checked = analyze(units, "verify", "--man=no", unit)
-    assert checked.stderr + checked.stdout == ""
+    assert complaints(checked.stderr + checked.stdout) == []
     assert checked.returncode == 0
 
 
 def test_a_mistake_would_be_noticed(units):
     unit = units / "veildesk.service"
     unit.write_text(unit.read_text().replace("ProtectSystem=strict", "ProtectSystem=stritc"))
-    assert "stritc" in analyze(units, "verify", "--man=no", "veildesk.service").stderr
+    said = complaints(analyze(units, "verify", "--man=no", "veildesk.service").stderr)
+    assert any("stritc" in line for line in said)
 
 
 def test_exposure_stays_low(units):

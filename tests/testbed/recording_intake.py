@@ -43,12 +43,12 @@ class RecordingIntake:
         """Payloads in order of arrival."""
         return [submission.payload for submission in self.kept.values()]
 
-    async def wait_kept(self, count: int, seconds: float = 30.0) -> None:
+    async def wait_kept(self, count: int, seconds: float = 90.0) -> None:
         """Return when `count` different submissions are kept."""
         async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(lambda: len(self.kept) >= count)
 
-    async def wait_calls(self, count: int, seconds: float = 30.0) -> None:
+    async def wait_calls(self, count: int, seconds: float = 90.0) -> None:
         """Return when `accept` was called `count` times."""
         async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(lambda: self.calls >= count)
