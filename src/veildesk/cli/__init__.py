@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from veildesk import __version__
-from veildesk.cli import gateway, inspect, notice, onion, portal, redact, spool, store
+from veildesk.cli import gateway, inspect, keys, notice, onion, portal, redact, spool, store
 
 __all__ = ["main"]
 
@@ -26,6 +26,7 @@ main.add_command(store.backup)
 main.add_command(store.restore)
 main.add_command(store.migrate)
 main.add_command(inspect.inspect)
+main.add_command(keys.keys)
 main.add_command(notice.notice)
 main.add_command(onion.onion)
 main.add_command(portal.portal)

@@ -7,7 +7,6 @@ files and sockets, new privileges, core dumps, being looked into by others, and 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import signal
@@ -15,6 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from veildesk.child.memory import forbid_core_files, lock_memory, process_control
 from veildesk.core.errors import VeildeskError
 from veildesk.core.limits import Limits
 from veildesk.openpgp.declining import Declined
@@ -33,8 +33,7 @@ from veildesk.openpgp.secret_keys import SecretKeys, read_secret_keys
 
 __all__ = ["main"]
 
-_SET_PARENT_DEATH_SIGNAL, _SET_DUMPABLE, _SET_NO_NEW_PRIVILEGES = 1, 4, 38
-_LOCK_CURRENT_AND_FUTURE = 3
+_SET_PARENT_DEATH_SIGNAL, _SET_NO_NEW_PRIVILEGES = 1, 38
 Answer = tuple[dict[str, Any], tuple[bytes, ...]]
 
 
@@ -43,14 +42,13 @@ def main() -> None:
     os.environ["RUST_BACKTRACE"] = "0"
     incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    _prctl(_SET_DUMPABLE, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    process_control(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    forbid_core_files()
     first = _receive(incoming)
     if first is None:
         return
     limits = Limits(plaintext_size=int(first.header["plaintext_size"]))
-    locked = _lock_memory()
+    locked = lock_memory()
     keys = read_secret_keys(_secret(sys.argv[1])) if sys.argv[1] != "none" else SecretKeys()
     engine = InProcess(first.blobs, keys, limits)
     _confine(int(first.header["memory"]))
@@ -147,22 +145,13 @@ def _secret(descriptor: str) -> bytes:
         return pipe.read()
 
 
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
-def _lock_memory() -> bool:
-    """Keep everything out of swap; false where the system does not let us (RLIMIT_MEMLOCK)."""
-    return int(ctypes.CDLL(None).mlockall(_LOCK_CURRENT_AND_FUTURE)) == 0
-
-
 def _confine(memory: int) -> None:
     """Nothing can be opened, started, written to a file or gained from here on."""
     used = resource.getpagesize() * int(open("/proc/self/statm").read().split()[0])  # noqa: SIM115, PTH123
     resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-    _prctl(_SET_NO_NEW_PRIVILEGES, 1)
+    process_control(_SET_NO_NEW_PRIVILEGES, 1)
 
 
 def _allow(seconds: float) -> None:

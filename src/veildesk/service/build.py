@@ -28,6 +28,7 @@ from veildesk.replies.onion_routes import OnionRoutes, parse_onion_routes
 from veildesk.service.config import Config, OutgoingConfig
 from veildesk.service.engines import open_engine
 from veildesk.service.inbound import Inbound
+from veildesk.service.key_watch import KeyWatch
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
 from veildesk.service.outbound import Outbound
 from veildesk.service.runtime import runtime_folder
@@ -47,6 +48,7 @@ class Gateway:
     spool: SqlSpool
     keyring: KeyRing
     engine: Engine
+    key_watch: KeyWatch
     cleaner: Cleaner
     cipher: WordsCipher
     backends: dict[str, Backend]
@@ -79,7 +81,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             files=config.store.files if config.store else None,
         )
         stack.push_async_callback(spool.close)
-        engine = await open_engine(config.keys, runtime, limits, stack)
+        engine, key_watch = await open_engine(config.keys, runtime, limits, stack, clock.now)
         cleaner = SandboxCleaner()
         cipher = WordsCipher(keyring.derive_secret(b"words-pepper"))
         backends: dict[str, Backend] = {}
@@ -94,6 +96,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             spool=spool,
             keyring=keyring,
             engine=engine,
+            key_watch=key_watch,
             cleaner=cleaner,
             cipher=cipher,
             backends=backends,

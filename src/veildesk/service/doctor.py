@@ -9,18 +9,15 @@ import asyncio
 import dataclasses
 import stat
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import VeildeskError
 from veildesk.core.ports import Closes
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.deliver.registry import load_backend
-from veildesk.openpgp.gnupg_engine import GnuPGEngine
-from veildesk.ops.clock import SystemClock
 from veildesk.ops.control import ask
 from veildesk.service.config import Config
-from veildesk.service.runtime import runtime_folder
+from veildesk.service.doctor_keys import check_keys, check_memory
 from veildesk.spool.keyring import KeyRing
 
 __all__ = ["examine"]
@@ -32,9 +29,9 @@ async def examine(config: Config) -> list[CheckResult]:
     """Run every check; a check that breaks is a failure of its own, not of the report."""
     groups: list[tuple[str, Callable[[Config], Awaitable[list[CheckResult]]]]] = [
         ("files", _files),
-        ("memory", _memory),
+        ("memory", check_memory),
         ("ring", _ring),
-        ("keys", _keys),
+        ("keys", check_keys),
         ("attachments", _attachments),
         ("backends", _backends),
         ("mail", _mail),
@@ -78,54 +75,9 @@ async def _files(config: Config) -> list[CheckResult]:
     return results
 
 
-async def _memory(config: Config) -> list[CheckResult]:
-    with runtime_folder(config.gateway.runtime_dir):
-        found = [CheckResult("memory.tmpfs", "a folder in memory for throw-away files", Level.OK)]
-    swap = len(Path("/proc/swaps").read_text().splitlines()) > 1
-    found.append(
-        CheckResult(
-            "memory.swap",
-            "no swap that could keep plaintext",
-            Level.WARN if swap else Level.OK,
-            "swap is on" if swap else "none",
-            "none, or encrypted",
-            "switch swap off or encrypt it with a random key" if swap else "",
-        )
-    )
-    return found
-
-
 async def _ring(config: Config) -> list[CheckResult]:
     ring = await asyncio.to_thread(KeyRing.load, config.keys.ring)
     return [CheckResult("ring.loads", "the store's key ring can be read", Level.OK, f"epoch {ring.newest}")]
-
-
-async def _keys(config: Config) -> list[CheckResult]:
-    results = []
-    clock = SystemClock()
-    with runtime_folder(config.gateway.runtime_dir) as runtime:
-        engine = GnuPGEngine(config.keys.home, runtime_dir=runtime)
-        await engine.start()
-        for name, fingerprint in (("support", config.keys.support), ("notice", config.keys.notice)):
-            results.append(await _key(engine, name, fingerprint, clock.now()))
-    return results
-
-
-async def _key(engine: GnuPGEngine, name: str, fingerprint: str, now: int) -> CheckResult:
-    title, fix = f"{name} key can be used", "make or renew the key, then publish it"
-    try:
-        status = await engine.certificate_status(await engine.export(fingerprint))
-        await engine.sign_detached(b"doctor", fingerprint)
-    except VeildeskError as error:
-        return CheckResult(f"keys.{name}", title, Level.FAIL, error.detail, "signs", fix)
-    if status.expired or status.revoked:
-        return CheckResult(f"keys.{name}", title, Level.FAIL, "expired or revoked", "valid", fix)
-    if name == "support" and not status.can_encrypt:
-        return CheckResult(f"keys.{name}", title, Level.FAIL, "cannot encrypt", "an encryption subkey", fix)
-    if status.expires is not None and status.expires - now < _MONTH:
-        days = (status.expires - now) // 86400
-        return CheckResult(f"keys.{name}", title, Level.WARN, f"{days} days left", "more than 30 days", fix)
-    return CheckResult(f"keys.{name}", title, Level.OK)
 
 
 async def _attachments(config: Config) -> list[CheckResult]:

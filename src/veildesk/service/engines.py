@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,20 +16,29 @@ from veildesk.openpgp.combined_engine import CombinedEngine
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.openpgp.pool import InProcessEngine, SecretSource
 from veildesk.service.config import KeysConfig
+from veildesk.service.key_watch import KeyWatch
 
 __all__ = ["from_bytes", "from_home", "in_front_of", "open_engine"]
 
 
-async def open_engine(keys: KeysConfig, runtime: Path, limits: Limits, stack: AsyncExitStack) -> Engine:
-    """The started engine; it is closed with `stack`. Raises `KeyUnusable` or `EngineUnavailable`."""
+async def open_engine(
+    keys: KeysConfig, runtime: Path, limits: Limits, stack: AsyncExitStack, now: Callable[[], int]
+) -> tuple[Engine, KeyWatch]:
+    """The started engine and the watch over our keys; closed with `stack`.
+
+    Raises `KeyUnusable` when one of our keys cannot serve, `EngineUnavailable` when nothing can be started.
+    """
     gpg = GnuPGEngine(keys.home, runtime_dir=runtime, limits=limits)
     await gpg.start()
     stack.push_async_callback(gpg.close)
+    watch = KeyWatch(gpg, keys, now)
+    await watch.look()
     if keys.engine == "gpg":
-        return gpg
+        return gpg, watch
     ours = tuple(dict.fromkeys((keys.support, keys.notice)))
     in_memory = keys.secret == "memory"  # noqa: S105
-    return await in_front_of(gpg, limits, stack, secret=from_home(gpg, ours) if in_memory else None)
+    secret = from_home(gpg, ours) if in_memory else None
+    return await in_front_of(gpg, limits, stack, secret=secret), watch
 
 
 def from_home(gpg: GnuPGEngine, fingerprints: Sequence[str]) -> SecretSource:

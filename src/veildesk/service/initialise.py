@@ -35,6 +35,7 @@ support = "{support}"
 notice = "{notice}"
 # contacts = "keys/contacts"  # folder of public keys you know and trust
 # wkd_proxy = "127.0.0.1:9050"  # tor's SOCKS port: ask mail domains for keys (WKD) when none is known
+# secret = "memory"           # many times faster; what it costs: docs/keys.md
 
 # [store]                     # PostgreSQL instead of SQLite, for several gateways
 # database = "host=/run/postgresql dbname=veildesk"

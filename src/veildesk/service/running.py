@@ -75,6 +75,7 @@ class Running:
             jobs.append((f"poll-{name}", self._alone(f"poll-{name}", self._pollers[name].run)))
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
         jobs.append(("store", self._watch_store()))
+        jobs.append(("keys", gateway.key_watch.run()))
         self._onions = build_onions(self._config)
         jobs += [(name, onion.run()) for name, onion in self._onions.items()]
         if self._config.portal is not None:
@@ -224,6 +225,7 @@ class Running:
             "onion_trouble": onion.trouble if onion else None,
             "status_onion": alone.address if alone else None,
             "status_onion_published": alone.published if alone else None,
+            "key_days": self._gateway.key_watch.days,
             "feedback": self._feedback.totals(),
             "parking": self._parking.on,
             "parked": len(await self._parking.waiting()),

@@ -1,0 +1,27 @@
+"""Keeping what a process holds in memory out of files: no core dump, no swap (prctl(2), mlockall(2))."""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+
+__all__ = ["forbid_core_files", "lock_memory", "process_control"]
+
+_SET_DUMPABLE = 4
+_CURRENT_AND_FUTURE = 3
+
+
+def process_control(option: int, value: int) -> None:
+    """One prctl(2) call with one argument; what the kernel refuses stays as it was."""
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def forbid_core_files() -> None:
+    """No core file of this process, neither as a file nor through a handler; others cannot look into it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    process_control(_SET_DUMPABLE, 0)
+
+
+def lock_memory() -> bool:
+    """Keep all of this process out of swap; false where the system does not let us (RLIMIT_MEMLOCK)."""
+    return int(ctypes.CDLL(None).mlockall(_CURRENT_AND_FUTURE)) == 0
