@@ -184,15 +184,18 @@ class Inbound:
     async def judge(self, raw: bytes, queue: str) -> VeildeskError | None:
         """What an SMTP sender can be told before anything is kept; None when the mail is welcome."""
         try:
-            message = await self._read(raw, null_sender=False, extension="")
+            message = await self._read(raw, null_sender=False, extension="", ask=False)
             self._require(queue, message)
         except VeildeskError as error:
             return error
         return None
 
-    async def _read(self, raw: bytes, *, null_sender: bool, extension: str) -> OpenedMessage:
+    async def _read(
+        self, raw: bytes, *, null_sender: bool, extension: str, ask: bool = True
+    ) -> OpenedMessage:
         """Open and verify with the few keys that can matter: those known for the sender, and if they do not
-        settle it, those that the signatures and the ticket name."""
+        settle it, those that the signatures and the ticket name, and what the sender's domain publishes (not
+        where a client waits for the reply: `ask`)."""
         sender = await asyncio.to_thread(sender_of, raw, self.limits)
         known = [key.certificate for key in await self.keys.by_address(sender)]
         message = await read_mail(raw, self.engine, known, self.limits, null_sender=null_sender)
@@ -203,7 +206,7 @@ class Inbound:
         for fingerprint in unknown:
             key = await self.keys.by_key(fingerprint) if fingerprint else None
             more.append(key.certificate if key is not None else None)
-        if not any(more):
+        if ask and not any(more):
             published = await self.keys.discover(sender, self.clock.now() // 86400)
             more = [key.certificate for key in published if set(key.keys) & set(unknown)]
         if not any(more):

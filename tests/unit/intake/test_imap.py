@@ -322,15 +322,23 @@ async def test_what_cannot_work_is_said_and_tried_again(poll, intake, knobs, cha
     assert intake.calls == 0
 
 
-async def test_no_password_is_sent_to_an_unverified_server(contexts, intake):
+@pytest.mark.parametrize("case", ["self-signed", "expired", "wrong-host"])
+async def test_no_password_is_sent_to_an_unverified_server(intake, tmp_path, case):
+    authority = make_authority("known")
+    maker = make_authority("stranger") if case == "self-signed" else authority
+    names = ["other.test"] if case == "wrong-host" else ["localhost"]
+    certificate, key = make_certificate(maker, names, days=-1 if case == "expired" else 5)
+    (tmp_path / "server.pem").write_bytes(certificate + key)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "server.pem")
     imap = ScriptedImap()
-    async with imap.serve(contexts[0]):
+    async with imap.serve(server):
         poller = ImapPoller(
             ImapSettings("localhost", "bridge", "right", imap.port, backoff_first=0.01),
             intake,
             Limits(),
             b"secret",
-            ssl.create_default_context(),
+            ssl.create_default_context(cadata=authority.certificate_pem.decode()),
         )
         task = asyncio.ensure_future(poller.run())
         await until(lambda: poller.state.error == "imap-certificate")
