@@ -115,6 +115,65 @@ def docx(body: str | None = None) -> bytes:
     )
 
 
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"
+_OOXML = "application/vnd.openxmlformats-officedocument"
+
+
+def report_docx(text: str, picture: bytes, link: str = "", remote: str = "") -> bytes:
+    """A sound text document as a word processor writes it: properties, a picture, perhaps a link."""
+    types = (
+        f"<Types xmlns='{_PACKAGE}/content-types'><Default Extension='rels' "
+        "ContentType='application/vnd.openxmlformats-package.relationships+xml'/>"
+        "<Default Extension='xml' ContentType='application/xml'/>"
+        "<Default Extension='jpeg' ContentType='image/jpeg'/>"
+        f"<Override PartName='/word/document.xml' ContentType='{_OOXML}.wordprocessingml.document.main+xml'/>"
+        "<Override PartName='/docProps/core.xml' "
+        "ContentType='application/vnd.openxmlformats-package.core-properties+xml'/></Types>"
+    )
+    relation = "<Relationship Id='{}' Type='{}' Target='{}'{}/>"
+    root = relation.format(
+        "rId1", f"{_OFFICE}/relationships/officeDocument", "word/document.xml", ""
+    ) + relation.format("rId2", f"{_PACKAGE}/relationships/metadata/core-properties", "docProps/core.xml", "")
+    parts = relation.format("rId1", f"{_OFFICE}/relationships/image", "media/image1.jpeg", "")
+    external = " TargetMode='External'"
+    parts += relation.format("rId2", f"{_OFFICE}/relationships/hyperlink", link, external) if link else ""
+    parts += relation.format("rId3", f"{_OFFICE}/relationships/image", remote, external) if remote else ""
+    core = (
+        f"<cp:coreProperties xmlns:cp='{_PACKAGE}/metadata/core-properties' "
+        f"xmlns:dc='http://purl.org/dc/elements/1.1/'><dc:creator>{PLANT}-creator</dc:creator></cp:coreProperties>"
+    )
+    body = "".join(
+        f"<w:p w:rsidR='00AB12CD'><w:r><w:t>{line}</w:t></w:r></w:p>" for line in text.splitlines()
+    )
+    relations = f"<Relationships xmlns='{_PACKAGE}/relationships'>"
+    members = {
+        "[Content_Types].xml": types,
+        "_rels/.rels": f"{relations}{root}</Relationships>",
+        "word/document.xml": f"<w:document {_W}><w:body>{body}</w:body></w:document>",
+        "word/_rels/document.xml.rels": f"{relations}{parts}</Relationships>",
+        "docProps/core.xml": core,
+    }
+    return zipped(
+        {**{name: part.encode() for name, part in members.items()}, "word/media/image1.jpeg": picture}
+    )
+
+
+def recording(ending: str, folder: Path) -> bytes:
+    """One second of sound, or of sound and film, with planted names and a planted place."""
+    path = folder / f"recording.{ending}"
+    film = ["-f", "lavfi", "-i", "testsrc=duration=1:size=64x64"] if ending in ("mp4", "avi") else []
+    tags = ["title", "artist", "comment"]
+    named = [part for tag in tags for part in ("-metadata", f"{tag}={PLANT}-{tag}")]
+    subprocess.run(
+        ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", *film, "-f", "lavfi", "-i", "sine=duration=1",
+         *named, "-metadata", "location=+52.5163+013.3777/", str(path)],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return path.read_bytes()
+
+
 def xlsx() -> bytes:
     """One visible sheet with a hidden row and column, and one hidden sheet."""
     workbook = (

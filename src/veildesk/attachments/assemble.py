@@ -18,7 +18,7 @@ from veildesk.attachments.texts import is_plain
 from veildesk.attachments.wire import Item
 from veildesk.core.ports import Cleaned
 
-__all__ = ["OPENED", "assemble", "refuse"]
+__all__ = ["OPENED", "assemble", "media_file", "refuse"]
 
 OPENED = "The archive itself is not delivered."
 
@@ -26,6 +26,11 @@ OPENED = "The archive itself is not delivered."
 def refuse(name: str, reason: Refusal) -> Cleaned:
     """A refusal under a safe name."""
     return Cleaned(refused_name(name), "", None, refused=reason.sentence)
+
+
+def media_file(name: str, end: str, content: bytes) -> Cleaned:
+    """Sound or film that was cleaned and seen clean."""
+    return Cleaned(safe_name(name, end), media_type(end), content, removed=(Removed.METADATA.value,))
 
 
 def assemble(name: str, item: Item, bounds: Bounds) -> Cleaned:

@@ -68,13 +68,17 @@ class Layout:
         )
 
 
-def command(layout: Layout, program: Path, bounds: Bounds, *, confined: bool) -> list[str]:
-    """Arguments that run `program` under the bounds, in namespaces of its own if `confined`."""
+def command(layout: Layout, program: Path, bounds: Bounds, *, confined: bool, room: int = 0) -> list[str]:
+    """Arguments that run `program` under the bounds, in namespaces of its own if `confined`.
+
+    `room` is how many bytes it may write, to files in memory under /work that end with it.
+    """
     plan = {
         "cpu": bounds.cpu,
         "memory": bounds.memory,
         "paths": [str(path) for path in layout.import_paths],
         "program": str(program),
+        "room": room,
     }
     inner = [str(layout.python), "-I", "-S", "-B", str(_HERE / "confine.py"), json.dumps(plan)]
     if not confined or layout.bwrap is None:
@@ -83,6 +87,7 @@ def command(layout: Layout, program: Path, bounds: Bounds, *, confined: bool) ->
         str(layout.bwrap),
         *_NAMESPACES,
         *_binds(layout, program),
+        *(["--size", str(room), "--tmpfs", "/work"] if room else []),
         "--remount-ro",
         "/",
         "--chdir",

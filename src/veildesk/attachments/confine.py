@@ -19,8 +19,8 @@ def main() -> None:
     plan = json.loads(sys.argv[1])
     for what, value in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 32),
+        (resource.RLIMIT_FSIZE, plan["room"]),
+        (resource.RLIMIT_NOFILE, 128 if plan["room"] else 32),
         (resource.RLIMIT_CPU, plan["cpu"]),
         (resource.RLIMIT_AS, plan["memory"]),
     ):

@@ -37,11 +37,19 @@ def finish(cleaned: Cleaned, redact: Redactor) -> Cleaned:
         return replace(cleaned, name=name, rendered=None)
     text = cleaned.content.decode("utf-8")
     masked = redact(text)
-    if cleaned.rendered is not None and masked == text:
-        name = name.rpartition(".")[0] + ".pdf"
-        removed = (Removed.METADATA.value, Removed.PIXELS.value)
-        return Cleaned(name, media_type("pdf"), cleaned.rendered, removed=removed)
-    return replace(cleaned, name=name, content=masked.encode("utf-8"), rendered=None)
+    if cleaned.rendered is not None and masked == text and redact(cleaned.strings) == cleaned.strings:
+        return _whole(cleaned, cleaned.rendered, name)
+    return replace(cleaned, name=name, content=masked.encode("utf-8"), rendered=None, strings="")
+
+
+def _whole(cleaned: Cleaned, content: bytes, name: str) -> Cleaned:
+    """The document itself, in which there was nothing to redact."""
+    end = cleaned.rendered_as
+    removed = [Removed.METADATA.value]
+    if end == "pdf":
+        removed.append(Removed.PIXELS.value)
+    removed += [word for word in (Removed.CHANGES.value,) if word in cleaned.removed]
+    return Cleaned(f"{name.rpartition('.')[0]}.{end}", media_type(end), content, removed=tuple(removed))
 
 
 def _name(name: str, redact: Redactor) -> str:

@@ -76,6 +76,10 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"OggS", Kind.AUDIO_VIDEO),
     (b"fLaC", Kind.AUDIO_VIDEO),
     (b"ID3", Kind.AUDIO_VIDEO),
+    (b"\xff\xfb", Kind.AUDIO_VIDEO),
+    (b"\xff\xf3", Kind.AUDIO_VIDEO),
+    (b"\xff\xf2", Kind.AUDIO_VIDEO),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Kind.AUDIO_VIDEO),
     (b"\x1aE\xdf\xa3", Kind.AUDIO_VIDEO),
     (b"FLV\x01", Kind.AUDIO_VIDEO),
     (b"\x7fELF", Kind.PROGRAM),
@@ -109,6 +113,8 @@ def _binary(content: bytes) -> Kind | None:
     head = content[:16]
     if head.startswith(b"RIFF"):
         return Kind.WEBP if head[8:12] == b"WEBP" else Kind.AUDIO_VIDEO
+    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
+        return Kind.AUDIO_VIDEO
     if head[4:8] == b"ftyp":
         return Kind.OTHER_IMAGE if head[8:12] in _STILL_BRANDS else Kind.AUDIO_VIDEO
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):

@@ -22,7 +22,27 @@ _UNSAFE = re.compile(r"[^\w .()+=@~,-]|[\u115f\u1160\u3164\uffa0]")
 # Cameras, phones and screenshot programs put date and time into names.
 _DATED = re.compile(r"\d{6}|\d{4}[-_. ]?\d{2}[-_. ]?\d{2}")
 _COMPRESSED = re.compile(r"(?<=.)\.gz(?:ip)?$", re.I)
-_TYPES = {"jpg": "image/jpeg", "png": "image/png", "pdf": "application/pdf", "zip": "application/zip"}
+_OOXML = "application/vnd.openxmlformats-officedocument."
+_TYPES = {
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "pdf": "application/pdf",
+    "zip": "application/zip",
+    "docx": _OOXML + "wordprocessingml.document",
+    "xlsx": _OOXML + "spreadsheetml.sheet",
+    "pptx": _OOXML + "presentationml.presentation",
+    "odt": "application/vnd.oasis.opendocument.text",
+    "ods": "application/vnd.oasis.opendocument.spreadsheet",
+    "odp": "application/vnd.oasis.opendocument.presentation",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "flac": "audio/flac",
+    "wav": "audio/x-wav",
+    "aiff": "audio/x-aiff",
+    "mp4": "video/mp4",
+    "avi": "video/x-msvideo",
+    "wmv": "video/x-ms-wmv",
+}
 
 
 def ending(kind: Kind, name: str) -> str:

@@ -61,7 +61,7 @@ _SENTENCES = {
     Refusal.PROTECTED: "The file is protected with a password and could not be cleaned.",
     Refusal.NOTHING_LEFT: "Nothing in this file could be delivered.",
     Refusal.UNKNOWN: "This kind of file cannot be cleaned; send text, a screenshot (PNG, JPEG) or a log.",
-    Refusal.AUDIO_VIDEO: "Audio and video cannot be cleaned; send text or a screenshot.",
+    Refusal.AUDIO_VIDEO: "This audio or video cannot be cleaned here; send text or a screenshot.",
     Refusal.PROGRAM: "Programs are not delivered.",
     Refusal.DRAWING: "Vector drawings cannot be cleaned; send a screenshot (PNG, JPEG) instead.",
     Refusal.OLD_OFFICE: "Old Office files cannot be cleaned; send DOCX, XLSX, ODT or the text.",

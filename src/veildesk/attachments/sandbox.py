@@ -10,14 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from veildesk.attachments.assemble import assemble, refuse
+from veildesk.attachments.assemble import assemble, media_file, refuse
 from veildesk.attachments.bounds import Bounds
 from veildesk.attachments.bubblewrap import Layout, command
-from veildesk.attachments.reasons import Refusal
+from veildesk.attachments.kind import Kind, tell
+from veildesk.attachments.mat2 import Mat2, ending_for_mat2
+from veildesk.attachments.reasons import FileRefused, Refusal, Removed
 from veildesk.attachments.texts import declared_charset
-from veildesk.attachments.wire import BadAnswer, Request, decode_item, encode_request
+from veildesk.attachments.wire import BadAnswer, Item, Request, decode_item, encode_request
 from veildesk.child.bounded import Finished, OutputExceeded, TimeExceeded, run_bounded
 from veildesk.core.ports import Cleaned
 from veildesk.core.ticket import CheckResult, Level
@@ -47,6 +51,7 @@ class SandboxCleaner:
     ) -> None:
         self._bounds = bounds or Bounds()
         self._layout = Layout.find(python)
+        self._mat2 = Mat2.find(self._layout)
         self._slots = asyncio.Semaphore(workers)
         self._require = require_sandbox
         self._worker = worker
@@ -67,7 +72,9 @@ class SandboxCleaner:
             if ended.code != 0:
                 _LOG.warning("worker-failed status=%d", ended.code)
                 return refuse(name, Refusal.FAILED)
-            return assemble(name, decode_item(ended.output), self._bounds)
+            item = decode_item(ended.output)
+            cleaned = assemble(name, item, self._bounds)
+            return await self._by_mat2(name, content, item, cleaned) if confined else cleaned
         except (OutputExceeded, TimeExceeded):
             _LOG.warning("worker-overrun")
             return refuse(name, Refusal.TIMEOUT)
@@ -77,6 +84,57 @@ class SandboxCleaner:
         except Exception as error:  # whatever it is, the file is not delivered
             _LOG.error("cleaning-failed error=%s", type(error).__name__)
             return refuse(name, Refusal.FAILED)
+
+    async def _by_mat2(self, name: str, content: bytes, item: Item, cleaned: Cleaned) -> Cleaned:
+        """The same with what mat2 can add: an office file as a file, sound and film at all."""
+        end = ending_for_mat2(item.kind, content)
+        media = item.kind is Kind.AUDIO_VIDEO
+        if self._mat2 is None or end is None or item.refused not in (None, Refusal.AUDIO_VIDEO):
+            return cleaned
+        if (media and not self._mat2.films) or (not media and not item.text):
+            return cleaned
+        try:
+            fresh = await self._fresh(end, content)
+            if media:
+                same = ending_for_mat2(tell(fresh), fresh) == end
+                return media_file(name, end, fresh) if same else refuse(name, Refusal.NOT_CLEAN)
+            return await self._document(item, end, fresh, cleaned)
+        except (FileRefused, BadAnswer, OutputExceeded, TimeExceeded, OSError) as error:
+            _LOG.info("mat2-gave-nothing error=%s", type(error).__name__)
+            return cleaned
+
+    async def _fresh(self, end: str, content: bytes) -> bytes:
+        """The file without metadata, seen clean by a second sandbox. Raises `FileRefused`."""
+        assert self._mat2 is not None
+        _, fresh = await self._mat2_run("clean", end, content)
+        left, _ = await self._mat2_run("check", end, fresh)
+        if left or not 0 < len(fresh) <= self._bounds.output_size:
+            raise FileRefused(Refusal.NOT_CLEAN)
+        return fresh
+
+    async def _mat2_run(self, mode: str, end: str, content: bytes) -> tuple[Sequence[str], bytes]:
+        assert self._mat2 is not None
+        arguments = self._mat2.command(self._bounds)
+        async with self._slots:
+            ended = await self._start(arguments, self._mat2.request(mode, end, content))
+        if ended.code != 0:
+            raise FileRefused(Refusal.FAILED)
+        return self._mat2.answer(ended.output)
+
+    async def _document(self, item: Item, end: str, fresh: bytes, cleaned: Cleaned) -> Cleaned:
+        """The office file beside its text, if it shows no more than that. Raises `FileRefused`."""
+        request = Request(fresh, bounds=self._bounds, whole=True)
+        async with self._slots:
+            ended = await self._run(self._worker, encode_request(request), confined=True)
+        if ended.code != 0:
+            raise FileRefused(Refusal.FAILED)
+        again = decode_item(ended.output)
+        spoken = (again.content or b"").split() == (item.content or b"").split()
+        unseen = {Removed.HIDDEN, Removed.CHANGES} & set(again.removed)
+        if again.kind is not item.kind or again.strings is None or not spoken or unseen:
+            raise FileRefused(Refusal.NOT_CLEAN)
+        strings = again.strings.decode("utf-8", "replace")
+        return replace(cleaned, rendered=fresh, rendered_as=end, strings=strings)
 
     async def check(self) -> list[CheckResult]:
         """Whether files are cleaned in a sandbox, tried out and not assumed."""
@@ -111,8 +169,11 @@ class SandboxCleaner:
 
     async def _run(self, program: Path, given: bytes, *, confined: bool) -> Finished:
         """Run a program to its end. Raises `OutputExceeded` or `TimeExceeded`; leaves no process behind."""
+        return await self._start(command(self._layout, program, self._bounds, confined=confined), given)
+
+    async def _start(self, arguments: list[str], given: bytes) -> Finished:
         return await run_bounded(
-            command(self._layout, program, self._bounds, confined=confined),
+            arguments,
             stdin=given,
             environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
             output_limit=self._bounds.output_size * 2,

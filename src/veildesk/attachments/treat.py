@@ -6,7 +6,7 @@ Pure apart from the PDF renderer it is given. Raises nothing for bad content.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from veildesk.attachments.archives import Budget, Member, open_archive
 from veildesk.attachments.bounds import Bounds
@@ -15,6 +15,7 @@ from veildesk.attachments.kind import Kind, tell
 from veildesk.attachments.markup import calendar_text, html_text
 from veildesk.attachments.office import office_text
 from veildesk.attachments.reasons import FileRefused, Refusal, Removed
+from veildesk.attachments.strings import office_strings
 from veildesk.attachments.texts import decode, plain
 from veildesk.attachments.wire import Item, Request
 
@@ -65,6 +66,7 @@ class _Treatment:
     def __init__(self, request: Request, renderer: Renderer | None) -> None:
         self._bounds = request.bounds
         self._charset = request.charset
+        self._whole = request.whole
         self._renderer = renderer
         self._budget = Budget(request.bounds)
 
@@ -91,7 +93,10 @@ class _Treatment:
             return self._text(kind, calendar_text(decode(content)), (Removed.PEOPLE,))
         if kind in _OFFICE:
             text, removed = office_text(kind, content, self._budget)
-            return self._text(kind, text, removed)
+            item = self._text(kind, text, removed)
+            if not self._whole:
+                return item
+            return replace(item, strings=office_strings(content, self._budget).encode("utf-8", "replace"))
         if kind is Kind.PDF:
             return self._document(content)
         if kind in _ARCHIVES:

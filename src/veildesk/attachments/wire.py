@@ -16,7 +16,17 @@ from veildesk.attachments.bounds import Bounds
 from veildesk.attachments.kind import Kind
 from veildesk.attachments.reasons import Refusal, Removed
 
-__all__ = ["BadAnswer", "Item", "Request", "decode_item", "decode_request", "encode_item", "encode_request"]
+__all__ = [
+    "BadAnswer",
+    "Item",
+    "Request",
+    "decode_item",
+    "decode_request",
+    "encode_item",
+    "encode_request",
+    "frame",
+    "unframe",
+]
 
 _LENGTH = 8
 _MAX_HEAD = 1024 * 1024
@@ -28,11 +38,16 @@ class BadAnswer(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One file to clean. `charset` is the declared one, a hint for text only; no name is sent."""
+    """One file to clean. `charset` is the declared one, a hint for text only; no name is sent.
+
+    `whole` asks for everything that can be read in an office file, hidden or not, instead of its
+    visible text alone.
+    """
 
     content: bytes = field(repr=False)
     charset: str = ""
     bounds: Bounds = field(default_factory=Bounds)
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ class Item:
 
     Either `refused`, or an image in `content`, or UTF-8 text in `content` with `text` true, or
     JPEG `pages` of a document (its text, if any, in `content` with `text` true), or `members`.
+    `strings` is all that can be read in an office file beside its visible text, if it was asked for.
     """
 
     kind: Kind
@@ -50,20 +66,27 @@ class Item:
     pages: tuple[bytes, ...] = field(default=(), repr=False)
     members: tuple[tuple[str, Item], ...] = field(default=(), repr=False)
     removed: tuple[Removed, ...] = ()
+    strings: bytes | None = field(default=None, repr=False)
 
 
 def encode_request(request: Request) -> bytes:
     """Bytes for the worker's standard input."""
-    head = {"charset": request.charset, "bounds": asdict(request.bounds), "size": len(request.content)}
-    return _frame(head, [request.content])
+    head = {
+        "charset": request.charset,
+        "whole": request.whole,
+        "bounds": asdict(request.bounds),
+        "size": len(request.content),
+    }
+    return frame(head, [request.content])
 
 
 def decode_request(data: bytes) -> Request:
     """Read a request. Raises `BadAnswer`."""
-    head, blobs = _unframe(data)
+    head, blobs = unframe(data)
     try:
         bounds = Bounds(**head["bounds"])
-        return Request(next(_cut(blobs, [head["size"]])), str(head["charset"]), bounds)
+        content = next(_cut(blobs, [head["size"]]))
+        return Request(content, str(head["charset"]), bounds, head["whole"] is True)
     except (KeyError, TypeError) as error:
         raise BadAnswer("request") from error
 
@@ -71,12 +94,12 @@ def decode_request(data: bytes) -> Request:
 def encode_item(item: Item) -> bytes:
     """Bytes for the worker's standard output."""
     blobs: list[bytes] = []
-    return _frame(_head_of(item, blobs), blobs)
+    return frame(_head_of(item, blobs), blobs)
 
 
 def decode_item(data: bytes, members: int = 1000, depth: int = 4) -> Item:
     """Read an answer, trusting nothing. Raises `BadAnswer`."""
-    head, blobs = _unframe(data)
+    head, blobs = unframe(data)
     sizes: list[int] = []
     try:
         _sizes(head, sizes, depth)
@@ -87,12 +110,14 @@ def decode_item(data: bytes, members: int = 1000, depth: int = 4) -> Item:
         raise BadAnswer("answer") from error
 
 
-def _frame(head: dict[str, Any], blobs: list[bytes]) -> bytes:
+def frame(head: dict[str, Any], blobs: list[bytes]) -> bytes:
+    """A length, a JSON head of that length, and raw bytes."""
     encoded = json.dumps(head).encode("ascii")
     return b"".join([len(encoded).to_bytes(_LENGTH), encoded, *blobs])
 
 
-def _unframe(data: bytes) -> tuple[dict[str, Any], bytes]:
+def unframe(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Head and the bytes behind it. Raises `BadAnswer`."""
     size = int.from_bytes(data[:_LENGTH])
     end = _LENGTH + size
     if len(data) < end or not 0 < size <= _MAX_HEAD:
@@ -123,10 +148,13 @@ def _head_of(item: Item, blobs: list[bytes]) -> dict[str, Any]:
         "removed": [word.value for word in item.removed],
         "content": None if item.content is None else len(item.content),
         "pages": [len(page) for page in item.pages],
+        "strings": None if item.strings is None else len(item.strings),
     }
     if item.content is not None:
         blobs.append(item.content)
     blobs.extend(item.pages)
+    if item.strings is not None:
+        blobs.append(item.strings)
     head["members"] = [[name, _head_of(member, blobs)] for name, member in item.members]
     return head
 
@@ -137,6 +165,8 @@ def _sizes(head: dict[str, Any], sizes: list[int], depth: int) -> None:
     if head["content"] is not None:
         sizes.append(head["content"])
     sizes.extend(head["pages"])
+    if head.get("strings") is not None:
+        sizes.append(head["strings"])
     for _, member in head["members"]:
         _sizes(member, sizes, depth - 1)
 
@@ -144,6 +174,7 @@ def _sizes(head: dict[str, Any], sizes: list[int], depth: int) -> None:
 def _item_of(head: dict[str, Any], blobs: Iterator[bytes]) -> Item:
     content = None if head["content"] is None else next(blobs)
     pages = tuple(next(blobs) for _ in head["pages"])
+    strings = None if head.get("strings") is None else next(blobs)
     return Item(
         kind=Kind(head["kind"]),
         refused=None if head["refused"] is None else Refusal(head["refused"]),
@@ -152,6 +183,7 @@ def _item_of(head: dict[str, Any], blobs: Iterator[bytes]) -> Item:
         pages=pages,
         members=tuple((_name(name), _item_of(member, blobs)) for name, member in head["members"]),
         removed=tuple(Removed(word) for word in head["removed"]),
+        strings=strings,
     )
 
 

@@ -338,9 +338,11 @@ class Cleaned:
     """Outcome for one attachment: new content, or a public reason why it was refused.
 
     `removed` names what was stripped ("metadata", "location"); `text` is true when the content is
-    text that must go through redaction. `rendered` is the same document as a PDF of pictures; it may
-    take the place of `content` only when redaction found nothing in it. `members` are the files of an
-    opened archive, whose own `content` is None; `name` and the members' names need redaction too.
+    text that must go through redaction. `rendered` is the same document as a file with the ending
+    `rendered_as` (PDF: pictures of its pages; office: without metadata); it may take the place of
+    `content` only when redaction found nothing in it, nor in `strings`, all else that can be read in it.
+    `members` are the files of an opened archive, whose own `content` is None; `name` and the members'
+    names need redaction too.
     """
 
     name: str
@@ -351,6 +353,8 @@ class Cleaned:
     text: bool = False
     rendered: bytes | None = field(default=None, repr=False)
     members: tuple[Cleaned, ...] = ()
+    rendered_as: str = "pdf"
+    strings: str = field(default="", repr=False)
 
 
 class Cleaner(Protocol):
