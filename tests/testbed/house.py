@@ -21,6 +21,7 @@ from veildesk.core.work import State, Work
 from veildesk.deliver.backends.memory import MemoryBackend
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
+from veildesk.redact.rules import RuleSet
 from veildesk.replies.collect import collect_replies
 from veildesk.replies.fake_mailer import FakeMailer
 from veildesk.service.config import QueueConfig
@@ -115,7 +116,7 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    root: Path, lab: Lab, queues: dict[str, QueueConfig] | None = None
+    root: Path, lab: Lab, queues: dict[str, QueueConfig] | None = None, rules: RuleSet | None = None
 ) -> AsyncIterator[House]:
     """Open a house in `root`; `lab` has the homes "desk" and "user"."""
     clock = SteppedClock()
@@ -137,6 +138,7 @@ async def open_house(
         replies=ReplyAddresses(SUPPORT),
         keys=KnownKeys(contacts=spool.contacts),
         clock=clock,
+        rules=rules or RuleSet(),
     )
     outbound = Outbound(
         spool=spool,

@@ -41,6 +41,8 @@ class Refusal(StrEnum):
     TIMEOUT = "timeout"
     FAILED = "failed"
     NOT_CLEAN = "not-clean"
+    MALWARE = "malware"
+    SCAN_LATER = "scan-later"
 
     @property
     def sentence(self) -> str:
@@ -76,6 +78,8 @@ _SENTENCES = {
     Refusal.TIMEOUT: "Cleaning the file took too long and was stopped.",
     Refusal.FAILED: "The file could not be cleaned.",
     Refusal.NOT_CLEAN: "The file was not clean after cleaning and is not delivered.",
+    Refusal.SCAN_LATER: "Files cannot be scanned at the moment; try again later or send the text alone.",
+    Refusal.MALWARE: "The malware scan recognised this file; it is not delivered.",
 }
 
 

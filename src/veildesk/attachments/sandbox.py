@@ -140,7 +140,7 @@ class SandboxCleaner:
         """Whether files are cleaned in a sandbox, tried out and not assumed."""
         name, title = "attachments-sandbox", "Attachments are cleaned in a sandbox"
         if await self._is_confined():
-            return [CheckResult(name, title, Level.OK, "bubblewrap", "bubblewrap")]
+            return [CheckResult(name, title, Level.OK, "bubblewrap", "bubblewrap"), self._check_mat2()]
         gaps = await self._gaps(confined=False)
         if gaps is None:
             fix = "Mend the Python installation."
@@ -149,6 +149,17 @@ class SandboxCleaner:
         level = Level.FAIL if self._require else Level.WARN
         fix = "Install bubblewrap and allow user namespaces for the service."
         return [CheckResult(name, title, level, found, "bubblewrap", fix)]
+
+    def _check_mat2(self) -> CheckResult:
+        """What becomes of office files, sound and film here: without mat2 less is delivered."""
+        name, title = "attachments-mat2", "Office files, sound and film are cleaned by mat2"
+        fix = "'scripts/install media' names what mat2 needs."
+        if self._mat2 is None:
+            found = "not found: office files become text, sound and film are refused"
+            return CheckResult(name, title, Level.WARN, found, "mat2", fix)
+        if not self._mat2.films:
+            return CheckResult(name, title, Level.WARN, "no ffmpeg: sound and film are refused", "mat2", fix)
+        return CheckResult(name, title, Level.OK, "mat2 and ffmpeg", "mat2")
 
     async def _is_confined(self) -> bool:
         async with self._probing:

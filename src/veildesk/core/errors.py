@@ -23,6 +23,7 @@ __all__ = [
     "NotSigned",
     "NotSoundCiphertext",
     "OnionUnavailable",
+    "ScanUnavailable",
     "SendFailed",
     "SendRefused",
     "SpoolUnavailable",
@@ -221,6 +222,18 @@ class BackendRefused(VeildeskError):
     smtp_status = "5.4.0"
     exit_code = 14
     hint = "Run 'veildesk doctor' and check credentials, queue and fields."
+
+
+class ScanUnavailable(VeildeskError):
+    """The malware scan is switched on and gives no verdict; the message waits."""
+
+    code = "scan-unavailable"
+    public = "Files cannot be scanned at the moment; the message waits."
+    temporary = True
+    smtp_code = 451
+    smtp_status = "4.7.0"
+    exit_code = 14
+    hint = "Check that clamd runs and that its socket is readable for this user."
 
 
 class SendFailed(VeildeskError):

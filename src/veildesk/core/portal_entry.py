@@ -29,6 +29,7 @@ def encode_portal_entry(entry: PortalEntry) -> bytes:
         "language": entry.language,
         "kept": list(entry.kept),
         "own_words": list(entry.own_words),
+        "confirmed": list(entry.confirmed),
         "counts": dict(entry.counts),
         "numbering": dict(entry.numbering),
         "attachments": [
@@ -51,6 +52,7 @@ def decode_portal_entry(payload: bytes) -> PortalEntry:
             language=str(body["language"]),
             kept=tuple(str(value) for value in body["kept"]),
             own_words=tuple(str(word) for word in body.get("own_words", ())),
+            confirmed=tuple(str(value) for value in body.get("confirmed", ())),
             counts={str(name): int(count) for name, count in body["counts"].items()},
             numbering=dict(body["numbering"]),
             attachments=tuple(

@@ -361,7 +361,8 @@ class Cleaner(Protocol):
     """Strips metadata from files in a sandbox; refuses what it does not understand."""
 
     async def clean(self, name: str, media_type: str, content: bytes) -> Cleaned:
-        """Never raises for bad content: a refusal carries the reason."""
+        """Never raises for bad content: a refusal carries the reason. Raises `ScanUnavailable` when a
+        malware scan that is switched on gives no verdict."""
 
 
 # --------------------------------------------------------------------------- outside

@@ -81,9 +81,10 @@ class PortalEntry:
     """What a portal user sends to the agents: text with the user's choices already applied.
 
     `kept` lists values the user chose to leave visible, so that the later redaction leaves them too
-    (secrets are hidden all the same). `counts` are the findings hidden so far, by type. `numbering`
-    is an encoded `MaskNumbering`. Attachments are `(name, media type, content)` as uploaded; names and
-    text in them are still to be redacted, with the user's `own_words`.
+    (secrets are hidden all the same, unless the user said so a second time: `confirmed`). `counts` are
+    the findings hidden so far, by type. `numbering` is an encoded `MaskNumbering`. Attachments are
+    `(name, media type, content)` as uploaded; names and text in them are still to be redacted, with the
+    user's `own_words`.
     """
 
     text: str = field(repr=False)
@@ -94,6 +95,7 @@ class PortalEntry:
     numbering: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attachments: tuple[tuple[str, str, bytes], ...] = field(default=(), repr=False)
     own_words: tuple[str, ...] = field(default=(), repr=False)
+    confirmed: tuple[str, ...] = field(default=(), repr=False)
 
 
 def dedup_key(secret: bytes, *parts: bytes) -> bytes:

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     FILES = "files-not-possible"
     EMPTY = "nothing-to-send"
     OPERATOR = "parked-by-operator"
+    SCAN = "scan-unavailable"
     UNKNOWN_THREAD = "unknown-thread"
     INTERNAL = "internal"
 

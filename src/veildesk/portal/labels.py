@@ -110,7 +110,7 @@ REFUSALS: Final[tuple[str, ...]] = (
     N_("The file is protected with a password and could not be cleaned."),
     N_("Nothing in this file could be delivered."),
     N_("This kind of file cannot be cleaned; send text, a screenshot (PNG, JPEG) or a log."),
-    N_("Audio and video cannot be cleaned; send text or a screenshot."),
+    N_("This audio or video cannot be cleaned here; send text or a screenshot."),
     N_("Programs are not delivered."),
     N_("Vector drawings cannot be cleaned; send a screenshot (PNG, JPEG) instead."),
     N_("Old Office files cannot be cleaned; send DOCX, XLSX, ODT or the text."),
@@ -125,6 +125,8 @@ REFUSALS: Final[tuple[str, ...]] = (
     N_("Cleaning the file took too long and was stopped."),
     N_("The file could not be cleaned."),
     N_("The file was not clean after cleaning and is not delivered."),
+    N_("Files cannot be scanned at the moment; try again later or send the text alone."),
+    N_("The malware scan recognised this file; it is not delivered."),
 )
 """What the cleaner says when it refuses a file, here so that it is translated."""
 

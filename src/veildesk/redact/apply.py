@@ -41,12 +41,13 @@ def settled(
     rules: RuleSet | None = None,
     own_words: Sequence[str] = (),
     kept: Collection[str] = (),
+    confirmed: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Findings in offsets of `text` such that nothing more is found once they are masked."""
     findings: tuple[Finding, ...] = ()
     for _ in range(_ROUNDS):
         view = edited(text, (Edit(f.start, f.end, f"[{mask_word(f.type)}-1]") for f in findings))
-        more = find(view.text, rules=rules, own_words=own_words, kept=kept)
+        more = find(view.text, rules=rules, own_words=own_words, kept=kept, confirmed=confirmed)
         if not more:
             break
         moved = [Finding(*view.source(f.start, f.end), f.type, f.rule, f.confidence, f.secret) for f in more]
@@ -61,6 +62,9 @@ def redact_text(
     rules: RuleSet | None = None,
     own_words: Sequence[str] = (),
     kept: Collection[str] = (),
+    confirmed: Collection[str] = (),
 ) -> Masked:
     """Find until nothing more is found, then mask; `redact_text` of its own result changes nothing."""
-    return apply(text, settled(text, rules=rules, own_words=own_words, kept=kept), numbering)
+    return apply(
+        text, settled(text, rules=rules, own_words=own_words, kept=kept, confirmed=confirmed), numbering
+    )

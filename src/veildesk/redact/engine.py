@@ -141,25 +141,28 @@ def find(
     rules: RuleSet | None = None,
     own_words: Sequence[str] = (),
     kept: Collection[str] = (),
+    confirmed: Collection[str] = (),
     pure: bool = False,
 ) -> tuple[Finding, ...]:
     """What should be hidden in `text`: sorted, without overlaps, offsets in code points of `text`.
 
-    `own_words` are words the user wants hidden too. Values in `kept` are not reported unless secret.
+    `own_words` are words the user wants hidden too. Values in `kept` are not reported unless secret;
+    those in `confirmed` are not reported at all: their owner said twice that agents may see them.
     `pure` searches without Hyperscan, with the same result.
     """
     rules = rules or RuleSet()
     view = plain_view(text)
     found = [_moved(item, view, 0) for item in _searched(view.text, rules, own_words, pure)]
-    keep = frozenset(kept)
+    keep = frozenset(kept) | frozenset(confirmed)
     same = {same_value(value) for value in keep}
+    said_twice = {same_value(value) for value in confirmed}
     reported = [
         item for item in without_masks(found, _blanked(text)) if item.secret or item.type not in rules.off
     ]
     return tuple(
         item
         for item in resolve(reported)
-        if item.secret or not keep or same_value(text[item.start : item.end]) not in same
+        if not keep or same_value(text[item.start : item.end]) not in (said_twice if item.secret else same)
     )
 
 

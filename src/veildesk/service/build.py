@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 
+from veildesk.attachments.clamd import Clamd, ScannedCleaner
 from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.limits import Limits
@@ -25,7 +26,7 @@ from veildesk.ops.clock import SystemClock
 from veildesk.replies.key_lookup import WkdLookup
 from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, Transport
 from veildesk.replies.onion_routes import OnionRoutes, parse_onion_routes
-from veildesk.service.config import Config, OutgoingConfig
+from veildesk.service.config import AttachmentsConfig, Config, OutgoingConfig
 from veildesk.service.engines import open_engine
 from veildesk.service.inbound import Inbound
 from veildesk.service.key_watch import KeyWatch
@@ -82,7 +83,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
         )
         stack.push_async_callback(spool.close)
         engine, key_watch = await open_engine(config.keys, runtime, limits, stack, clock.now)
-        cleaner = SandboxCleaner()
+        cleaner = cleaner_from(config.attachments or AttachmentsConfig())
         cipher = WordsCipher(keyring.derive_secret(b"words-pepper"))
         backends: dict[str, Backend] = {}
         for name, settings in config.backends.items():
@@ -106,6 +107,12 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             clock=clock,
             limits=limits,
         )
+
+
+def cleaner_from(settings: AttachmentsConfig) -> SandboxCleaner | ScannedCleaner:
+    """The cleaner of files, behind a malware scan if one is switched on."""
+    cleaner = SandboxCleaner(require_sandbox=settings.require_sandbox)
+    return ScannedCleaner(cleaner, Clamd(settings.clamd)) if settings.clamd else cleaner
 
 
 def _pipeline(
@@ -135,6 +142,7 @@ def _pipeline(
         replies=replies,
         keys=keys,
         clock=SystemClock(),
+        rules=config.redact,
     )
     outbound = Outbound(
         spool=spool,

@@ -18,8 +18,11 @@ from typing import Any
 
 from veildesk.core.errors import ConfigInvalid
 from veildesk.portal.ports import TOPICS
+from veildesk.redact.masks import SECRET_TYPES, WORDS
+from veildesk.redact.rules import RuleSet, rule_set
 
 __all__ = [
+    "AttachmentsConfig",
     "BackendConfig",
     "Config",
     "ImapConfig",
@@ -130,11 +133,15 @@ class OutgoingConfig:
 
 @dataclass(frozen=True, slots=True)
 class QueueConfig:
-    """One kind of incoming mail. `require`: "nothing", "encryption" or "signature"."""
+    """One kind of incoming mail. `require`: "nothing", "encryption" or "signature".
+
+    `unmasked` names types this queue's agents get to see, such as "TXID" and "XPUB"; never secret ones.
+    """
 
     addresses: tuple[str, ...] = ()
     require: str = "nothing"
     backend: str = "maildir"
+    unmasked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +197,17 @@ class OnionConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentsConfig:
+    """`clamd` is the socket of a malware scanner; with it, no file passes without its verdict.
+
+    `require_sandbox` refuses all files where bubblewrap cannot be used.
+    """
+
+    clamd: Path | None = None
+    require_sandbox: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of it. Parts that are absent are switched off."""
 
@@ -204,6 +222,8 @@ class Config:
     outgoing: OutgoingConfig | None = None
     portal: PortalConfig | None = None
     onion: OnionConfig | None = None
+    attachments: AttachmentsConfig | None = None
+    redact: RuleSet = field(default_factory=RuleSet)
     base: Path = Path()
 
 
@@ -248,6 +268,8 @@ def parse_config(raw: Mapping[str, Any], base: Path, environment: Mapping[str, s
             raise ConfigInvalid(f"{name}: expected a section [{name}]")
         if name == "queues":
             values[name] = {k: _section(QueueConfig, v, f"queues.{k}", base) for k, v in content.items()}
+        elif name == "redact":
+            values[name] = rule_set(content)
         elif name == "backends":
             values[name] = {k: _backend(v, f"backends.{k}", base) for k, v in content.items()}
         else:
@@ -265,6 +287,10 @@ def _check(config: Config) -> None:
         if not name.replace("-", "").isalnum():
             raise ConfigInvalid(f"[backends.{name}]: a name of letters, digits and '-' is needed")
     for name, queue in config.queues.items():
+        if wrong := set(queue.unmasked) & SECRET_TYPES:
+            raise ConfigInvalid(f"[queues.{name}] unmasked: {min(wrong)} is secret and always masked")
+        if not set(queue.unmasked) <= set(WORDS):
+            raise ConfigInvalid(f"[queues.{name}] unmasked: unknown type; docs/redaction.md lists them")
         if queue.backend not in config.backends:
             raise ConfigInvalid(f"[queues.{name}] backend: there is no [backends.{queue.backend}]")
     if config.onion is not None:

@@ -10,13 +10,13 @@ import dataclasses
 import stat
 from collections.abc import Awaitable, Callable
 
-from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import VeildeskError
 from veildesk.core.ports import Closes
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.deliver.registry import load_backend
 from veildesk.ops.control import ask
-from veildesk.service.config import Config
+from veildesk.service.build import cleaner_from
+from veildesk.service.config import AttachmentsConfig, Config
 from veildesk.service.doctor_keys import check_keys, check_memory
 from veildesk.spool.keyring import KeyRing
 
@@ -81,7 +81,7 @@ async def _ring(config: Config) -> list[CheckResult]:
 
 
 async def _attachments(config: Config) -> list[CheckResult]:
-    return await SandboxCleaner().check()
+    return await cleaner_from(config.attachments or AttachmentsConfig()).check()
 
 
 async def _backends(config: Config) -> list[CheckResult]:

@@ -37,6 +37,7 @@ from veildesk.mail.headers import sender_of
 from veildesk.mail.quotes import divide
 from veildesk.mail.reply_address import ReplyAddresses, message_id_of
 from veildesk.redact.apply import redact_text
+from veildesk.redact.rules import RuleSet
 from veildesk.service.config import QueueConfig
 from veildesk.service.disposition import dispose
 from veildesk.service.erasure import place_in, split_place
@@ -95,6 +96,7 @@ class Inbound:
     keys: KnownKeys
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    rules: RuleSet = field(default_factory=RuleSet)
 
     async def run(self, work: Work) -> Work:
         """Take one accepted or half-delivered message to the end. Errors are the caller's to park."""
@@ -156,8 +158,16 @@ class Inbound:
     async def redact(self, item: Item) -> Item:
         """Mask what an agent need not see, with the same masks as earlier in this ticket."""
         numbering = item.numbering or await self._numbering(item.work.ticket_id)
-        entry = await asyncio.to_thread(_clean_entry, item, numbering, self.replies)
+        entry = await asyncio.to_thread(
+            _clean_entry, item, numbering, self.replies, self._rules(item.work.queue)
+        )
         return dataclasses.replace(item, entry=entry, numbering=numbering)
+
+    def _rules(self, queue: str) -> RuleSet:
+        """The operator's rules, with the types that this queue's agents get to see switched off."""
+        settings = self.queues.get(queue)
+        unmasked = settings.unmasked if settings else ()
+        return RuleSet(self.rules.off.union(unmasked), self.rules.own)
 
     async def deliver(self, item: Item) -> Item:
         """Seal the clean entry, say that delivery is about to happen, and deliver."""
@@ -319,14 +329,19 @@ class Inbound:
                 await self.spool.retry(row.message_id)
 
 
-def _clean_entry(item: Item, numbering: MaskNumbering, replies: ReplyAddresses) -> TicketEntry:
+def _clean_entry(
+    item: Item, numbering: MaskNumbering, replies: ReplyAddresses, rules: RuleSet
+) -> TicketEntry:
     """Redact text, subject, file names and text files. Runs in a thread: it is CPU work."""
     counts: dict[str, int] = {}
     kept = item.portal.kept if item.portal else ()
     own_words = item.portal.own_words if item.portal else ()
+    confirmed = item.portal.confirmed if item.portal else ()
 
     def mask(text: str) -> str:
-        masked = redact_text(replies.cut(text), numbering, own_words=own_words, kept=kept)
+        masked = redact_text(
+            replies.cut(text), numbering, rules=rules, own_words=own_words, kept=kept, confirmed=confirmed
+        )
         for name, count in masked.counts.items():
             counts[name] = counts.get(name, 0) + count
         return masked.text

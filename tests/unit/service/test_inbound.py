@@ -18,6 +18,7 @@ from veildesk.core.errors import NotEncrypted, NotSigned, Undecryptable
 from veildesk.core.portal_entry import encode_portal_entry
 from veildesk.core.submission import Channel, PortalAnchor, PortalEntry, Submission
 from veildesk.core.work import Reason, State
+from veildesk.redact.rules import rule_set
 from veildesk.service.config import QueueConfig
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
 
@@ -236,3 +237,39 @@ async def test_the_words_a_visitor_wants_hidden_are_hidden_in_files_too(house: H
     (file,) = entry.files
     assert b"Bluebird" not in file.content
     assert "Bluebird" not in file.name
+
+
+async def test_a_queue_can_have_types_unmasked_and_an_operator_rules_of_their_own(
+    tmp_path: Path, lab: Lab
+) -> None:
+    own = {"type": "CUSTOMER", "pattern": "CU-[0-9]{6}", "finds": ["CU-123456"], "leaves": ["CU-12"]}
+    queues = {
+        "support": QueueConfig(backend="desk"),
+        "wallets": QueueConfig(backend="desk", unmasked=("TXID", "EMAIL")),
+    }
+    txid = "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b"
+    text = f"I am CU-123456, txid {txid}\nmy password: Xk29!abcd\n"
+    async with open_house(tmp_path, lab, queues, rule_set({"rule": [own]})) as house:
+        for queue in queues:
+            await house.take(mail(text + f"queue {queue}\n"), queue=queue)
+        await house.work()
+        plain, wallets = sorted(house.entries(), key=lambda entry: entry.queue)
+    assert "[x-customer-1], txid [txid-1]" in plain.text
+    assert f"[x-customer-1], txid {txid}" in wallets.text
+    assert "Xk29" not in plain.text + wallets.text
+
+
+async def test_a_secret_is_shown_only_if_its_owner_said_so_twice(house: House) -> None:
+    for number, confirmed in enumerate([(), ("E4x!7782",)]):
+        payload = encode_portal_entry(
+            PortalEntry("password: E4x!7782 in the log", kept=("E4x!7782",), confirmed=confirmed)
+        )
+        anchor = PortalAnchor(bytes([number]) * 32, bytes([number + 9]) * 32)
+        await house.spool.accept(
+            Submission(Channel.PORTAL, bytes([number]) * 32, payload, anchor=anchor, thread_entry=b"sealed")
+        )
+    await house.work()
+    assert sorted(entry.text for entry in house.entries()) == [
+        "password: E4x!7782 in the log",
+        "password: [password-1] in the log",
+    ]

@@ -15,7 +15,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from veildesk.core.errors import LimitExceeded
+from veildesk.attachments.assemble import refuse
+from veildesk.attachments.reasons import Refusal
+from veildesk.core.errors import LimitExceeded, ScanUnavailable
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.ports import Cleaned
 from veildesk.core.receipt import WordsMalformed, generate, parse
@@ -229,7 +231,10 @@ def contains_code(text: str, codes: Sequence[str]) -> bool:
 
 async def _clean(site: Site, session: Session, upload: Upload, words: Sequence[str]) -> DraftFile:
     """Try what cleaning takes out of an upload; keep it sealed in the session unless it is refused."""
-    cleaned = await site.ports.cleaner.clean(upload.name, upload.media_type, upload.blob.open(upload.key))
+    try:
+        cleaned = await site.ports.cleaner.clean(upload.name, upload.media_type, upload.blob.open(upload.key))
+    except ScanUnavailable:
+        cleaned = refuse(upload.name, Refusal.SCAN_LATER)
     item = DraftFile(
         name=safe_name(cleaned.name),
         media_type=upload.media_type,
