@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import quopri
 import re
@@ -311,11 +312,10 @@ def notice_is_published(told: Told, world: World) -> str:
         words = ["notice", "publish", "--config", str(world.gateway.config), "--json", "--title", title]
         words += ["--state", "investigating", "--impact", "minor", "--action", "You need not do anything."]
         words += ["--summary", "Answers take longer than usual.", "--affected", "Answers by mail."]
-        world.gateway.command(*words)
+        path = json.loads(world.gateway.command(*words))["path"]
         assert world.visitor is not None
         page = world.visitor.get("/en/status")
         check(title in page.text, "the status page does not show the notice")
-        path = "/status/1.asc"
         served = world.visitor.get(path)
         signer = verify(served.body, world.gateway.folder / "keys" / "notices.asc")
         check(signer == world.keys["notice_key"], "the notice is not signed by the notice key")

@@ -12,7 +12,19 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from veildesk.core.errors import AuthenticationFailed, SpoolUnavailable
-from veildesk.core.notice import Impact, IncidentState, Notice, PublishedNotice
+from veildesk.core.notice import (
+    MAINTENANCE_STATES,
+    Board,
+    Component,
+    Identity,
+    Impact,
+    IncidentState,
+    Kind,
+    Notice,
+    PublishedNotice,
+    Statement,
+    Words,
+)
 from veildesk.core.ports import Cleaned, ThreadKeys, ThreadView
 from veildesk.core.spare_code import from_bytes
 from veildesk.core.submission import Accepted, PortalAnchor, SpareCode, Submission
@@ -153,20 +165,65 @@ class FakeCleaner:
 
 
 class FakeNotices:
+    """A board that a test fills; statements are numbered from 1 and never really signed."""
+
     def __init__(self) -> None:
         self.items: list[PublishedNotice] = []
+        self.components: tuple[Component, ...] = ()
         self.broken = False
+        self.heartbeat: str | None = None
+        self.security_txt: str | None = None
 
-    def published(self) -> list[PublishedNotice]:
+    def board(self) -> Board:
         if self.broken:
             raise OSError("unreadable")
-        return self.items
+        return Board(
+            statements=tuple(self.items),
+            heartbeat=self.heartbeat,
+            components=self.components,
+            security_txt=self.security_txt,
+            keys=b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nnotices\n",
+            verifier=b"#!/usr/bin/env python3\n",
+        )
 
-    def add(self, title: str, state: IncidentState, impact: Impact = Impact.MAJOR) -> PublishedNotice:
-        notice = Notice(title, state, impact, "Do nothing.", "Mail waits for an hour.", "Everybody.")
-        signed = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{title}\n-----END PGP SIGNATURE-----\n"
-        digest = hashlib.sha256(signed.encode()).hexdigest()
-        item = PublishedNotice(len(self.items) + 1, 1_790_000_000, notice, signed, digest)
+    def add(
+        self,
+        title: str,
+        state: IncidentState,
+        impact: Impact = Impact.MAJOR,
+        *,
+        starts: int | None = None,
+    ) -> PublishedNotice:
+        """The next notice of the story with this title."""
+        before = [
+            item for item in self.items if item.kind is not Kind.IDENTITY and item.notice.title == title
+        ]
+        kind = Kind.POSTMORTEM if state is IncidentState.POSTMORTEM else Kind.INCIDENT
+        kind = Kind.MAINTENANCE if state in MAINTENANCE_STATES else kind
+        notice = Notice(
+            kind,
+            state,
+            impact,
+            {"en": Words(title, "Do nothing.", "Mail waits for an hour.", affected="Everybody.")},
+            incident=before[0].number if before else None,
+            starts=starts,
+            ends=None if starts is None else starts + 3600,
+        )
+        return self._append(kind, notice, title)
+
+    def add_everything(self) -> None:
+        """A list of addresses, a canary, a heartbeat and a security.txt."""
+        key = "C" * 40
+        mails = ("support@example.org",)
+        self._append(Kind.IDENTITY, Identity((NOTICES,), 1, key, SUPPORT, (HOST,), mails=mails), "list")
+        self._append(Kind.CANARY, {"en": Words("Canary", "Look for the next one.", "Nothing.")}, "canary")
+        self.heartbeat = self.security_txt = "-----BEGIN PGP SIGNED MESSAGE-----\n"
+
+    def _append(self, kind: Kind, content: object, word: str) -> PublishedNotice:
+        signed = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{word}\n-----END PGP SIGNATURE-----\n"
+        number, issued = len(self.items) + 1, 1_790_000_000
+        statement = Statement(number, kind, issued, issued + 86400 * 30, "", 1, "", content)  # type: ignore[arg-type]
+        item = PublishedNotice(statement, signed, hashlib.sha256(signed.encode()).hexdigest())
         self.items.append(item)
         return item
 
@@ -204,6 +261,7 @@ class World:
             sign=self.sign,
             count=self.count,
             parking=lambda: self.parked,
+            subscription=lambda: "start-" + "a" * 40,
         )
 
     async def answer(self, words: str, text: str, signed: str) -> None:
@@ -226,5 +284,6 @@ def settings(**changes: object) -> PortalSettings:
         "notices_key": b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nnotices\n",
         "notices_fingerprint": NOTICES,
         "support_address": "support@example.org",
+        "notices_address": "notices@example.org",
     }
     return PortalSettings(**(values | changes))  # type: ignore[arg-type]

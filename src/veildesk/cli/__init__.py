@@ -5,9 +5,22 @@ from __future__ import annotations
 import click
 
 from veildesk import __version__
-from veildesk.cli import gateway, inspect, keys, notice, onion, portal, redact, spool, store
+from veildesk.cli import (
+    gateway,
+    identity,
+    inspect,
+    keys,
+    notice,
+    notice_story,
+    onion,
+    portal,
+    redact,
+    spool,
+    status_site,
+    store,
+)
 
-__all__ = ["main"]
+__all__ = ["main", "notice_story"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,5 +43,7 @@ main.add_command(keys.keys)
 main.add_command(notice.notice)
 main.add_command(onion.onion)
 main.add_command(portal.portal)
+main.add_command(identity.identity)
+main.add_command(status_site.status_site)
 main.add_command(spool.spool)
 main.add_command(redact.redact)

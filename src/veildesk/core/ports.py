@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from veildesk.core.contact import KnownKey
 from veildesk.core.message import Integrity, Signature
-from veildesk.core.notice import PublishedNotice
+from veildesk.core.notice import Board
 from veildesk.core.submission import Accepted, PortalAnchor, SpareCode, Submission
 from veildesk.core.ticket import (
     AgentReply,
@@ -435,10 +435,10 @@ class Mailer(Protocol):
 
 
 class NoticeArchive(Protocol):
-    """Published notices, newest last."""
+    """Published statements and what stands beside them on a status page."""
 
-    def published(self) -> Sequence[PublishedNotice]:
-        """All notices in order of number."""
+    def board(self) -> Board:
+        """Everything as it is now. Raises an error when the series cannot be read as a whole."""
 
 
 @dataclass(frozen=True, slots=True)

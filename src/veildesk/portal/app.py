@@ -25,6 +25,7 @@ from veildesk.portal.i18n import suggest
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.portal.render import stylesheet
 from veildesk.portal.site import Overloaded, Site, View, Visit
+from veildesk.portal.status_files import FILES
 from veildesk.portal.views import (
     check,
     compose,
@@ -72,7 +73,9 @@ GET: dict[str, View] = {
     "/ticket/deleted": ticket.deleted,
     "/leave": pages.left,
     "/status": status.status,
-    "/status/{number:int}": status.notice,
+    "/status/history": status.history,
+    "/status/subscribe": status.subscribe,
+    "/status/{number:int}": status.statement,
     "/verify": pages.verify,
     "/privacy": pages.privacy,
 }
@@ -93,16 +96,13 @@ POST: dict[str, View] = {
 }
 """Forms of each language; each answers with a redirect."""
 
-STATUS_ONLY = ("/status", "/status/{number:int}", "/verify")
+STATUS_ONLY = ("/status", "/status/history", "/status/{number:int}", "/verify")
 """Pages of a site that has notices and nothing else."""
 
 COMMON: dict[str, View] = {
     "/": pages.home,
-    "/status/{number:int}.asc": status.notice_file,
-    "/status.json": status.index,
-    "/status.atom": status.feed,
-    "/keys/support.asc": files.support_key,
-    "/keys/notices.asc": files.notices_key,
+    "/status/{number:int}.asc": status.signed,
+    **{f"/{path}": status.file(path) for path in FILES},
     "/robots.txt": files.robots,
     f"/static/{stylesheet()[0]}": files.style,
 }

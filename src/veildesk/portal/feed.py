@@ -1,6 +1,6 @@
-"""Notices as an Atom feed (RFC 4287): one entry for every notice, so that updates show up as news.
+"""Statements as an Atom feed (RFC 4287): one entry for every update, so that updates show up as news.
 
-Pure. Links are relative to the feed's own address; the signed text itself is the content.
+Pure. The dates are those of issue, which the signature covers; the signed text itself is the content.
 """
 
 from __future__ import annotations
@@ -9,32 +9,47 @@ import datetime
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from veildesk.core.notice import PublishedNotice
+from veildesk.core.notice import Notice, PublishedNotice
 
 __all__ = ["atom"]
 
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 
 
-def atom(published: Sequence[PublishedNotice], *, title: str, fingerprint: str) -> bytes:
-    """The feed, newest first. `fingerprint` of the signing key names it for good."""
+def atom(published: Sequence[PublishedNotice], *, title: str, base: str) -> bytes:
+    """The feed, newest first. `base` is the site's address, such as "http://….onion"."""
     newest = sorted(published, key=lambda item: item.number, reverse=True)
+    # The first statement names the series for good; keys may change.
+    name = f"urn:veildesk:series:{newest[-1].sha256 if newest else 'empty'}"
     feed = ElementTree.Element("feed", {"xmlns": _NAMESPACE})
     _add(feed, "title", title)
-    _add(feed, "id", f"urn:veildesk:notices:{fingerprint.lower()}")
+    _add(feed, "id", name)
     _add(feed, "updated", _time(newest[0].issued if newest else 0))
-    ElementTree.SubElement(feed, "link", {"rel": "self", "href": "/status.atom"})
+    ElementTree.SubElement(feed, "link", {"rel": "self", "href": f"{base}/status.atom"})
     author = ElementTree.SubElement(feed, "author")
     _add(author, "name", title)
     for item in newest:
         entry = ElementTree.SubElement(feed, "entry")
-        _add(entry, "title", f"{item.notice.title} ({item.notice.state.value})")
-        _add(entry, "id", f"urn:veildesk:notices:{fingerprint.lower()}:{item.number}")
+        _add(entry, "title", _title(item))
+        _add(entry, "id", f"{name}:{item.number}")
         _add(entry, "updated", _time(item.issued))
-        ElementTree.SubElement(entry, "link", {"rel": "alternate", "href": f"/status/{item.number}.asc"})
+        _add(entry, "published", _time(item.issued))
+        link = {"rel": "alternate", "type": "text/plain", "href": f"{base}/status/{item.number}.asc"}
+        ElementTree.SubElement(entry, "link", link)
+        ElementTree.SubElement(entry, "category", {"term": item.kind.value})
+        content = item.statement.content
+        if isinstance(content, Notice):
+            _add(entry, "summary", next(iter(content.words.values())).action)
         _add(entry, "content", item.signed_text)
     body: bytes = ElementTree.tostring(feed, encoding="utf-8")
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + body
+
+
+def _title(item: PublishedNotice) -> str:
+    content = item.statement.content
+    if isinstance(content, Notice):
+        return f"{content.title} ({content.state.value})"
+    return f"Signed statement {item.number}: {item.kind.value}"
 
 
 def _add(parent: ElementTree.Element, tag: str, text: str) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 __all__ = [
+    "COMPONENTS",
+    "COMPONENT_STATES",
     "ERRORS",
     "FEEDBACK",
     "IMPACTS",
@@ -16,6 +18,8 @@ __all__ = [
     "PROBLEMS",
     "REFUSALS",
     "REMOVED",
+    "SECTIONS",
+    "STATEMENTS",
     "STATES",
     "THREAD_STATES",
     "TOPICS",
@@ -189,6 +193,39 @@ STATES: Final[Mapping[str, str]] = {
     "monitoring": N_("Fixed, being watched"),
     "resolved": N_("Resolved"),
     "post-mortem": N_("Report after the incident"),
+    "scheduled": N_("Planned"),
+    "in progress": N_("Under way"),
+    "verifying": N_("Being checked"),
+    "completed": N_("Completed"),
+}
+
+SECTIONS: Final[Mapping[str, str]] = {
+    "action": N_("What you should do"),
+    "summary": N_("What happened"),
+    "impact": N_("What it means for you"),
+    "affected": N_("Who is affected"),
+    "fix": N_("What was done"),
+    "references": N_("More about it"),
+}
+
+STATEMENTS: Final[Mapping[str, str]] = {
+    "identity": N_("Official addresses and keys"),
+    "canary": N_("Canary"),
+}
+
+COMPONENTS: Final[Mapping[str, str]] = {
+    "portal": N_("Portal"),
+    "mail": N_("Mail"),
+    "helpdesk": N_("Answers"),
+}
+
+COMPONENT_STATES: Final[Mapping[str, str]] = {
+    "operational": N_("works"),
+    "degraded": N_("slow or incomplete"),
+    "partial outage": N_("partly down"),
+    "major outage": N_("down"),
+    "under maintenance": N_("under maintenance"),
+    "unknown": N_("unknown: it cannot be seen at the moment"),
 }
 
 IMPACTS: Final[Mapping[str, str]] = {

@@ -75,6 +75,8 @@ class PortalPorts:
     sign: Callable[[str], Awaitable[str]]
     count: Callable[[str], None]
     parking: Callable[[], bool] = lambda: False
+    subscription: Callable[[], str] | None = None
+    """Makes the token that a visitor mails in to get notices; None if there are none by mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class PortalSettings:
     notices_key: bytes = field(repr=False)
     notices_fingerprint: str
     support_address: str | None = None
+    notices_address: str | None = None
     languages: tuple[str, ...] = ("en", "ru")
     topics: tuple[str, ...] = TOPICS
     queue: str = "support"

@@ -16,12 +16,9 @@ from veildesk.attachments.clamd import Clamd, ScannedCleaner
 from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.limits import Limits
-from veildesk.core.notice import Notice, PublishedNotice
 from veildesk.core.ports import Backend, Cleaner, Closes, Engine, Mailer
 from veildesk.deliver.registry import load_backend
 from veildesk.mail.reply_address import ReplyAddresses
-from veildesk.notices.archive import NoticeDirectory, publish_notice
-from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.ops.clock import SystemClock
 from veildesk.replies.key_lookup import WkdLookup
 from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, Transport
@@ -31,14 +28,16 @@ from veildesk.service.engines import open_engine
 from veildesk.service.inbound import Inbound
 from veildesk.service.key_watch import KeyWatch
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
+from veildesk.service.official import mail_footer
 from veildesk.service.outbound import Outbound
 from veildesk.service.runtime import runtime_folder
+from veildesk.service.subscriptions import subscription_handler
 from veildesk.service.trust import Trust
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.store import SqlSpool
 from veildesk.spool.thread_cipher import WordsCipher
 
-__all__ = ["Gateway", "build_gateway", "database_of", "outgoing_mailer", "publish_from_config", "tls_context"]
+__all__ = ["Gateway", "build_gateway", "database_of", "outgoing_mailer", "tls_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,6 @@ class Gateway:
     backends: dict[str, Backend]
     inbound: Inbound
     outbound: Outbound
-    notices: NoticeDirectory
     clock: SystemClock
     limits: Limits
 
@@ -103,7 +101,6 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             backends=backends,
             inbound=inbound,
             outbound=outbound,
-            notices=NoticeDirectory(config.gateway.state_dir / "notices"),
             clock=clock,
             limits=limits,
         )
@@ -143,6 +140,7 @@ def _pipeline(
         keys=keys,
         clock=SystemClock(),
         rules=config.redact,
+        subscribe=subscription_handler(config, keyring),
     )
     outbound = Outbound(
         spool=spool,
@@ -158,6 +156,7 @@ def _pipeline(
         random_bytes=os.urandom,
         reply_delimiter=config.gateway.reply_delimiter,
         trust=Trust(engine, keys, replies, SystemClock()),
+        footer=mail_footer(config),
     )
     return inbound, outbound
 
@@ -198,15 +197,6 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-async def publish_from_config(config: Config, notice: Notice) -> PublishedNotice:
-    """Sign and publish one notice with the notice key of a configuration."""
-    with runtime_folder(config.gateway.runtime_dir) as runtime:
-        engine = GnuPGEngine(config.keys.home, runtime_dir=runtime)
-        await engine.start()
-        directory = NoticeDirectory(config.gateway.state_dir / "notices")
-        return await publish_notice(notice, directory, engine, config.keys.notice, SystemClock())
 
 
 def database_of(config: Config) -> str | None:

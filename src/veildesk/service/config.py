@@ -20,18 +20,29 @@ from veildesk.core.errors import ConfigInvalid
 from veildesk.portal.ports import TOPICS
 from veildesk.redact.masks import SECRET_TYPES, WORDS
 from veildesk.redact.rules import RuleSet, rule_set
+from veildesk.service.notice_config import (
+    NOTICE_QUEUE,
+    IdentityConfig,
+    NoticesConfig,
+    StatusConfig,
+    check_notices,
+)
 
 __all__ = [
     "AttachmentsConfig",
     "BackendConfig",
     "Config",
+    "IdentityConfig",
     "ImapConfig",
     "ListenConfig",
+    "NOTICE_QUEUE",
+    "NoticesConfig",
     "OnionConfig",
     "OutgoingConfig",
     "PortalConfig",
     "QueueConfig",
     "StoreConfig",
+    "StatusConfig",
     "load_config",
     "parse_config",
 ]
@@ -59,7 +70,9 @@ class GatewayConfig:
 
 @dataclass(frozen=True, slots=True)
 class KeysConfig:
-    """`home` is the GnuPG home with the secret keys; `support` and `notice` are full fingerprints.
+    """`home` is the GnuPG home with the secret keys; the keys are named by full fingerprints.
+
+    The secret part of `notice` may be elsewhere. `heartbeat` signs heartbeats and nothing else.
 
     `engine`: "both" reads in worker processes what they fully understand, and asks gpg about the rest; "gpg"
     asks gpg about everything. `secret`: "agent" leaves the secret keys with gpg-agent (or a token), "memory"
@@ -71,6 +84,7 @@ class KeysConfig:
     home: Path
     support: str
     notice: str
+    heartbeat: str | None = None
     ring: Path = Path("keys/ring")
     contacts: Path | None = None
     engine: str = "both"
@@ -224,6 +238,9 @@ class Config:
     onion: OnionConfig | None = None
     attachments: AttachmentsConfig | None = None
     redact: RuleSet = field(default_factory=RuleSet)
+    notices: NoticesConfig = field(default_factory=NoticesConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
+    status: StatusConfig | None = None
     base: Path = Path()
 
 
@@ -277,6 +294,7 @@ def parse_config(raw: Mapping[str, Any], base: Path, environment: Mapping[str, s
             values[name] = _section(typing.cast(type[Any], kind), content, name, base)
     values.setdefault("queues", {"support": QueueConfig(addresses=(values["gateway"].address,))})
     values.setdefault("backends", {})
+    values["queues"] = _with_notice_queue(values["queues"], values.get("notices"))
     config = Config(**values)
     _check(config)
     return config
@@ -306,9 +324,11 @@ def _check(config: Config) -> None:
         raise ConfigInvalid("[gateway] reply_delimiter: expected one of + - = _ . or an empty text")
     if "@" not in config.gateway.address:
         raise ConfigInvalid("[gateway] address: expected an address such as support@example.org")
-    for key in (config.keys.support, config.keys.notice):
+    heartbeat = (config.keys.heartbeat,) if config.keys.heartbeat else ()
+    for key in (config.keys.support, config.keys.notice, *heartbeat, *config.notices.signers):
         if len(key) not in (40, 64) or any(c not in "0123456789ABCDEF" for c in key):
             raise ConfigInvalid("[keys] support and notice: expected full fingerprints in upper-case hex")
+    check_notices(config.notices, config.keys)
     outgoing = config.outgoing
     local = outgoing is None or outgoing.host in ("127.0.0.1", "::1") or outgoing.host.endswith(".onion")
     if outgoing is not None and outgoing.security == "plain" and not local:
@@ -333,6 +353,19 @@ def _check_onion(config: Config, onion: OnionConfig) -> None:
         raise ConfigInvalid("[onion] address: in mode 'managed' the key file tells the address")
     if onion.smtp and config.smtp is None:
         raise ConfigInvalid("[onion] smtp: there is no [smtp] section")
+
+
+def _with_notice_queue(
+    queues: Mapping[str, QueueConfig], notices: NoticesConfig | None
+) -> Mapping[str, QueueConfig]:
+    """Mail to the notices' address has a queue; what is no subscription goes where other mail goes."""
+    address = notices.mail.lower() if notices and notices.mail else None
+    if address is None or NOTICE_QUEUE in queues or not queues:
+        return queues
+    if any(address in (one.lower() for one in queue.addresses) for queue in queues.values()):
+        raise ConfigInvalid("[notices] mail: an address of its own is needed, that no queue has")
+    first = next(iter(queues.values()))
+    return {**queues, NOTICE_QUEUE: QueueConfig((address,), "nothing", first.backend)}
 
 
 def _backend(content: Any, place: str, base: Path) -> BackendConfig:

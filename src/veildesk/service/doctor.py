@@ -18,6 +18,7 @@ from veildesk.ops.control import ask
 from veildesk.service.build import cleaner_from
 from veildesk.service.config import AttachmentsConfig, Config
 from veildesk.service.doctor_keys import check_keys, check_memory
+from veildesk.service.notice_checks import check_notices
 from veildesk.spool.keyring import KeyRing
 
 __all__ = ["examine"]
@@ -32,6 +33,7 @@ async def examine(config: Config) -> list[CheckResult]:
         ("memory", check_memory),
         ("ring", _ring),
         ("keys", check_keys),
+        ("notices", check_notices),
         ("attachments", _attachments),
         ("backends", _backends),
         ("mail", _mail),

@@ -38,7 +38,7 @@ from veildesk.mail.quotes import divide
 from veildesk.mail.reply_address import ReplyAddresses, message_id_of
 from veildesk.redact.apply import redact_text
 from veildesk.redact.rules import RuleSet
-from veildesk.service.config import QueueConfig
+from veildesk.service.config import NOTICE_QUEUE, QueueConfig
 from veildesk.service.disposition import dispose
 from veildesk.service.erasure import place_in, split_place
 from veildesk.service.known_keys import KnownKeys
@@ -97,6 +97,8 @@ class Inbound:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     rules: RuleSet = field(default_factory=RuleSet)
+    subscribe: Callable[[OpenedMessage], Awaitable[bool]] | None = None
+    """Takes a mail to the notices' address; True when there is nothing left to do with it."""
 
     async def run(self, work: Work) -> Work:
         """Take one accepted or half-delivered message to the end. Errors are the caller's to park."""
@@ -133,6 +135,10 @@ class Inbound:
             numbering = decode_numbering(item.portal.numbering) if item.portal.numbering else None
             return dataclasses.replace(item, files=await self._clean(files), numbering=numbering)
         message = _needed(item.message)
+        if item.work.queue == NOTICE_QUEUE and self.subscribe is not None and await self.subscribe(message):
+            # It was no request for help; nothing of it is kept.
+            await self.spool.erase(item.work.ticket_id)
+            return dataclasses.replace(item, waits=True)
         work, before, stray = await self._belongs_to(item.work, message, item.extension)
         looped = message.from_address is not None and self.replies.is_own(message.from_address)
         if looped or (message.automatic and before is None):

@@ -11,6 +11,8 @@ from pathlib import Path
 from veildesk.core.errors import ConfigInvalid
 from veildesk.onion.key import create_key
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
+from veildesk.service.config import load_config
+from veildesk.service.notices import open_press
 from veildesk.service.runtime import runtime_folder
 from veildesk.spool.keyring import KeyRing
 
@@ -33,6 +35,7 @@ home = "keys/gnupg"           # GnuPG home with both secret keys
 ring = "keys/ring"            # key ring of the store; without it nothing in state_dir can be read
 support = "{support}"
 notice = "{notice}"
+heartbeat = "{heartbeat}"   # says that nothing was published, and is good for nothing else
 # contacts = "keys/contacts"  # folder of public keys you know and trust
 # wkd_proxy = "127.0.0.1:9050"  # tor's SOCKS port: ask mail domains for keys (WKD) when none is known
 # secret = "memory"           # many times faster; what it costs: docs/keys.md
@@ -70,6 +73,17 @@ socket = "run/portal.sock"    # only tor and a local proxy may reach it
 # queues.security = "support" # which queue a topic goes to, see docs/portal.md
 
 {onion}
+# [identity]                  # official addresses besides our own onion and the support address
+# domains = ["status.example.org"]
+# handles = ["matrix @support:example.org"]
+
+# [notices]                   # where signed notices go besides the status page: see docs/notices.md
+# exports = ["status.example.org=/srv/status"]
+# mail = "notices@example.org"
+# webhook = "https://example.org/hook"
+
+# [status]                    # 'veildesk status-site run': goes on when the gateway does not; its onion
+#                             # is that of status_key_file in [onion]
 """
 
 _ONION = """\
@@ -103,6 +117,7 @@ async def initialise(
         try:
             support = await engine.generate_key(f"{name} <{address}>")
             notice = await engine.generate_key(f"{name} notices <{address}>")
+            heartbeat = await engine.generate_key(f"{name} heartbeat <{address}>")
             _write(keys / "support.asc", await engine.export(support))
             _write(keys / "notices.asc", await engine.export(notice))
         finally:
@@ -118,10 +133,19 @@ async def initialise(
         domain=_quoted(address.rpartition("@")[2]),
         support=support,
         notice=notice,
+        heartbeat=heartbeat,
         onion=_ONION.format(control=_quoted(str(tor_control.resolve()))) if tor_control else _NO_ONION,
     )
     _write(config, text.encode())
+    await _introduce(config)
     return {"config": str(config), "support_key": support, "notice_key": notice}
+
+
+async def _introduce(config: Path) -> None:
+    """The first statements: who we are, signed, and security.txt."""
+    async with open_press(load_config(config)) as press:
+        await press.publish(press.publisher.rules.identity)
+        await press.write_security_txt(days=180)
 
 
 def _quoted(text: str) -> str:

@@ -32,7 +32,10 @@ _SUBJECT = "We need your OpenPGP key to answer you"
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """`random_bytes(n)` is a secure source; `domain` stands in Message-IDs; `signer` is the support key."""
+    """`random_bytes(n)` is a secure source; `domain` stands in Message-IDs; `signer` is the support key.
+
+    `footer` stands below every mail.
+    """
 
     engine: Engine
     clock: Clock
@@ -41,6 +44,7 @@ class Letters:
     domain: str
     replies: ReplyAddresses
     random_bytes: Callable[[int], bytes] = field(repr=False)
+    footer: str = ""
 
     def answer(self, contact: Contact, text: str, files: tuple[File, ...]) -> Draft:
         """An agent's answer."""
@@ -70,6 +74,7 @@ class Letters:
             day=self.clock.now() // 86400,
             files=files,
             automatic=automatic,
+            footer=self.footer,
         )
 
     def return_path(self, draft: Draft) -> str:

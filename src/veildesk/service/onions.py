@@ -46,7 +46,8 @@ def build_onions(config: Config) -> dict[str, OnionService]:
     if onion.smtp:
         targets.append((25, smtp_target(config)))
     services: dict[str, OnionService] = {"onion": _managed(onion, onion.key_file, targets)}
-    if onion.status_key_file is not None and portal is not None:
+    # With a status site its own process publishes this one.
+    if onion.status_key_file is not None and portal is not None and config.status is None:
         services["status-onion"] = _managed(
             onion, onion.status_key_file, [(80, f"unix:{portal.status_socket}")]
         )

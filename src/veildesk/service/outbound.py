@@ -65,6 +65,7 @@ class Outbound:
     random_bytes: Callable[[int], bytes]
     reply_delimiter: str = "+"
     trust: Trust | None = None
+    footer: str = ""
 
     async def run(self, work: Work) -> Work:
         """Take one collected or half-sent answer to the end. Errors are the caller's to park."""
@@ -146,6 +147,7 @@ class Outbound:
             domain=self.domain,
             replies=ReplyAddresses(self.address, self.reply_delimiter),
             random_bytes=self.random_bytes,
+            footer=self.footer,
         )
 
     async def _contact(self, work: Work) -> Contact | None:

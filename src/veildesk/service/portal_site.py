@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 from veildesk.portal.ports import Eraser, PortalPorts, PortalSettings
 from veildesk.service.build import Gateway
+from veildesk.service.notices import notice_board
 from veildesk.service.onions import portal_address, status_address
+from veildesk.service.subscriptions import subscribers
 
 __all__ = ["portal_ports", "portal_settings", "status_settings"]
 
@@ -30,6 +32,7 @@ async def portal_settings(gateway: Gateway) -> PortalSettings:
         notices_key=await gateway.engine.export(config.keys.notice),
         notices_fingerprint=config.keys.notice,
         support_address=config.gateway.address,
+        notices_address=config.notices.mail,
         retention_days=config.gateway.retention_days,
         queue="support" if "support" in config.queues else next(iter(config.queues)),
         queues=portal.queues,
@@ -38,10 +41,18 @@ async def portal_settings(gateway: Gateway) -> PortalSettings:
     )
 
 
+def _subscription(gateway: Gateway) -> Callable[[], str] | None:
+    """What makes the tokens that people mail in to get notices; None when there are none by mail."""
+    if gateway.config.notices.mail is None:
+        return None
+    known = subscribers(gateway.config, gateway.keyring)
+    return lambda: known.start_token(gateway.clock.now())
+
+
 def status_settings(gateway: Gateway, settings: PortalSettings) -> PortalSettings | None:
-    """The same for the site of the notices alone; None when it has no onion."""
+    """The same for the site of the notices alone; None when it has no onion or a process of its own."""
     address = status_address(gateway.config.onion)
-    if address is None:
+    if address is None or gateway.config.status is not None:
         return None
     return dataclasses.replace(settings, hosts=(address,), clearnet_hosts=(), onion=address, status_only=True)
 
@@ -56,7 +67,8 @@ def portal_ports(
         threads=gateway.spool,
         cipher=gateway.cipher,
         cleaner=gateway.cleaner,
-        notices=gateway.notices,
+        notices=notice_board(gateway.config),
+        subscription=_subscription(gateway),
         clock=gateway.clock,
         erase=erase,
         random_bytes=os.urandom,

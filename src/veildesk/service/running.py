@@ -28,9 +28,11 @@ from veildesk.service.build import Gateway, tls_context
 from veildesk.service.config import ListenConfig, PortalConfig
 from veildesk.service.erasure import erase_ticket
 from veildesk.service.feedback import FeedbackCounts
+from veildesk.service.notices import open_press
 from veildesk.service.onions import build_onions
 from veildesk.service.parking import Parking
 from veildesk.service.portal_site import portal_ports, portal_settings, status_settings
+from veildesk.service.status_site import Upkeep
 from veildesk.service.workers import Poller, Sweeper, Worker
 
 __all__ = ["Running"]
@@ -39,6 +41,7 @@ _log = logging.getLogger("veildesk.service")
 _WORKERS = 2
 _ROTATE_SECONDS = 86400
 _OUTCOMES = 1000
+_NOTICE_SECONDS = 60.0
 Job = tuple[str, Coroutine[Any, Any, None]]
 
 
@@ -76,6 +79,10 @@ class Running:
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
         jobs.append(("store", self._watch_store()))
         jobs.append(("keys", gateway.key_watch.run()))
+        if self._config.status is None:
+            # With a status site its process does this, so that it goes on without the gateway.
+            press = await stack.enter_async_context(open_press(self._config))
+            jobs.append(("notices", Upkeep(press, _NOTICE_SECONDS).run()))
         self._onions = build_onions(self._config)
         jobs += [(name, onion.run()) for name, onion in self._onions.items()]
         if self._config.portal is not None:

@@ -47,6 +47,7 @@ async def html_pages(visitor: Visitor) -> list[tuple[str, httpx.Response]]:
 async def inside(world: World) -> Visitor:
     """A visitor with a ticket, an answer, a receipt and a draft."""
     world.notices.add("Mail is late", IncidentState.INVESTIGATING)
+    world.notices.add_everything()
     visitor = Visitor(world)
     words = await visitor.open_ticket("Nothing works")
     await world.answer(words, "It does now", "-----BEGIN PGP SIGNED MESSAGE-----\n")
@@ -79,7 +80,6 @@ async def test_pages_bring_nothing_along(inside: Visitor) -> None:
                 "object",
                 "video",
                 "audio",
-                "img",
                 "base",
             }
             assert not {name for name in node.attrib if name == "style" or name.startswith("on")}

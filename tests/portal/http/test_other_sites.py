@@ -52,6 +52,7 @@ async def test_without_tor_the_cookie_is_for_encrypted_connections_only(world: W
 async def test_a_site_of_notices_has_nothing_that_takes_anything_in(world: World) -> None:
     world.notices.add("Mail is late", IncidentState.INVESTIGATING)
     world.settings = replace(world.settings, status_only=True)
+    world.notices.add_everything()
     routes = [r for r in create_app(world.settings, world.ports).routes if isinstance(r, Route)]
     assert {method for route in routes for method in route.methods} <= {"GET", "HEAD"}
     visitor = Visitor(world)

@@ -1,4 +1,4 @@
-"""Files that are the same for everybody: public keys, stylesheet, robots.txt."""
+"""Files that are the same for everybody: stylesheet, robots.txt."""
 
 from __future__ import annotations
 
@@ -7,17 +7,7 @@ from starlette.responses import Response
 from veildesk.portal.render import stylesheet
 from veildesk.portal.site import Visit
 
-__all__ = ["notices_key", "robots", "style", "support_key"]
-
-
-async def support_key(visit: Visit) -> Response:
-    """The public key to which mail is encrypted and by which answers are signed."""
-    return visit.file(visit.site.settings.support_key, "application/pgp-keys", "support.asc")
-
-
-async def notices_key(visit: Visit) -> Response:
-    """The public key that signs notices."""
-    return visit.file(visit.site.settings.notices_key, "application/pgp-keys", "notices.asc")
+__all__ = ["robots", "style"]
 
 
 async def style(visit: Visit) -> Response:

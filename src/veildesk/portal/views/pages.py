@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from veildesk.portal.site import View, Visit
-from veildesk.portal.views.status import active
+from veildesk.portal.views.status import active, read
 
 __all__ = [
     "HELP_TOPICS",
@@ -46,7 +46,7 @@ def help_topic(topic: str) -> View:
 
 async def verify(visit: Visit) -> Response:
     """Fingerprints, addresses and the commands that check them."""
-    return visit.page("verify.html")
+    return visit.page("verify.html", shot=read(visit.site.ports.notices))
 
 
 async def privacy(visit: Visit) -> Response:

@@ -1,142 +1,100 @@
-"""Signed incident notices: the page people read and the exact files they verify."""
+"""Signed statements: the pages people read and the exact files they verify."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from veildesk.core.notice import Impact, IncidentState, PublishedNotice
+from veildesk.core.notice import Notice
 from veildesk.core.ports import NoticeArchive
-from veildesk.portal.feed import atom
-from veildesk.portal.render import moment
-from veildesk.portal.site import Visit
+from veildesk.portal.site import View, Visit
+from veildesk.portal.snapshot import Incident, Snapshot, snapshot
+from veildesk.portal.status_files import FILES, media_type
 
-__all__ = ["Incident", "active", "feed", "incidents", "index", "notice", "notice_file", "status"]
+__all__ = [
+    "active",
+    "file",
+    "history",
+    "read",
+    "signed",
+    "statement",
+    "statement_page",
+    "status",
+    "subscribe",
+]
 
 _log = logging.getLogger("veildesk.portal")
 
-_WORST: Final = (Impact.NONE, Impact.MINOR, Impact.MAJOR, Impact.CRITICAL)
-_OVER: Final = (IncidentState.RESOLVED, IncidentState.POSTMORTEM)
 
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """All notices of one title, newest first."""
-
-    title: str
-    notices: tuple[PublishedNotice, ...]
-
-    @property
-    def latest(self) -> PublishedNotice:
-        """The newest notice."""
-        return self.notices[0]
-
-    @property
-    def over(self) -> bool:
-        """Whether the newest notice says that it is over."""
-        return self.latest.notice.state in _OVER
-
-
-def incidents(published: Sequence[PublishedNotice]) -> list[Incident]:
-    """Notices grouped by title, the incident with the newest notice first."""
-    grouped: dict[str, list[PublishedNotice]] = {}
-    for item in sorted(published, key=lambda item: item.number, reverse=True):
-        grouped.setdefault(item.notice.title, []).append(item)
-    return [Incident(title, tuple(items)) for title, items in grouped.items()]
-
-
-def _read(archive: NoticeArchive) -> list[Incident] | None:
-    """All incidents, or None when the archive cannot be read: never "all is well" by mistake."""
+def read(archive: NoticeArchive) -> Snapshot:
+    """What there is to say; a series that cannot be read is "unknown", never "all is well"."""
     try:
-        return incidents(archive.published())
+        return snapshot(archive.board())
     except Exception as error:
         _log.error("notices-unreadable error=%s", type(error).__name__)
-        return None
+        return snapshot(None)
 
 
 def active(archive: NoticeArchive) -> list[Incident]:
     """Incidents that are not over."""
-    return [incident for incident in _read(archive) or () if not incident.over]
-
-
-def _summary(known: Sequence[Incident] | None) -> str:
-    if known is None:
-        return "unknown"
-    going_on = [incident.latest.notice.impact for incident in known if not incident.over]
-    return max(going_on, key=_WORST.index).value if going_on else "none"
+    return read(archive).going_on
 
 
 async def status(visit: Visit) -> Response:
     """What is going on now and what was."""
-    known = _read(visit.site.ports.notices)
-    return visit.page(
-        "status.html",
-        summary=_summary(known),
-        going_on=[incident for incident in known or () if not incident.over],
-        over=[incident for incident in known or () if incident.over],
-    )
+    return visit.page("status.html", shot=read(visit.site.ports.notices))
 
 
-def _find(visit: Visit) -> PublishedNotice:
-    number = visit.request.path_params["number"]
-    for item in visit.site.ports.notices.published():
-        if item.number == number:
-            return item
-    raise HTTPException(404)
+async def history(visit: Visit) -> Response:
+    """Everything that was published."""
+    return visit.page("history.html", shot=read(visit.site.ports.notices))
 
 
-async def notice(visit: Visit) -> Response:
-    """One notice, the user's action first."""
-    item = _find(visit)
-    related = [
-        other
-        for other in visit.site.ports.notices.published()
-        if other.notice.title == item.notice.title and other.number != item.number
-    ]
-    return visit.page("notice.html", item=item, related=sorted(related, key=lambda other: -other.number))
+def statement_page(shot: Snapshot, number: int) -> tuple[str, dict[str, Any]] | None:
+    """Template and values of the page of one statement, None if there is none."""
+    item = shot.find(number)
+    if item is None:
+        return None
+    if isinstance(item.statement.content, Notice):
+        return "notice.html", {"item": item, "related": shot.story(number)}
+    return "statement.html", {"item": item}
 
 
-async def notice_file(visit: Visit) -> Response:
+async def statement(visit: Visit) -> Response:
+    """One statement, the user's action first."""
+    found = statement_page(read(visit.site.ports.notices), visit.request.path_params["number"])
+    if found is None:
+        raise HTTPException(404)
+    return visit.page(found[0], **found[1])
+
+
+async def signed(visit: Visit) -> Response:
     """The clear-signed text, byte for byte."""
-    return visit.file(_find(visit).signed_text.encode(), "text/plain; charset=utf-8")
+    item = read(visit.site.ports.notices).find(visit.request.path_params["number"])
+    if item is None:
+        raise HTTPException(404)
+    return visit.file(item.signed_text.encode(), "text/plain; charset=utf-8")
 
 
-async def index(visit: Visit) -> Response:
-    """The same as JSON, for programs."""
-    known = _read(visit.site.ports.notices)
-    body = {
-        "v": 1,
-        "summaryStatus": _summary(known),
-        "notices": [
-            {
-                "number": item.number,
-                "issued": moment(item.issued),
-                "title": item.notice.title,
-                "state": item.notice.state.value,
-                "impact": item.notice.impact.value,
-                "signed": f"/status/{item.number}.asc",
-                "sha256": item.sha256,
-            }
-            for incident in known or ()
-            for item in incident.notices
-        ],
-    }
-    body["notices"].sort(key=lambda item: -item["number"])  # type: ignore[attr-defined]
-    return visit.file(json.dumps(body, ensure_ascii=False, indent=1).encode(), "application/json")
+def file(path: str) -> View:
+    """The view of one of `status_files.FILES`."""
+
+    async def view(visit: Visit) -> Response:
+        content = FILES[path](visit.site.settings, read(visit.site.ports.notices))
+        if content is None:
+            raise HTTPException(404)
+        name = path.rpartition("/")[2] if path.startswith("keys/") or path.endswith(".py") else None
+        return visit.file(content, media_type(path), name)
+
+    return view
 
 
-async def feed(visit: Visit) -> Response:
-    """The same as an Atom feed."""
-    settings = visit.site.settings
-    content = atom(
-        visit.site.ports.notices.published(),
-        title=settings.organisation,
-        fingerprint=settings.notices_fingerprint,
-    )
-    return visit.file(content, "application/atom+xml; charset=utf-8")
+async def subscribe(visit: Visit) -> Response:
+    """How to get notices by mail: a token to mail in; no address is ever asked for."""
+    offer = visit.site.ports.subscription
+    if offer is None:
+        return visit.page("subscribe.html", address=None, token=None)
+    return visit.page("subscribe.html", address=visit.site.settings.notices_address, token=offer())

@@ -1,0 +1,1 @@
+"""Ways to the public. Each delivers one statement at a time and knows nothing of the others."""

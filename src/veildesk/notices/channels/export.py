@@ -1,0 +1,169 @@
+"""A folder of static files for a web server: complete and consistent at every moment.
+
+The folder's name is a symbolic link; a new release is written beside it and the link is switched. A crash
+leaves the old release in place and at most an unfinished one beside it, which the next export removes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from veildesk.core.notice import Board, PublishedNotice
+from veildesk.notices.archive import sync_folder
+from veildesk.notices.crashpoint import crashpoint
+from veildesk.notices.distribution import ChannelFailed
+
+__all__ = ["ExportChannel", "OnionChannel", "Render", "export_tree"]
+
+Render = Callable[[Board | None], Mapping[str, bytes]]
+_DIGEST = ".digest"
+
+
+def export_tree(files: Mapping[str, bytes], target: Path) -> bool:
+    """Make `target` show exactly these files. Returns False if it does so already.
+
+    Raises `ChannelFailed` when something else stands in its place.
+    """
+    digest = _digest(files)
+    if target.is_symlink() and _read(target / _DIGEST) == digest:
+        return False
+    if target.exists() and not target.is_symlink():
+        try:
+            target.rmdir()
+        except OSError:
+            raise ChannelFailed("the export folder exists and is not ours; move it away") from None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{target.name}.release-"
+    kept = target.readlink().name if target.is_symlink() else ""
+    olds = [path for path in target.parent.iterdir() if path.name.startswith(prefix)]
+    number = 1 + max((_number(path.name) for path in olds), default=0)
+    release = target.parent / f"{prefix}{number}"
+    release.mkdir(mode=0o755)
+    crashpoint("export.begun")
+    _write(release, {**files, _DIGEST: digest})
+    crashpoint("export.written")
+    link = target.parent / f".{target.name}.link"
+    link.unlink(missing_ok=True)
+    link.symlink_to(release.name)
+    link.replace(target)
+    sync_folder(target.parent)
+    crashpoint("export.switched")
+    for old in olds:
+        # Readers in the middle of the release before may finish.
+        if old.name != kept:
+            shutil.rmtree(old, ignore_errors=True)
+    return True
+
+
+class ExportChannel:
+    """Writes the whole status site into one folder."""
+
+    seconds = 120.0
+
+    def __init__(self, name: str, target: Path, render: Render) -> None:
+        self.name = name
+        self._target = target
+        self._render = render
+
+    async def deliver(self, item: PublishedNotice, board: Board) -> str:
+        """See `Channel.deliver`."""
+        await asyncio.to_thread(self.write, board)
+        written = _read(self._target / "status" / f"{item.number}.asc")
+        if written != item.signed_text.encode():
+            raise ChannelFailed("what was written is not what was signed")
+        return "exported"
+
+    def write(self, board: Board | None) -> None:
+        """Write the site; None stands for a series that cannot be read. Raises `ChannelFailed`."""
+        try:
+            export_tree(self._render(board), self._target)
+        except OSError as error:
+            raise ChannelFailed(f"the folder cannot be written ({error.strerror})") from None
+
+
+class OnionChannel(ExportChannel):
+    """The status site's own folder, and a look through its socket that it serves the exact bytes."""
+
+    def __init__(self, target: Path, render: Render, path: Path, host: str) -> None:
+        super().__init__("onion", target, render)
+        self._socket = path
+        self._host = host
+
+    async def deliver(self, item: PublishedNotice, board: Board) -> str:
+        """See `Channel.deliver`."""
+        await super().deliver(item, board)
+        try:
+            body = await asyncio.to_thread(_fetch, self._socket, self._host, f"/status/{item.number}.asc")
+        except (OSError, http.client.HTTPException):
+            raise ChannelFailed(
+                "the status site does not answer; start it with 'veildesk status-site run'"
+            ) from None
+        if body != item.signed_text.encode():
+            raise ChannelFailed("the status site does not serve the signed text")
+        return "served by the status site"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=20)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(20)
+        self.sock.connect(str(self._path))
+
+
+def _fetch(path: Path, host: str, target: str) -> bytes:
+    connection = _UnixConnection(path)
+    try:
+        connection.request("GET", target, headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.read() if answer.status == 200 else b""
+    finally:
+        connection.close()
+
+
+def _write(release: Path, files: Mapping[str, bytes]) -> None:
+    folders = {release}
+    for name, content in files.items():
+        if name.startswith("/") or ".." in name.split("/"):
+            raise ChannelFailed("a file name that leads out of the folder")
+        path = release / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        folders.add(path.parent)
+        with path.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        path.chmod(0o644)
+    for folder in folders:
+        folder.chmod(0o755)
+        sync_folder(folder)
+
+
+def _digest(files: Mapping[str, bytes]) -> bytes:
+    total = hashlib.sha256()
+    for name in sorted(files):
+        total.update(f"{name}\0{hashlib.sha256(files[name]).hexdigest()}\n".encode())
+    return total.hexdigest().encode()
+
+
+def _number(name: str) -> int:
+    found = re.search(r"-(\d+)\Z", name)
+    return int(found[1]) if found else 0
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
