@@ -211,7 +211,7 @@ async def test_an_answer_in_html_becomes_safe_text(desk: Desk) -> None:
     thread = fresh()
     start = await position(desk.backend)
     await desk.backend.deliver(entry(thread))
-    html = "<p>Please <b>update</b> &amp; retry.</p><script>alert(1)</script><img src='https://x.test/p.png'>"
+    html = "<p>Please <b>update</b> &amp; retry.</p><img src='https://x.test/pixel.png' onerror='alert(1)'>"
     await desk.answer(thread, "Please update & retry.", html=html)
     (reply,) = await collected(desk.backend, start, thread)
     assert "Please update & retry." in reply.text

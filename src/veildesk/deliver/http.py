@@ -112,14 +112,18 @@ class HelpdeskClient:
         path: str,
         *,
         good: Sequence[int] = (200, 201, 202, 204),
+        limit: int | None = None,
         **request: Any,
     ) -> Answer:
-        """One call; `request` as in httpx. A status outside `good` raises as the module text says."""
+        """One call; `request` as in httpx. A status outside `good` raises as the module text says.
+
+        `limit` bounds the body in bytes, 32 MiB when it is None.
+        """
         async with self.open(method, path, **request) as response:
             body = bytearray()
             async for piece in response.aiter_bytes():
                 body += piece
-                if len(body) > MAX_ANSWER:
+                if len(body) > (limit or MAX_ANSWER):
                     raise BackendRefused("answer-too-large")
             if response.status_code not in good:
                 raise _fault(response.status_code)
