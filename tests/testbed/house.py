@@ -24,6 +24,7 @@ from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.redact.rules import RuleSet
 from veildesk.replies.collect import collect_replies
 from veildesk.replies.fake_mailer import FakeMailer
+from veildesk.replies.guard import AnswerRules
 from veildesk.service.config import QueueConfig
 from veildesk.service.erasure import place_in
 from veildesk.service.inbound import Inbound
@@ -152,6 +153,7 @@ async def open_house(
         domain="example.test",
         secret=b"s" * 32,
         random_bytes=os.urandom,
+        rules=AnswerRules(own=frozenset({SUPPORT, "example.test"})),
     )
     worker = Worker(spool, inbound, outbound, retry_seconds=10)
     try:

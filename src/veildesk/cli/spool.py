@@ -64,6 +64,23 @@ def retry(message: str, config_file: Path, as_json: bool) -> None:
         click.echo(f"{row['message']} is {row['state']} again.", err=True)
 
 
+@spool.command()
+@click.argument("message")
+@click.option("--sure", is_flag=True, help="Yes, send it although a rule stopped it.")
+@config_option
+@json_option
+def approve(message: str, sure: bool, config_file: Path, as_json: bool) -> None:
+    """Send a held answer as it is, against the rule that stopped it."""
+    if not sure:
+        click.echo("Look at the answer in the helpdesk, then say --sure.", err=True)
+        sys.exit(2)
+    row = ask_gateway(config_file, {"command": "spool-approve", "message": message}, as_json)
+    if as_json:
+        print_json(row)
+    else:
+        click.echo(f"{row['message']} is {row['state']} again.", err=True)
+
+
 def ask_gateway(config_file: Path, request: dict[str, Any], as_json: bool) -> Any:
     """The running gateway's answer; ends the command with a clear word when there is none."""
     try:

@@ -36,8 +36,9 @@ async def collect_replies(
     async for reply in backend.replies(cursor):
         if await _belongs(backend, spool, reply, place_in):
             fresh += await _take(backend, spool, reply, secret, limits)
-        elif reply.cursor:
+        elif reply.cursor and reply.cursor != cursor:
             await spool.set_cursor(backend.name, reply.cursor)
+        cursor = reply.cursor or cursor
         if isinstance(backend, Acknowledges):
             await backend.acknowledge(reply)
     return fresh
@@ -55,7 +56,8 @@ async def _belongs(
         return False
     place = await spool.backend_ref(reply.thread)
     # Not known yet: the helpdesk made the ticket, and we stopped before we could note its number.
-    if place is not None and reply.ref and place != place_in(backend.name, reply.ref):
+    known = (place_in(backend.name, ""), place_in(backend.name, reply.ref))
+    if place is not None and reply.ref and place not in known:
         _log.error("reply-in-wrong-ticket backend=%s", backend.name)
         return False
     return True

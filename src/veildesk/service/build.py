@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -20,16 +21,20 @@ from veildesk.core.ports import Backend, Cleaner, Closes, Engine, Mailer
 from veildesk.deliver.registry import load_backend
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.ops.clock import SystemClock
+from veildesk.replies.guard import AnswerRules
 from veildesk.replies.key_lookup import WkdLookup
 from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, Transport
 from veildesk.replies.onion_routes import OnionRoutes, parse_onion_routes
 from veildesk.service.config import AttachmentsConfig, Config, OutgoingConfig
+from veildesk.service.dispatch import Dispatch
 from veildesk.service.engines import open_engine
+from veildesk.service.gates import Gate
 from veildesk.service.inbound import Inbound
 from veildesk.service.key_watch import KeyWatch
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
 from veildesk.service.official import mail_footer
 from veildesk.service.outbound import Outbound
+from veildesk.service.routing import places_of
 from veildesk.service.runtime import runtime_folder
 from veildesk.service.subscriptions import subscription_handler
 from veildesk.service.trust import Trust
@@ -85,7 +90,9 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
         cipher = WordsCipher(keyring.derive_secret(b"words-pepper"))
         backends: dict[str, Backend] = {}
         for name, settings in config.backends.items():
-            backends[name] = backend = load_backend(settings.kind, name, settings.settings)
+            places = list(places_of(name, config.queues, config.routes))
+            given = {**settings.settings, "places": places} if places else settings.settings
+            backends[name] = backend = load_backend(settings.kind, name, given)
             if isinstance(backend, Closes):
                 stack.push_async_callback(backend.close)
         contacts = await asyncio.to_thread(_contacts, config.keys.contacts)
@@ -141,6 +148,9 @@ def _pipeline(
         clock=SystemClock(),
         rules=config.redact,
         subscribe=subscription_handler(config, keyring),
+        dispatch=Dispatch(
+            backends, config.queues, config.routes, {name: Gate(SystemClock()) for name in backends}
+        ),
     )
     outbound = Outbound(
         spool=spool,
@@ -157,8 +167,20 @@ def _pipeline(
         reply_delimiter=config.gateway.reply_delimiter,
         trust=Trust(engine, keys, replies, SystemClock()),
         footer=mail_footer(config),
+        cleaner=cleaner,
+        rules=_answer_rules(config),
     )
     return inbound, outbound
+
+
+def _answer_rules(config: Config) -> AnswerRules:
+    hosts = (urlsplit(str(one.settings.get("url", ""))).hostname for one in config.backends.values())
+    return AnswerRules(
+        own=frozenset({config.gateway.address.lower(), config.gateway.domain.lower()}),
+        helpdesks=frozenset(host.lower() for host in hosts if host),
+        internal=tuple(domain.lower().lstrip(".") for domain in config.answers.internal),
+        allowed=frozenset(value.lower() for value in config.answers.allow),
+    )
 
 
 def outgoing_mailer(outgoing: OutgoingConfig | None, domain: str) -> Mailer | None:

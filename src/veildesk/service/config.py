@@ -30,6 +30,7 @@ from veildesk.service.notice_config import (
 
 __all__ = [
     "AttachmentsConfig",
+    "AnswersConfig",
     "BackendConfig",
     "Config",
     "IdentityConfig",
@@ -41,6 +42,7 @@ __all__ = [
     "OutgoingConfig",
     "PortalConfig",
     "QueueConfig",
+    "RouteConfig",
     "StoreConfig",
     "StatusConfig",
     "load_config",
@@ -159,6 +161,29 @@ class QueueConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteConfig:
+    """Where entries go that meet all named conditions. `place` is a queue of that helpdesk."""
+
+    queue: str = ""
+    topic: str = ""
+    language: str = ""
+    backend: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersConfig:
+    """What agents' answers may carry. `allow`: values that never stop one, such as a hotline's number.
+
+    `internal`: domains of ours that must not be named. `remarks`: tell agents what became of answers.
+    """
+
+    allow: tuple[str, ...] = ()
+    internal: tuple[str, ...] = ()
+    remarks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class BackendConfig:
     """A helpdesk: `kind` is the entry point's name; the rest goes to the connector as it is."""
 
@@ -229,6 +254,8 @@ class Config:
     keys: KeysConfig
     queues: Mapping[str, QueueConfig]
     backends: Mapping[str, BackendConfig]
+    routes: Mapping[str, RouteConfig] = field(default_factory=dict)
+    answers: AnswersConfig = field(default_factory=AnswersConfig)
     store: StoreConfig | None = None
     lmtp: ListenConfig | None = None
     smtp: ListenConfig | None = None
@@ -287,6 +314,8 @@ def parse_config(raw: Mapping[str, Any], base: Path, environment: Mapping[str, s
             values[name] = {k: _section(QueueConfig, v, f"queues.{k}", base) for k, v in content.items()}
         elif name == "redact":
             values[name] = rule_set(content)
+        elif name == "routes":
+            values[name] = {k: _section(RouteConfig, v, f"routes.{k}", base) for k, v in content.items()}
         elif name == "backends":
             values[name] = {k: _backend(v, f"backends.{k}", base) for k, v in content.items()}
         else:
@@ -318,6 +347,11 @@ def _check(config: Config) -> None:
             raise ConfigInvalid(f"[portal.queues] {topic}: unknown topic; known: {', '.join(TOPICS)}")
         if name not in config.queues:
             raise ConfigInvalid(f"[portal.queues] {topic}: there is no [queues.{name}]")
+    for name, one in config.routes.items():
+        if one.backend and one.backend not in config.backends:
+            raise ConfigInvalid(f"[routes.{name}] backend: there is no [backends.{one.backend}]")
+        if one.queue and one.queue not in config.queues:
+            raise ConfigInvalid(f"[routes.{name}] queue: there is no [queues.{one.queue}]")
     if config.gateway.retention_days < 1:
         raise ConfigInvalid("[gateway] retention_days: at least 1")
     if config.gateway.reply_delimiter not in ("", "+", "-", "=", "_", "."):

@@ -19,7 +19,6 @@ from veildesk.core.encoding import decode_entry, encode_entry
 from veildesk.core.envelope import split_envelope
 from veildesk.core.errors import (
     AmbiguousSender,
-    BackendRefused,
     NotEncrypted,
     NotSigned,
     Unparsable,
@@ -39,6 +38,7 @@ from veildesk.mail.reply_address import ReplyAddresses, message_id_of
 from veildesk.redact.apply import redact_text
 from veildesk.redact.rules import RuleSet
 from veildesk.service.config import NOTICE_QUEUE, QueueConfig
+from veildesk.service.dispatch import Dispatch
 from veildesk.service.disposition import dispose
 from veildesk.service.erasure import place_in, split_place
 from veildesk.service.known_keys import KnownKeys
@@ -99,6 +99,7 @@ class Inbound:
     rules: RuleSet = field(default_factory=RuleSet)
     subscribe: Callable[[OpenedMessage], Awaitable[bool]] | None = None
     """Takes a mail to the notices' address; True when there is nothing left to do with it."""
+    dispatch: Dispatch | None = None
 
     async def run(self, work: Work) -> Work:
         """Take one accepted or half-delivered message to the end. Errors are the caller's to park."""
@@ -185,11 +186,14 @@ class Inbound:
         if learned.contact is not None:
             ticket_parts["contact"] = encode_contact(learned.contact)
         own_id = item.message.message_id if item.message else None
+        known = await self.spool.backend_ref(item.work.ticket_id)
+        name, entry = self._dispatch.choose(entry, known)
         work = await self.spool.advance(
             item.work,
             State.DELIVERING,
             parts={"entry": encode_entry(entry)},
             ticket_parts=ticket_parts,
+            backend_ref=known if split_place(known or "")[0] == name else place_in(name, ""),
             marker=self.marker(own_id) if own_id else None,
         )
         if learned.pinned is not None:
@@ -307,22 +311,22 @@ class Inbound:
             return MaskNumbering(self.random_bytes(32))
         return decode_numbering(json.loads(stored))
 
+    @property
+    def _dispatch(self) -> Dispatch:
+        return self.dispatch or Dispatch(self.backends, self.queues)
+
     async def _hand_over(self, work: Work) -> Work:
         sealed = await self.spool.part(work.message_id, "entry")
         if sealed is None:
             raise LookupError("a delivery without its entry")
-        queue = self.queues.get(work.queue)
-        backend = self.backends.get(queue.backend) if queue else None
-        if backend is None:
-            raise BackendRefused("the queue has no helpdesk")
-        held_by, ref = split_place(await self.spool.backend_ref(work.ticket_id) or "")
-        entry = decode_entry(sealed, ref if held_by == backend.name else None)
-        delivered = await backend.deliver(entry)
+        known = await self.spool.backend_ref(work.ticket_id)
+        name, entry = self._dispatch.choose(decode_entry(sealed), known)
+        delivered = await self._dispatch.deliver(name, entry)
         done = await self.spool.advance(
             work,
             State.DELIVERED,
             parts={"raw": None, "entry": None},
-            backend_ref=place_in(backend.name, delivered.ref),
+            backend_ref=place_in(name, delivered.ref),
         )
         await self._try_held(work.ticket_id)
         return done

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from veildesk.core.contact import Contact, decode_contact, encode_contact
 from veildesk.core.encoding import decode_reply
 from veildesk.core.errors import KeyUnusable, SendRefused
-from veildesk.core.ports import Clock, Engine, Mailer, Spool, ThreadCipher
+from veildesk.core.ports import Cleaner, Clock, Engine, Mailer, Spool, ThreadCipher
 from veildesk.core.submission import PortalAnchor, dedup_key
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
 from veildesk.core.ticket import AgentReply
@@ -25,9 +25,9 @@ from veildesk.core.work import Reason, State, Work
 from veildesk.mail.compose import Draft
 from veildesk.mail.quotes import without_quotes
 from veildesk.mail.reply_address import ReplyAddresses
-from veildesk.redact.engine import find
-from veildesk.replies.guard import guard_contact, guard_text
+from veildesk.replies.guard import AnswerRules, guard_contact
 from veildesk.service.letters import Letters
+from veildesk.service.screening import screen_files, screen_text
 from veildesk.service.trust import Trust
 
 __all__ = ["OUTBOUND", "Outbound", "Outgoing"]
@@ -66,6 +66,8 @@ class Outbound:
     reply_delimiter: str = "+"
     trust: Trust | None = None
     footer: str = ""
+    cleaner: Cleaner | None = None
+    rules: AnswerRules = field(default_factory=AnswerRules)
 
     async def run(self, work: Work) -> Work:
         """Take one collected or half-sent answer to the end. Errors are the caller's to park."""
@@ -91,14 +93,20 @@ class Outbound:
         contact = await self._contact(item.work)
         if self.trust is not None and contact is not None and anchor is None:
             contact = await self.trust.look_up(contact)
-        reason = guard_text(find(item.reply.text))
+        approved = await self.spool.part(item.work.message_id, "approved") is not None
+        text = self._letters.replies.cut(item.reply.text)
+        reason = Reason.NONE if approved else await screen_text(text, contact, self.rules)
         if reason is Reason.NONE and anchor is None:
             reason = guard_contact(contact)
         if reason is Reason.NONE and (item.reply.missing or (anchor is not None and item.reply.files)):
             # Files that could not be taken over; or the portal thread, which shows signed text only. An
             # answer must not arrive without its files.
             reason = Reason.FILES
-        text = self._letters.replies.cut(item.reply.text)
+        screened = item.reply
+        if reason is Reason.NONE and self.cleaner is not None and screened.files:
+            screened, reason = await screen_files(
+                screened, self.cleaner, contact, self.rules, approved=approved
+            )
         if anchor is None and (contact is None or contact.certificate is None):
             # A quotation may hold what came encrypted; it goes back only under the key it came with.
             text = without_quotes(text)
@@ -106,7 +114,7 @@ class Outbound:
             reason = Reason.EMPTY
         if reason is not Reason.NONE:
             return await self._hold(item, reason)
-        reply = dataclasses.replace(item.reply, text=text)
+        reply = dataclasses.replace(screened, text=text)
         draft = None if anchor else self._letters.answer(_needed(contact), text, reply.files)
         return dataclasses.replace(item, reply=reply, anchor=anchor, contact=contact, draft=draft)
 
@@ -195,6 +203,8 @@ class Outbound:
             ticket_parts={"contact": encode_contact(contact)} if contact is not None else None,
             marker=marker,
         )
+        parts = {"wire": packed, "reply": None, "note": None, "approved": None}
+        return await self.spool.advance(work, State.SENDING, parts=parts, marker=marker)
 
     async def _hand_over(self, work: Work) -> Work:
         packed = await self.spool.part(work.message_id, "wire")

@@ -24,6 +24,7 @@ from veildesk.ops.notify import notify, watchdog_seconds
 from veildesk.portal import serve as portal_serve
 from veildesk.portal.app import create_app
 from veildesk.portal.ports import PortalPorts, PortalSettings
+from veildesk.service.approving import approve
 from veildesk.service.build import Gateway, tls_context
 from veildesk.service.config import ListenConfig, PortalConfig
 from veildesk.service.erasure import erase_ticket
@@ -32,6 +33,7 @@ from veildesk.service.notices import open_press
 from veildesk.service.onions import build_onions
 from veildesk.service.parking import Parking
 from veildesk.service.portal_site import portal_ports, portal_settings, status_settings
+from veildesk.service.reporting import Reporter
 from veildesk.service.status_site import Upkeep
 from veildesk.service.workers import Poller, Sweeper, Worker
 
@@ -68,8 +70,14 @@ class Running:
         """Open listeners and return the loops to run. Raises `OSError` for an address in use."""
         gateway = self._gateway
         jobs: list[Job] = []
-        for number in range(_WORKERS):
-            worker = Worker(gateway.spool, gateway.inbound, gateway.outbound, parking=self._parking)
+        reporter = Reporter(gateway.spool, gateway.backends, gateway.inbound.secret)
+        jobs.append(("remarks", reporter.run()))
+        told = reporter.tell if self._config.answers.remarks else (lambda _: None)
+        # A helpdesk that is slow keeps its own workers busy and leaves the others theirs.
+        for number in range(_WORKERS * max(1, len(gateway.backends))):
+            worker = Worker(
+                gateway.spool, gateway.inbound, gateway.outbound, parking=self._parking, told=told
+            )
             self._workers.append(worker)
             jobs.append((f"worker-{number}", worker.run()))
         for name, backend in gateway.backends.items():
@@ -216,6 +224,7 @@ class Running:
             "spool-retry": self._spool_retry,
             "portal-parking": self._portal_parking,
             "portal-release": self._portal_release,
+            "spool-approve": self._spool_approve,
         }
         return handlers
 
@@ -263,6 +272,9 @@ class Running:
 
     async def _portal_release(self, request: Mapping[str, Any]) -> int:
         return await self._parking.release()
+
+    async def _spool_approve(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return _row(await approve(self._gateway.spool, str(request["message"])))
 
 
 def _site(settings: PortalSettings, ports: PortalPorts, socket: Path, circuits: bool) -> _QuietServer:

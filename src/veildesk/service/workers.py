@@ -65,6 +65,7 @@ class Worker:
     attempts: int = 100
     parking: Parking | None = None
     done: int = field(default=0)
+    told: Callable[[Work], None] = lambda _: None
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -109,6 +110,8 @@ class Worker:
             if finished.state is work.state:
                 return
             self.done += 1
+            if work.direction is Direction.OUT:
+                self.told(finished)
             _log.info("message-done id=%s state=%s", finished.message_id, finished.state.value)
 
     async def _settle(self, work: Work, error: Exception) -> None:
@@ -129,7 +132,9 @@ class Worker:
             _log.error("message-parked id=%s reason=internal", work.message_id, exc_info=error)
         else:
             _log.error("message-parked id=%s reason=%s", work.message_id, reason.value)
-        await self.spool.advance(current, State.PARKED, reason=reason)
+        parked = await self.spool.advance(current, State.PARKED, reason=reason)
+        if work.direction is Direction.OUT:
+            self.told(parked)
 
     async def _current(self, work: Work) -> Work:
         for row in await self.spool.listing(_UNDER_WAY):

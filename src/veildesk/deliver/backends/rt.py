@@ -352,7 +352,7 @@ class RequestTracker:
     async def erase(self, ref: str, thread: str) -> Erased:
         """Delete all tickets of the thread, which hides them; then erase them by the host's command."""
         found = await self._search("tickets", f"'CF.{{{THREAD}}}'='{token(thread)}'")
-        numbers = list(dict.fromkeys([*(str(item["id"]) for item in found), ref]))
+        numbers = list(dict.fromkeys([*(str(item["id"]) for item in found), *([ref] if ref else [])]))
         left = []
         for number in numbers:
             ticket = await self._load(number)

@@ -312,7 +312,7 @@ class Znuny:
     async def erase(self, ref: str, thread: str) -> Erased:
         """Erase by the host's command; without one, the ticket loses its title and is set to removed."""
         left = []
-        for number in dict.fromkeys([*await self._find(thread), ref]):
+        for number in dict.fromkeys([*await self._find(thread), *([ref] if ref else [])]):
             ticket = await self._load(number, ArticleSenderType=["system"], Attachments=0)
             if ticket is None or _field(ticket, THREAD) != thread:
                 continue
