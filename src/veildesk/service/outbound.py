@@ -199,12 +199,10 @@ class Outbound:
         return await self.spool.advance(
             work,
             State.SENDING,
-            parts={"wire": packed, "reply": None, "note": None},
+            parts={"wire": packed, "reply": None, "note": None, "approved": None},
             ticket_parts={"contact": encode_contact(contact)} if contact is not None else None,
             marker=marker,
         )
-        parts = {"wire": packed, "reply": None, "note": None, "approved": None}
-        return await self.spool.advance(work, State.SENDING, parts=parts, marker=marker)
 
     async def _hand_over(self, work: Work) -> Work:
         packed = await self.spool.part(work.message_id, "wire")
