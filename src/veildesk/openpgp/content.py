@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import bz2
 import zlib
+from collections.abc import Iterable
 
 from veildesk.core.errors import LimitExceeded, Unparsable
-from veildesk.openpgp.packets import LITERAL, Kind, Shape, classify, split_packets, whole_body
+from veildesk.openpgp.packets import LITERAL, Kind, Packet, Shape, classify, split_packets, whole_body
 
-__all__ = ["literal_data", "literal_mode", "uncompressed"]
+__all__ = ["literal", "literal_data", "uncompressed"]
 
 _MAX_LAYERS = 4
 _CHUNK = 1024 * 1024
 # Up to this size any ratio is fine; beyond it, more than a thousandfold growth is a bomb.
-_FREE_GROWTH = 16 * 1024 * 1024
+_FREE_GROWTH = 4 * 1024 * 1024
 _RATIO = 1000
 # RNP leaves a few bytes of its buffer behind a finished deflate stream; no reader shows them.
 _SLACK = 32
@@ -93,20 +94,15 @@ def _keep(kept: bytearray, chunk: bytes, limit: int) -> None:
 
 def literal_data(data: bytes) -> bytes:
     """The content of the one literal packet in `data`, byte for byte. Raises `Unparsable`."""
-    body = _literal(data)
-    start = 2 + body[1] + 4
-    if len(body) < start:
-        raise Unparsable("literal")
-    return body[start:]
+    return literal(split_packets(data))[1]
 
 
-def literal_mode(data: bytes) -> bytes:
-    """The format octet of the one literal packet in `data`. Raises `Unparsable`."""
-    return _literal(data)[:1]
-
-
-def _literal(data: bytes) -> bytes:
-    bodies = [whole_body(one) for one in split_packets(data) if one.tag == LITERAL]
+def literal(packets: Iterable[Packet]) -> tuple[bytes, bytes]:
+    """Format octet and content of the one literal packet among `packets`. Raises `Unparsable`."""
+    bodies = [whole_body(one) for one in packets if one.tag == LITERAL]
     if len(bodies) != 1 or len(bodies[0]) < 2 or bodies[0][:1] not in (b"b", b"t", b"u", b"m"):
         raise Unparsable("literal")
-    return bodies[0]
+    start = 2 + bodies[0][1] + 4
+    if len(bodies[0]) < start:
+        raise Unparsable("literal")
+    return bodies[0][:1], bodies[0][start:]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.decrepit.ciphers.modes import CFB
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESOCB3
@@ -23,10 +23,6 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from veildesk.core.errors import NotSoundCiphertext
 from veildesk.openpgp.declining import Declined
 from veildesk.openpgp.packets import PKESK, SEIPD, Packet, whole_body
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from cryptography.hazmat.decrepit.ciphers.modes import CFB
 
 __all__ = ["DecryptionKey", "decrypt"]
 
@@ -149,9 +145,7 @@ def _open_mdc(body: bytes, session: tuple[int | None, bytes]) -> bytes:
         raise Declined("cipher")
     if len(body) < 16 + 2 + _MDC:
         raise NotSoundCiphertext("integrity")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        decryptor = Cipher(algorithms.AES(key), CFB(bytes(16))).decryptor()
+    decryptor = Cipher(algorithms.AES(key), CFB(bytes(16))).decryptor()
     plain = decryptor.update(body) + decryptor.finalize()
     digest = hashlib.sha1(plain[:-20], usedforsecurity=False).digest()
     # The repeated octets at the start are not looked at: they protect nothing and can be an oracle.

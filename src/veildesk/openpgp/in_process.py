@@ -25,7 +25,7 @@ from veildesk.core.message import Signature, Verdict
 from veildesk.core.ports import CertificateStatus, DecryptedData, DetachedSignature
 from veildesk.openpgp.armor import Block
 from veildesk.openpgp.certificate_view import CertificateView, KeyPart, key_fingerprints, read_view
-from veildesk.openpgp.content import literal_data, literal_mode, uncompressed
+from veildesk.openpgp.content import literal, uncompressed
 from veildesk.openpgp.declining import Declined
 from veildesk.openpgp.decryption import decrypt
 from veildesk.openpgp.message_wire import read_wire
@@ -62,6 +62,7 @@ class InProcess:
 
     def __init__(self, own: Sequence[bytes], keys: SecretKeys, limits: Limits | None = None) -> None:
         self._own = [read_certificate(one) for one in own]
+        self._ours = [(name, one) for one in self._own for name in key_fingerprints(one.data)]
         self._keys = keys
         self._limits = limits or Limits()
         self._cache: OrderedDict[bytes, tuple[Certificate, tuple[str, ...]]] = OrderedDict()
@@ -92,11 +93,15 @@ class InProcess:
         self, data: bytes, certificates: Sequence[bytes], now: int
     ) -> tuple[bytes, tuple[Signature, ...]]:
         """The content of a literal or signed message, perhaps compressed, and verdicts on its signatures."""
-        packets, shape = uncompressed(data, self._limits.plaintext_size)
+        inner, shape = uncompressed(data, self._limits.plaintext_size)
+        packets = list(split_packets(inner))
+        mode, plain = literal(packets)
         if shape.kind is Kind.LITERAL:
-            return literal_data(packets), ()
-        plain = _signed_content(packets)
-        signatures = [one for one in split_packets(packets) if one.tag == SIGNATURE]
+            return plain, ()
+        if mode != b"b" and b"\r" in plain:
+            # gpg gives text out with native line ends.
+            raise Declined("literal-text")
+        signatures = [one for one in packets if one.tag == SIGNATURE]
         if shape.kind is not Kind.SIGNED or len(signatures) != shape.signatures:
             raise Declined("signed-form")
         return plain, self._verdicts(plain, signatures, certificates, now)
@@ -169,7 +174,7 @@ class InProcess:
 
     def _known(self, certificates: Sequence[bytes]) -> list[tuple[str, Certificate]]:
         """Every key of these certificates and our own, each with the certificate it stands in."""
-        found = [(name, one) for one in self._own for name in key_fingerprints(one.data)]
+        found = list(self._ours)
         for data in certificates:
             try:
                 certificate, names = self._read(data)
@@ -261,14 +266,6 @@ def _put(cache: OrderedDict[bytes, Any], mark: bytes, value: Any) -> None:
     cache[mark] = value
     if len(cache) > _MAX_CACHED:
         cache.popitem(last=False)
-
-
-def _signed_content(packets: bytes) -> bytes:
-    plain = literal_data(packets)
-    if literal_mode(packets) != b"b" and b"\r" in plain:
-        # gpg gives text out with native line ends.
-        raise Declined("literal-text")
-    return plain
 
 
 def _parsed(packet: Packet) -> Any:

@@ -16,7 +16,8 @@ from veildesk.core.errors import KeyUnusable
 from veildesk.core.ticket import Level
 from veildesk.openpgp.own_keys import SecretPlace, read_own_keys
 from veildesk.openpgp.packets import read_certificate, split_packets
-from veildesk.openpgp.wkd_export import wkd_hash, wkd_paths
+from veildesk.openpgp.wkd_address import wkd_hash
+from veildesk.openpgp.wkd_export import wkd_paths
 from veildesk.service import doctor_keys
 from veildesk.service.config import Config, load_config
 from veildesk.service.doctor_keys import check_keys, check_memory, unencrypted_swap
