@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,31 @@ async def test_a_killed_gateway_leaves_no_service_behind(private_tor, onion, tmp
     async with running(onion):
         await onion.wait_published(30)
         assert onion.state().trouble == ""
+
+
+async def test_a_gateway_that_stood_still_is_still_there(private_tor, onion, tmp_path):
+    arguments = [
+        str(private_tor.control("host")),
+        str(tmp_path / "onion.key"),
+        f"unix:{tmp_path}/portal.sock",
+    ]
+    gateway = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _GATEWAY, *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert gateway.stdout is not None
+        assert await gateway.stdout.readline() == b"published\n"
+        gateway.send_signal(signal.SIGSTOP)
+        await asyncio.to_thread(private_tor.forget_descriptors)
+        await asyncio.sleep(2.0)  # tor goes on without it; nothing is to be awaited here
+        gateway.send_signal(signal.SIGCONT)
+        await reach(private_tor, onion)
+        # It holds the service, so that another gateway on the same key is told so.
+        async with running(onion):
+            await until(lambda: onion.state().trouble == Trouble.COLLISION)
+    finally:
+        gateway.kill()
+        await gateway.wait()
 
 
 _ALONE = """

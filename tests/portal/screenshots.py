@@ -1,11 +1,16 @@
-"""Draws the pictures in docs/images: `python -m portal.screenshots FOLDER` with `tests` on the path."""
+"""Draws the pictures in docs/images: `python -m portal.screenshots FOLDER` with `tests` on the path.
+
+For looking at other forms of the pages: `python -m portal.screenshots FOLDER ru 360 dark`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import io
+import re
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -20,12 +25,45 @@ MESSAGE = """Since Monday I cannot log in. The app says "wrong time".
 My account is anna.muster@posteo.net, the last login came from 84.17.52.9.
 I tried the password: correct-horse-7 and also the one before.
 """
+REPORT = """App: Example Wallet
+Version: 4.2.1
+OS: Android 15
+Serial: R58M123ABCD
+Error: no answer from 84.17.52.9
+User: anna
+"""
 SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nPlease set the clock.\n"
+READ = {
+    "home": "",
+    "track": "/track",
+    "track-unknown": "/track/unknown",
+    "recover": "/recover",
+    "status": "/status",
+    "notice": "/status/1",
+    "verify": "/verify",
+    "privacy": "/privacy",
+    "help": "/help",
+    "help-answers": "/help/answers",
+    "help-lost": "/help/answers#lost",
+    "help-mail": "/help/encrypted-mail",
+    "help-safely": "/help/writing-safely",
+    "new": "/new",
+    "report": "/new/report",
+    "error": "/nothing",
+    "leave": "/leave",
+}
+INSIDE = {
+    "ticket": "/ticket",
+    "words": "/ticket/words",
+    "proof": "/ticket/proof",
+    "feedback": "/ticket/feedback",
+    "delete": "/ticket/delete",
+}
 
 
 def _save(page: Page, folder: Path, name: str) -> None:
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
-    picture.convert("RGB").quantize(32).save(folder / f"portal-{name}.png", optimize=True)
+    picture.convert("RGB").quantize(16).save(folder / f"portal-{name}.png", optimize=True)
 
 
 def _answer(world: World, words: str) -> None:
@@ -35,48 +73,65 @@ def _answer(world: World, words: str) -> None:
     thread.join()
 
 
-def draw(folder: Path) -> None:
+def _press(page: Page, selector: str) -> None:
+    with page.expect_navigation():
+        page.locator(selector).first.click()
+
+
+def draw(folder: Path, language: str = "en", width: int = 720, scheme: str = "light") -> None:
     """Walk through the pages once and save each."""
-    world = World(settings())
+    world = World(replace(settings(), challenge=True))
     world.notices.add("Mail arrives late", IncidentState.MONITORING, Impact.MINOR)
     with served(world) as port, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium",
             args=["--no-sandbox", "--host-resolver-rules=MAP *.onion 127.0.0.1"],
         )
-        page = browser.new_page(java_script_enabled=False, viewport={"width": 720, "height": 600})
-        base = f"http://{HOST}:{port}/en"
-        page.goto(f"{base}/new")
-        _save(page, folder, "new")
-        page.locator("#message").fill(MESSAGE)
-        page.locator("#files").set_input_files(
-            [{"name": "screen.jpg", "mimeType": "image/jpeg", "buffer": b"x" * 80_000 + b"GPS"}]
+        page = browser.new_page(
+            java_script_enabled=False,
+            viewport={"width": width, "height": 600},
+            color_scheme="dark" if scheme == "dark" else "light",
         )
-        page.locator("main form button").click()
-        page.wait_for_url("**/check")
-        _save(page, folder, "check")
-        words = " ".join(page.locator("ol.words li").all_inner_texts())
-        page.locator("button[value=send]").click()
-        page.wait_for_url("**/receipt")
-        _save(page, folder, "receipt")
-        _answer(world, words)
-        paths = {
-            "home": "",
-            "ticket": "/ticket",
-            "delete": "/ticket/delete",
-            "track": "/track",
-            "status": "/status",
-            "notice": "/status/1",
-            "verify": "/verify",
-            "privacy": "/privacy",
-            "help": "/help/answers",
-            "error": "/nothing",
-        }
-        for name, path in paths.items():
+        base = f"http://{HOST}:{port}/{language}"
+        for name, path in READ.items():
             page.goto(f"{base}{path}")
             _save(page, folder, name)
+        words = _write(page, base, folder)
+        _answer(world, words)
+        for name, path in INSIDE.items():
+            page.goto(f"{base}{path}")
+            _save(page, folder, name)
+        page.locator("#sure").check()
+        _press(page, "button.danger")
+        _save(page, folder, "deleted")
         browser.close()
 
 
+def _write(page: Page, base: str, folder: Path) -> str:
+    """From a report to the receipt; returns the ticket words."""
+    page.goto(f"{base}/new/report")
+    page.locator("#report").fill(REPORT)
+    _press(page, "main form button")
+    _save(page, folder, "report-lines")
+    _press(page, "main form button")
+    page.locator("#message").fill(MESSAGE)
+    page.locator("#files").set_input_files(
+        [{"name": "screen.jpg", "mimeType": "image/jpeg", "buffer": b"x" * 80_000 + b"GPS"}]
+    )
+    _press(page, "main form .row button")
+    _save(page, folder, "check")
+    words = page.locator("ol.words li").all_inner_texts()
+    number = int(re.search(r"\d", page.locator("label[for=challenge]").inner_text())[0])
+    page.locator("#challenge").fill(words[number - 1])
+    page.locator("[name=hide]").last.uncheck()
+    _press(page, "button[value=send]")
+    _save(page, folder, "confirm")
+    _press(page, "button[value=send-hidden]")
+    _save(page, folder, "receipt")
+    return " ".join(words)
+
+
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]))
+    language, width, scheme = [*sys.argv[2:], *("en", "720", "light")[len(sys.argv) - 2 :]]
+    Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+    draw(Path(sys.argv[1]), language, int(width), scheme)

@@ -90,6 +90,8 @@ class PortalSettings:
     `clearnet_hosts` point to `onion`, the address with ".onion". A `status_only` site has notices and keys
     and takes nothing in. With `challenge`, a new ticket is sent only with one of its words typed in.
 
+    `rotation_days` is how often the store's keys are changed and the old ones destroyed.
+
     `form_secret` (32 bytes) signs forms; if it survives a restart, so do the forms that people have open.
     `support_key` and `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all
     visitors together, `circuit_rate` and `circuit_burst` those of one Tor circuit, where tor tells circuits
@@ -116,6 +118,7 @@ class PortalSettings:
     onion: str | None = None
     status_only: bool = False
     retention_days: int = 90
+    rotation_days: int = 1
     text_size: int = 32_000
     own_words: int = 50
     files: int = 5
@@ -123,6 +126,7 @@ class PortalSettings:
     upload_size: int = 25 * 1024 * 1024
     draft_memory: int = 256 * 1024 * 1024
     sessions: int = 2_000
+    session_memory: int = 128 * 1024 * 1024
     session_idle: float = 30 * 60
     session_life: float = 2 * 60 * 60
     posts: int = 64

@@ -1,8 +1,8 @@
 """Visitors' sessions: in memory only, sealed under the id that only the visitor's cookie holds.
 
 The store knows a hash of the id and ciphertext; a copy of its memory without cookies opens nothing.
-Sessions end after a time without requests and after a total time, and their number is bounded: the
-one that was idle longest gives way. A visitor who only reads pages has no session here.
+Sessions end after a time without requests and after a total time, and their number and size are bounded:
+the one that was idle longest gives way. A visitor who only reads pages has no session here.
 """
 
 from __future__ import annotations
@@ -47,10 +47,22 @@ class _Record:
 
 
 class SessionStore:
-    """Bounded store. Times are monotonic seconds, `idle` and `life` as in `PortalSettings`."""
+    """Bounded store. Times are monotonic seconds, `idle` and `life` as in `PortalSettings`.
 
-    def __init__(self, random_bytes: Callable[[int], bytes], *, limit: int, idle: float, life: float) -> None:
+    `limit` is a number of sessions, `memory` bytes of all of them together, uploads not counted.
+    """
+
+    def __init__(
+        self,
+        random_bytes: Callable[[int], bytes],
+        *,
+        limit: int,
+        idle: float,
+        life: float,
+        memory: int = 128 * 1024 * 1024,
+    ) -> None:
         self._random, self._limit, self._idle, self._life = random_bytes, limit, idle, life
+        self._memory, self.used = memory, 0
         self._records: OrderedDict[bytes, _Record] = OrderedDict()
         self._turns: dict[bytes, tuple[asyncio.Lock, int]] = {}
 
@@ -70,7 +82,7 @@ class SessionStore:
             return Session(visitor)
         record.touched = now
         self._records.move_to_end(name)
-        return Session(visitor, json.loads(plain), dict(record.blobs))
+        return Session(visitor, json.loads(plain.decode("utf-8", "surrogatepass")), dict(record.blobs))
 
     def save(self, session: Session, now: float) -> None:
         """Keep the session; an empty one is dropped. Its total time goes on from its first save."""
@@ -79,21 +91,26 @@ class SessionStore:
             return
         name = _name(session.visitor)
         nonce = self._random(12)
-        plain = json.dumps(session.data, separators=(",", ":")).encode()
+        plain = json.dumps(session.data, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "surrogatepass"
+        )
         sealed = nonce + AESGCM(_key(session.visitor)).encrypt(nonce, plain, name)
         old = self._records.pop(name, None)
         if old is not None:
+            self.used -= len(old.sealed)
             for key, blob in old.blobs.items():
                 if session.blobs.get(key) is not blob:
                     blob.drop()
         self._records[name] = _Record(sealed, dict(session.blobs), now if old is None else old.began, now)
-        while len(self._records) > self._limit:
+        self.used += len(sealed)
+        while len(self._records) > self._limit or (self.used > self._memory and len(self._records) > 1):
             self._forget(next(iter(self._records)))
 
     def take(self, visitor: bytes, now: float) -> Session:
         """The visitor's session, which is no longer kept here; its blobs go along."""
         session = self.load(visitor, now)
-        self._records.pop(_name(visitor), None)
+        record = self._records.pop(_name(visitor), None)
+        self.used -= 0 if record is None else len(record.sealed)
         return session
 
     def drop(self, visitor: bytes) -> None:
@@ -129,6 +146,7 @@ class SessionStore:
     def _forget(self, name: bytes) -> None:
         record = self._records.pop(name, None)
         if record is not None:
+            self.used -= len(record.sealed)
             for blob in record.blobs.values():
                 blob.drop()
 

@@ -66,6 +66,7 @@ class Site:
             sessions=SessionStore(
                 ports.random_bytes,
                 limit=settings.sessions,
+                memory=settings.session_memory,
                 idle=settings.session_idle,
                 life=settings.session_life,
             ),

@@ -12,7 +12,10 @@ from veildesk.service.notices import notice_board
 from veildesk.service.onions import portal_address, status_address
 from veildesk.service.subscriptions import subscribers
 
-__all__ = ["portal_ports", "portal_settings", "status_settings"]
+__all__ = ["ROTATION_DAYS", "portal_ports", "portal_settings", "status_settings"]
+
+ROTATION_DAYS = 1
+"""How often the store's keys are changed; what was deleted is unreadable in backups from then on."""
 
 
 async def portal_settings(gateway: Gateway) -> PortalSettings:
@@ -34,6 +37,7 @@ async def portal_settings(gateway: Gateway) -> PortalSettings:
         support_address=config.gateway.address,
         notices_address=config.notices.mail,
         retention_days=config.gateway.retention_days,
+        rotation_days=ROTATION_DAYS,
         queue="support" if "support" in config.queues else next(iter(config.queues)),
         queues=portal.queues,
         open=portal.open,

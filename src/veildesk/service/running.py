@@ -32,7 +32,7 @@ from veildesk.service.feedback import FeedbackCounts
 from veildesk.service.notices import open_press
 from veildesk.service.onions import build_onions
 from veildesk.service.parking import Parking
-from veildesk.service.portal_site import portal_ports, portal_settings, status_settings
+from veildesk.service.portal_site import ROTATION_DAYS, portal_ports, portal_settings, status_settings
 from veildesk.service.reporting import Reporter
 from veildesk.service.status_site import Upkeep
 from veildesk.service.workers import Poller, Sweeper, Worker
@@ -41,7 +41,7 @@ __all__ = ["Running"]
 
 _log = logging.getLogger("veildesk.service")
 _WORKERS = 2
-_ROTATE_SECONDS = 86400
+_ROTATE_SECONDS = 86400 * ROTATION_DAYS
 _OUTCOMES = 1000
 _NOTICE_SECONDS = 60.0
 Job = tuple[str, Coroutine[Any, Any, None]]

@@ -7,7 +7,10 @@ process that wrote it, so that leftovers of dead processes can be told from file
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,8 +54,15 @@ class PartFiles:
             return Stored(place, sealed=seal_row(key, place, data))
         name = f"{self._owner}-{secrets.token_hex(16)}"
         path = self._directory / name
-        await asyncio.to_thread(lambda: write_file(path, seal_chunks(key, place, data)))
+        await asyncio.to_thread(lambda: self._write(path, seal_chunks(key, place, data)))
         return Stored(place, file=name)
+
+    def _write(self, path: Path, pieces: Iterable[bytes]) -> None:
+        write_file(path, pieces)
+        # Of the moment at which something came only the day is left in the file's time stamps.
+        day = int(time.time()) // 86_400 * 86_400
+        with contextlib.suppress(OSError):
+            os.utime(path, (day, day))
 
     async def open(self, key: bytes, stored: Stored) -> bytes:
         """Open one part. Raises `KeyUnusable` if it is damaged or its file is missing."""

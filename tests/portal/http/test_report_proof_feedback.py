@@ -133,4 +133,9 @@ async def test_what_is_typed_can_be_hidden(visitor: Visitor, world: World) -> No
     visitor = Visitor(world)
     page = await visitor.get("/en/track?hidden=1")
     assert page.tree.find(".//input[@id='words']").get("type") == "password"
-    assert (await visitor.submit(page.form("/en/track").set(words=words))).title == "Your ticket"
+    form = page.form("/en/track")
+    wrong = await visitor.submit(form.set(words=words.replace(words.split()[2], "qqqq")))
+    assert "Word 3 is not on our list" in wrong.text
+    assert wrong.tree.find(".//input[@id='words']").get("type") == "password"
+    assert words.split()[0] not in wrong.response.text
+    assert (await visitor.submit(wrong.form("/en/track").set(words=words))).title == "Your ticket"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from collections import Counter
 from dataclasses import replace
@@ -14,6 +15,7 @@ from portal.fakes import HOST, World
 from portal.visitor import Page, Visitor
 from veildesk.core.ports import ThreadKeys
 from veildesk.portal.bucket import TokenBucket
+from veildesk.portal.sessions import Session, SessionStore
 
 MESSAGE = "Nothing works for alice@posteo.net"
 
@@ -254,3 +256,19 @@ async def test_a_link_from_another_site_does_not_cost_an_open_draft(visitor: Vis
     assert posted.status_code == 403
     assert "set-cookie" not in posted.headers
     assert (await visitor.submit(check.form(), op="send")).words == check.words
+
+
+def test_all_sessions_together_have_a_bound_and_the_idle_give_way() -> None:
+    store = SessionStore(os.urandom, limit=100, idle=60.0, life=600.0, memory=50_000)
+    visitors = [os.urandom(32) for _ in range(20)]
+    for number, visitor in enumerate(visitors):
+        store.save(Session(visitor, {"draft": "ж" * 5_000}), float(number))
+        assert store.used <= 50_000
+    assert store.load(visitors[0], 20.0).data == {}
+    assert store.load(visitors[-1], 20.0).data == {"draft": "ж" * 5_000}
+    store.save(Session(visitors[-1], {"draft": "a"}), 21.0)
+    store.take(visitors[-2], 22.0)
+    store.drop(visitors[-1])
+    for visitor in visitors:
+        store.drop(visitor)
+    assert (store.used, len(store)) == (0, 0)

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from veildesk.portal.report import MOST, Line, take_apart
-from veildesk.portal.site import SESSION_COST, Visit
+from veildesk.portal.site import SESSION_COST, Overloaded, Visit
 from veildesk.portal.views.compose import begin, drop_draft
 
 __all__ = ["choose", "lines", "paste", "report"]
@@ -30,7 +30,11 @@ async def paste(visit: Visit) -> Response:
     if visit.age(form, "report") is None:
         mistake = {"kind": "expired", "typed": text}
         return visit.page("report.html", status=403, forms=("report",), mistake=mistake, most=MOST)
-    visit.spend(SESSION_COST)
+    try:
+        visit.spend(SESSION_COST)
+    except Overloaded:
+        mistake = {"kind": "busy", "typed": text}
+        return visit.page("report.html", status=429, forms=("report",), mistake=mistake, most=MOST)
     found = await asyncio.to_thread(take_apart, text)
     session = visit.session()
     if not 0 < len(found) <= MOST:

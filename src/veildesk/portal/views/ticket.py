@@ -49,8 +49,10 @@ async def track_form(visit: Visit) -> Response:
     return _track_page(visit, mistake)
 
 
-def _track_page(visit: Visit, mistake: dict[str, Any] | None, status: int = 200) -> Response:
-    hidden = visit.request.query_params.get("hidden") == "1"
+def _track_page(
+    visit: Visit, mistake: dict[str, Any] | None, status: int = 200, hidden: bool = False
+) -> Response:
+    hidden = hidden or visit.request.query_params.get("hidden") == "1"
     return visit.page("track.html", status=status, forms=("track",), mistake=mistake, hidden=hidden)
 
 
@@ -60,16 +62,17 @@ async def track(visit: Visit) -> Response:
     Without a cookie the thread is shown at once, to read only.
     """
     form = await visit.form()
+    hidden = form.get("hidden") == "1"
     if not visit.same_site() or (visit.known and visit.age(form, "track") is None):
-        return _track_page(visit, {"kind": "expired", "typed": ""}, 403)
+        return _track_page(visit, {"kind": "expired", "typed": ""}, 403, hidden)
     try:
         words = " ".join(parse(form.get("words")))
     except WordsMalformed as error:
-        return _malformed(visit, error, form.get("words")[:512])
+        return _malformed(visit, error, "" if hidden else form.get("words")[:512], hidden)
     try:
         keys = await visit.derive(words)
     except Overloaded:
-        return _track_page(visit, {"kind": "busy", "typed": words}, 429)
+        return _track_page(visit, {"kind": "busy", "typed": words}, 429, hidden)
     thread = await open_thread(visit, keys)
     if thread is None:
         return visit.go("track/unknown") if visit.known else await unknown(visit)
@@ -80,7 +83,7 @@ async def track(visit: Visit) -> Response:
         return visit.go("ticket")
 
 
-def _malformed(visit: Visit, error: WordsMalformed, typed: str) -> Response:
+def _malformed(visit: Visit, error: WordsMalformed, typed: str, hidden: bool) -> Response:
     mistake = {
         "kind": "count" if error.position is None else "word",
         "position": error.position or 0,
@@ -88,12 +91,12 @@ def _malformed(visit: Visit, error: WordsMalformed, typed: str) -> Response:
         "typed": typed,
     }
     if not visit.known:
-        return _track_page(visit, mistake)
+        return _track_page(visit, mistake, hidden=hidden)
     visit.spend(SESSION_COST)
     session = visit.session()
     session.data["mistake"] = mistake
     visit.save(session)
-    return visit.go("track")
+    return visit.go("track?hidden=1" if hidden else "track")
 
 
 async def unknown(visit: Visit) -> Response:

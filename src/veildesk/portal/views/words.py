@@ -103,7 +103,11 @@ async def recover(visit: Visit) -> Response:
     if visit.age(form, "recover") is None:
         mistake = {"kind": "expired", "typed": form.get("code")[:200]}
         return visit.page("recover.html", status=403, forms=("recover",), mistake=mistake)
-    visit.spend(SESSION_COST)
+    try:
+        visit.spend(SESSION_COST)
+    except Overloaded:
+        mistake = {"kind": "busy", "typed": form.get("code")[:200]}
+        return visit.page("recover.html", status=429, forms=("recover",), mistake=mistake)
     code = read(form.get("code"))
     if code is None:
         session = visit.session()
