@@ -90,7 +90,8 @@ class PortalSettings:
     `clearnet_hosts` point to `onion`, the address with ".onion". A `status_only` site has notices and keys
     and takes nothing in. With `challenge`, a new ticket is sent only with one of its words typed in.
 
-    `rotation_days` is how often the store's keys are changed and the old ones destroyed.
+    With `circuits` tor tells circuits apart. `rotation_days` is how often the store's keys are changed and
+    the old ones destroyed.
 
     `form_secret` (32 bytes) signs forms; if it survives a restart, so do the forms that people have open.
     `support_key` and `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all
@@ -117,6 +118,7 @@ class PortalSettings:
     clearnet_hosts: tuple[str, ...] = ()
     onion: str | None = None
     status_only: bool = False
+    circuits: bool = False
     retention_days: int = 90
     rotation_days: int = 1
     text_size: int = 32_000

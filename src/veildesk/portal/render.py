@@ -85,6 +85,6 @@ class Renderer:
                     for code in self._settings.languages
                 ],
                 style=self._style,
-                **values,
+                **{"clearnet": False, **values},
             )
         )

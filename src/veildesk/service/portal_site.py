@@ -29,6 +29,7 @@ async def portal_settings(gateway: Gateway) -> PortalSettings:
         hosts=tuple(host.lower() for host in hosts) or ("localhost",),
         clearnet_hosts=tuple(host.lower() for host in portal.clearnet_hosts),
         onion=onion,
+        circuits=config.onion is not None and config.onion.circuits,
         form_secret=gateway.keyring.derive_secret(b"portal-forms"),
         support_key=await gateway.engine.export(config.keys.support),
         support_fingerprint=config.keys.support,

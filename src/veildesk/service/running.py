@@ -193,11 +193,10 @@ class Running:
         gateway = self._gateway
         settings = await portal_settings(gateway)
         ports = portal_ports(gateway, self._erase, self._feedback.add, lambda: self._parking.on)
-        circuits = self._config.onion is not None and self._config.onion.circuits
-        jobs = [("portal", _serve(_site(settings, ports, portal.socket, circuits)))]
+        jobs = [("portal", _serve(_site(settings, ports, portal.socket)))]
         notices_alone = status_settings(gateway, settings)
         if notices_alone is not None:
-            jobs.append(("status", _serve(_site(notices_alone, ports, portal.status_socket, False))))
+            jobs.append(("status", _serve(_site(notices_alone, ports, portal.status_socket))))
         return jobs
 
     async def _erase(self, lookup_id: bytes) -> Erased:
@@ -277,10 +276,10 @@ class Running:
         return _row(await approve(self._gateway.spool, str(request["message"])))
 
 
-def _site(settings: PortalSettings, ports: PortalPorts, socket: Path, circuits: bool) -> _QuietServer:
+def _site(settings: PortalSettings, ports: PortalPorts, socket: Path) -> _QuietServer:
     socket.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     socket.unlink(missing_ok=True)
-    return _QuietServer(portal_serve.config(create_app(settings, ports), socket, circuits=circuits))
+    return _QuietServer(portal_serve.config(create_app(settings, ports), socket, circuits=settings.circuits))
 
 
 class _QuietServer(uvicorn.Server):
