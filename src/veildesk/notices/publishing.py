@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from veildesk.core.errors import KeyUnusable, VeildeskError
 from veildesk.core.notice import Identity, Kind, Notice, PublishedNotice, Statement, Words
@@ -18,9 +19,10 @@ from veildesk.notices.archive import NoticeDirectory, NoticeRefused
 from veildesk.notices.crashpoint import crashpoint
 from veildesk.notices.draft import Draft, placeholders
 from veildesk.notices.guard import concerns, official_values
+from veildesk.notices.heartbeat import last_heartbeat
 from veildesk.notices.series import AHEAD, Defect, Judgement, Signed, judge_series
-from veildesk.notices.signing import combine, read_signed, sign_text
-from veildesk.notices.text import statement_text
+from veildesk.notices.signing import combine, read_signed, sign_text, signed_body
+from veildesk.notices.text import parse_statement, statement_text
 
 __all__ = ["Publisher", "Rules"]
 
@@ -44,13 +46,24 @@ class Rules:
 
 
 class Publisher:
-    """One team's series. `engine` has the public keys of all signers, and the secret ones that are here."""
+    """One team's series. `engine` has the public keys of all signers, and the secret ones that are here.
 
-    def __init__(self, directory: NoticeDirectory, engine: Engine, clock: Clock, rules: Rules) -> None:
+    `copies` are folders of exports, which remember what was published.
+    """
+
+    def __init__(
+        self,
+        directory: NoticeDirectory,
+        engine: Engine,
+        clock: Clock,
+        rules: Rules,
+        copies: Sequence[Path] = (),
+    ) -> None:
         self.directory = directory
         self._engine = engine
         self._clock = clock
         self.rules = rules
+        self.copies = tuple(copies)
 
     # ------------------------------------------------------------------ preparing
 
@@ -190,6 +203,12 @@ class Publisher:
             for item in series:
                 if item.signed_text == signed:
                     return item
+            with contextlib.suppress(ValueError):
+                if parse_statement(signed_body(signed)).number <= len(series):
+                    raise NoticeRefused(
+                        "another statement with this number is published; draft again after it"
+                    )
+            self._refuse_lost_end(series)
             judgement = await self._judged([*series_bytes(series), raw])
             self._refuse_faults(judgement, len(series) + 1)
             statement = judgement.statements[-1]
@@ -202,6 +221,17 @@ class Publisher:
                 if isinstance(statement.content, Notice):
                     self._story(statement.content)
             return await asyncio.to_thread(self.directory.add, statement.number, signed)
+
+    def _refuse_lost_end(self, series: Sequence[PublishedNotice]) -> None:
+        """A statement that was published and is gone here must come back: another one would be a fork."""
+        beat = last_heartbeat(self.directory.folder)
+        number = len(series) + 1
+        known_elsewhere = any((place / "status" / f"{number}.asc").exists() for place in self.copies)
+        if known_elsewhere or (beat is not None and beat.head_number >= number):
+            raise NoticeRefused(
+                f"statement {number} was published and is missing here; restore it from a channel that has "
+                "it, such as a static export, and run 'veildesk notice verify'"
+            )
 
     async def judged(self) -> Judgement:
         """The published series as a reader would judge it, without heartbeat."""
@@ -224,10 +254,14 @@ class Publisher:
 
     def _refuse_faults(self, judgement: Judgement, number: int) -> None:
         faults = [one for one in judgement.faults if one.defect is not Defect.EXPIRED]
-        new = [one for one in faults if one.number in (0, number)]
         if not faults:
             return
-        first = (new or faults)[0]
+        first = faults[0]
+        if damaged := [one for one in faults if 0 < one.number < number]:
+            raise NoticeRefused(
+                f"published statement {damaged[0].number} is {damaged[0].defect.value}: restore it from a "
+                "channel that has it, such as a static export, and run 'veildesk notice verify'"
+            )
         advice = {
             Defect.UNREADABLE: "sign the exact text that 'veildesk notice preview --out' wrote",
             Defect.UNSIGNED: "sign it with the keys that the list of official addresses names",

@@ -31,9 +31,9 @@ _DAY = 86400
 
 
 def find_token(text: str) -> tuple[str, str] | None:
-    """("start" or "stop", token) of the first token in a mail; folded lines and capitals do not matter."""
+    """The first token in a mail, without its first word, and that word: "start" or "stop"."""
     found = _TOKEN.search(text.lower())
-    return (found[1], found[0]) if found else None
+    return (found[2], found[1]) if found else None
 
 
 class Subscribers:

@@ -138,7 +138,7 @@ async def initialise(
     )
     _write(config, text.encode())
     await _introduce(config)
-    return {"config": str(config), "support_key": support, "notice_key": notice}
+    return {"config": str(config), "support_key": support, "notice_key": notice, "heartbeat_key": heartbeat}
 
 
 async def _introduce(config: Path) -> None:

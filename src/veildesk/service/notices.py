@@ -152,6 +152,8 @@ class Press:
             raise KeyUnusable("the notice key is expired or revoked; renew or rotate it first")
         if status.expires is not None:
             until = min(until, status.expires)
+        if until - self.clock.now() < _DAY:
+            raise KeyUnusable("the notice key is about to expire; renew or rotate it first")
         onions = [f"http://{one}" for one in own_onions(self.config)]
         bases = onions + [f"https://{one}" for one in self.config.identity.domains]
         return security_txt(
@@ -217,7 +219,13 @@ async def open_press(config: Config) -> AsyncIterator[Press]:
             engine=engine,
             clock=clock,
             directory=directory,
-            publisher=Publisher(directory, engine, clock, rules),
+            publisher=Publisher(
+                directory,
+                engine,
+                clock,
+                rules,
+                [one.target for one in channels if isinstance(one, ExportChannel)],
+            ),
             board=notice_board(config),
             distribution=Distribution(directory.folder / "delivery", channels, clock),
             site=site,

@@ -70,13 +70,13 @@ class ExportChannel:
 
     def __init__(self, name: str, target: Path, render: Render) -> None:
         self.name = name
-        self._target = target
+        self.target = target
         self._render = render
 
     async def deliver(self, item: PublishedNotice, board: Board) -> str:
         """See `Channel.deliver`."""
         await asyncio.to_thread(self.write, board)
-        written = _read(self._target / "status" / f"{item.number}.asc")
+        written = _read(self.target / "status" / f"{item.number}.asc")
         if written != item.signed_text.encode():
             raise ChannelFailed("what was written is not what was signed")
         return "exported"
@@ -84,7 +84,7 @@ class ExportChannel:
     def write(self, board: Board | None) -> None:
         """Write the site; None stands for a series that cannot be read. Raises `ChannelFailed`."""
         try:
-            export_tree(self._render(board), self._target)
+            export_tree(self._render(board), self.target)
         except OSError as error:
             raise ChannelFailed(f"the folder cannot be written ({error.strerror})") from None
 
