@@ -150,3 +150,43 @@ def test_everything_that_ends_is_watched(tmp_path: Path) -> None:
         room.gpg("--quick-set-expire", room.keys["notice_key"], "seconds=1")
         assert "expire" in room.refused("notice", "publish", *PLAIN)
         assert "expire" in room.refused("identity", "security-txt")
+
+
+def test_the_gateway_runs_without_the_secret_notice_key(tmp_path: Path) -> None:
+    from veildesk.service.build import build_gateway
+    from veildesk.service.config import load_config
+
+    with press_room() as room:
+        key = room.keys["notice_key"]
+        secret = tmp_path / "away.asc"
+        secret.write_text(room.gpg("--armor", "--export-secret-keys", key))
+        room.gpg("--yes", "--delete-secret-keys", key)
+        assert "no notice key can sign here" in room.refused("notice", "publish", *PLAIN)
+        said = room.command("doctor").stdout
+        assert "skip  notice key can be used: its secret half is not here" in said
+
+        async def start() -> None:
+            async with build_gateway(load_config(room.config)):
+                pass
+
+        import asyncio
+
+        asyncio.run(start())
+        away = tmp_path / "away"
+        away.mkdir(mode=0o700)
+        subprocess.run(
+            ["gpg", "--homedir", str(away), "--batch", "--import", str(secret)],
+            check=True,
+            capture_output=True,
+        )
+        draft, text = tmp_path / "d.toml", tmp_path / "n.txt"
+        draft.write_text(
+            'kind = "incident"\nstate = "identified"\nseverity = "major"\n'
+            '[en]\ntitle = "T"\naction = "A"\nsummary = "S"\n'
+        )
+        room.command("notice", "preview", str(draft), "--out", str(text))
+        done = room.command("notice", "sign", str(text), "--home", str(away), "--key", key)
+        assert "Veildesk statement 1" in done.stderr
+        room.run("notice", "publish", str(text) + ".asc")
+        assert room.run("notice", "verify")["sound"] is True
+        stop_agents(away)

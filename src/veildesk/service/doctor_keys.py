@@ -19,6 +19,17 @@ __all__ = ["check_keys", "check_memory", "core_dumps", "unencrypted_swap"]
 _RENEW = "renew it with 'veildesk keys extend' or 'veildesk keys rotate', then publish it again"
 
 
+_ELSEWHERE = "sign notices where the key is: 'veildesk notice preview --out', then 'notice sign'"
+
+
+async def _is_public(engine: GnuPGEngine, fingerprint: str) -> bool:
+    """Whether the home has the public half of a key that may be elsewhere."""
+    try:
+        return bool(await engine.export(fingerprint))
+    except VeildeskError:
+        return False
+
+
 async def check_keys(config: Config) -> list[CheckResult]:
     """Whether our keys sign and decrypt, and for how long; what `[keys] secret` makes of them."""
     results: list[CheckResult] = []
@@ -39,6 +50,8 @@ async def _key(engine: GnuPGEngine, role: str, fingerprint: str, config: Config)
         if reason is None:
             await engine.sign_detached(b"doctor", fingerprint)
     except VeildeskError as error:
+        if role == "notice" and await _is_public(engine, fingerprint):
+            return [CheckResult(name, title, Level.SKIP, "its secret half is not here", "", _ELSEWHERE)]
         return [CheckResult(name, title, Level.FAIL, error.detail, "signs", _RENEW)]
     if reason is not None:
         return [CheckResult(name, title, Level.FAIL, reason, "usable", _RENEW)]

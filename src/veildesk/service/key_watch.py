@@ -65,7 +65,14 @@ class KeyWatch:
     async def look(self) -> None:
         """Look once and note the days left. Raises `KeyUnusable` when a key cannot serve."""
         for role, fingerprint in roles(self._keys).items():
-            key = await self._home.own_key(fingerprint)
+            try:
+                key = await self._home.own_key(fingerprint)
+            except KeyUnusable:
+                if role != "notice":
+                    raise
+                # It may be on another machine: notices are then signed there (docs/notices.md).
+                self.days[role] = None
+                continue
             if (reason := why_unusable(key, role)) is not None:
                 _LOG.critical("key-unusable role=%s reason=%s", role, reason)
                 raise KeyUnusable(f"{role}-key-{reason}")
