@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -18,6 +19,7 @@ from testbed.mail_tls import make_authority
 from testbed.recording_intake import RecordingIntake
 from veildesk.core.limits import Limits
 from veildesk.intake.imap import ImapPoller, ImapSettings
+from veildesk.intake.imap_expunge import expunge_before, expunge_mails
 
 pytestmark = pytest.mark.live
 
@@ -220,3 +222,21 @@ async def test_a_large_mail_in_bounded_memory(servers, accounts):
     assert digest == hashlib.sha256(lines.replace(b"\r", b"")[-4096:]).hexdigest()
     # The mail itself, its copy while it is handed over, and a few pieces; never the doubling of a parser.
     assert int(grown) * 1024 < 4 * len(lines)
+
+
+async def test_deleting_a_ticket_takes_its_mails_out_of_the_account_and_no_others(servers, accounts):
+    user = next(accounts)
+    async with Watch(servers, user) as watch:
+        for name in ("mine", "mine-too", "theirs"):
+            await watch.send(f"Message-ID: <{name}@users.test>\r\nSubject: x\r\n\r\n{name}\r\n".encode())
+        await watch.processed(3)
+    settings = watch.poller._settings
+    mine = ["mine@users.test", "mine-too@users.test", 'odd"@users.test', "odd\r\nX: y@users.test"]
+    for _ in range(2):
+        await expunge_mails(settings, servers.tls_context(), mine)
+        (left,) = servers.messages(user, "Processed")
+    assert b"theirs" in left
+    await expunge_before(settings, servers.tls_context(), int(time.time()) // 86400 - 7)
+    assert len(servers.messages(user, "Processed")) == 1
+    await expunge_before(settings, servers.tls_context(), int(time.time()) // 86400 + 2)
+    assert servers.messages(user, "Processed") == []

@@ -29,7 +29,7 @@ from veildesk.core.ports import Cleaned, ThreadKeys, ThreadView
 from veildesk.core.spare_code import from_bytes
 from veildesk.core.submission import Accepted, PortalAnchor, SpareCode, Submission
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
-from veildesk.core.ticket import Erased
+from veildesk.core.ticket import Deletion, Erased
 from veildesk.portal.ports import PortalPorts, PortalSettings
 
 HOST = "p" * 56 + ".onion"
@@ -142,10 +142,12 @@ class FakeSpool:
         self.spares = {spare.digest: spare.sealed for spare in spares}
         return True
 
-    async def erase(self, lookup_id: bytes) -> Erased:
+    async def erase(self, lookup_id: bytes) -> Deletion:
         self.erased.append(lookup_id)
+        if self.outcome is Erased.KEPT:
+            return Deletion(self.outcome, kept_until="2030-12-31")
         self.threads.pop(lookup_id, None)
-        return self.outcome
+        return Deletion(self.outcome, code="abcdefghij234567")
 
     @property
     def only(self) -> Submission:

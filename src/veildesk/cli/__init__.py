@@ -6,6 +6,8 @@ import click
 
 from veildesk import __version__
 from veildesk.cli import (
+    backend,
+    deletion,
     gateway,
     identity,
     inspect,
@@ -46,4 +48,7 @@ main.add_command(portal.portal)
 main.add_command(identity.identity)
 main.add_command(status_site.status_site)
 main.add_command(spool.spool)
+main.add_command(backend.backend)
+main.add_command(deletion.hold)
+main.add_command(deletion.erasure)
 main.add_command(redact.redact)

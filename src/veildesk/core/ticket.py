@@ -9,6 +9,7 @@ from enum import StrEnum
 __all__ = [
     "AgentReply",
     "CheckResult",
+    "Deletion",
     "Delivered",
     "Erased",
     "File",
@@ -115,11 +116,25 @@ class TicketChange:
 
 
 class Erased(StrEnum):
-    """Outcome of an erase request to a helpdesk."""
+    """Outcome of a request to erase. `KEPT` is never a helpdesk's: a legal hold forbids deleting."""
 
     GONE = "gone"
     REQUESTED = "requested"
     UNSUPPORTED = "unsupported"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What became of a ticket somebody deleted. `code` shows the outcome for 30 days, empty for none.
+
+    `outcome` is about the helpdesk's copy; with `KEPT` nothing was deleted, until the day `kept_until`
+    (YYYY-MM-DD) is over.
+    """
+
+    outcome: Erased
+    code: str = ""
+    kept_until: str = ""
 
 
 class Level(StrEnum):

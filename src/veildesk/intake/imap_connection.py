@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar, cast
 
 from aioimaplib import aioimaplib
@@ -171,6 +171,30 @@ class ImapConnection:
             raise Disconnected("search")
         words = [word for line in reply.lines[:-1] for word in bytes(line).split()]
         return sorted({int(word) for word in words if word.isdigit()})
+
+    async def has_folder(self, name: str) -> bool:
+        """Whether there is such a folder."""
+        folder = quoted_folder(name)
+        reply = await self._command(self._client.status(folder, "(UIDVALIDITY)"))
+        return bool(reply.result == "OK")
+
+    async def search(self, criteria: str) -> list[int]:
+        """UIDs in the selected folder that meet search criteria (RFC 9051 § 6.4.4), ASCII only."""
+        reply = await self._command(self._client.uid_search(criteria, charset=None))
+        if reply.result != "OK":
+            raise Disconnected("search")
+        words = [word for line in reply.lines[:-1] for word in bytes(line).split()]
+        return sorted({int(word) for word in words if word.isdigit()})
+
+    async def expunge(self, uids: Sequence[int]) -> None:
+        """Remove these mails and no others (RFC 4315). Raises `Disconnected` if the server cannot."""
+        if not uids:
+            return
+        if not self._client.has_capability("UIDPLUS"):
+            raise Disconnected("no-uidplus")
+        those = ",".join(map(str, uids))
+        await self._must_succeed(self._client.uid("store", those, "+FLAGS.SILENT", r"(\Deleted)"))
+        await self._must_succeed(self._client.uid("expunge", those))
 
     # ------------------------------------------------------------------ mails
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from veildesk.core.ports import Cleaner, Clock, Intake, NoticeArchive, ThreadCipher, ThreadView
 from veildesk.core.submission import PortalAnchor, SpareCode
-from veildesk.core.ticket import Erased
+from veildesk.core.ticket import Deletion
 
 __all__ = ["Eraser", "PortalPorts", "PortalSettings", "Threads", "TOPICS"]
 
@@ -51,7 +51,7 @@ class Threads(Protocol):
 class Eraser(Protocol):
     """Deletes a ticket: its key here at once, its copy in the helpdesk as far as that can."""
 
-    async def __call__(self, lookup_id: bytes) -> Erased:
+    async def __call__(self, lookup_id: bytes) -> Deletion:
         """Say truly what became of the helpdesk's copy. Deleting an unknown ticket is `GONE`."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import ssl
 from collections.abc import AsyncIterator
@@ -28,6 +29,8 @@ from veildesk.replies.onion_routes import OnionRoutes, parse_onion_routes
 from veildesk.service.config import AttachmentsConfig, Config, OutgoingConfig
 from veildesk.service.dispatch import Dispatch
 from veildesk.service.engines import open_engine
+from veildesk.service.eraser import Eraser
+from veildesk.service.eraser_wiring import make_eraser
 from veildesk.service.gates import Gate
 from veildesk.service.inbound import Inbound
 from veildesk.service.key_watch import KeyWatch
@@ -59,6 +62,7 @@ class Gateway:
     backends: dict[str, Backend]
     inbound: Inbound
     outbound: Outbound
+    eraser: Eraser
     clock: SystemClock
     limits: Limits
 
@@ -97,6 +101,8 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
                 stack.push_async_callback(backend.close)
         contacts = await asyncio.to_thread(_contacts, config.keys.contacts)
         inbound, outbound = _pipeline(config, spool, keyring, engine, cleaner, cipher, backends, contacts)
+        eraser = make_eraser(config, spool, keyring, backends, clock)
+        inbound = dataclasses.replace(inbound, erase=eraser.erase)
         yield Gateway(
             config=config,
             spool=spool,
@@ -108,6 +114,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             backends=backends,
             inbound=inbound,
             outbound=outbound,
+            eraser=eraser,
             clock=clock,
             limits=limits,
         )

@@ -20,6 +20,7 @@ from veildesk.core.errors import ConfigInvalid
 from veildesk.portal.ports import TOPICS
 from veildesk.redact.masks import SECRET_TYPES, WORDS
 from veildesk.redact.rules import RuleSet, rule_set
+from veildesk.service.config_helpdesk import AnswersConfig, RouteConfig, check_retention, check_routes
 from veildesk.service.notice_config import (
     NOTICE_QUEUE,
     IdentityConfig,
@@ -152,35 +153,14 @@ class QueueConfig:
     """One kind of incoming mail. `require`: "nothing", "encryption" or "signature".
 
     `unmasked` names types this queue's agents get to see, such as "TXID" and "XPUB"; never secret ones.
+    `retention_days` may be shorter than the gateway's; 0 is as long.
     """
 
     addresses: tuple[str, ...] = ()
     require: str = "nothing"
     backend: str = "maildir"
     unmasked: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RouteConfig:
-    """Where entries go that meet all named conditions. `place` is a queue of that helpdesk."""
-
-    queue: str = ""
-    topic: str = ""
-    language: str = ""
-    backend: str = ""
-    place: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswersConfig:
-    """What agents' answers may carry. `allow`: values that never stop one, such as a hotline's number.
-
-    `internal`: domains of ours that must not be named. `remarks`: tell agents what became of answers.
-    """
-
-    allow: tuple[str, ...] = ()
-    internal: tuple[str, ...] = ()
-    remarks: bool = True
+    retention_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,13 +327,8 @@ def _check(config: Config) -> None:
             raise ConfigInvalid(f"[portal.queues] {topic}: unknown topic; known: {', '.join(TOPICS)}")
         if name not in config.queues:
             raise ConfigInvalid(f"[portal.queues] {topic}: there is no [queues.{name}]")
-    for name, one in config.routes.items():
-        if one.backend and one.backend not in config.backends:
-            raise ConfigInvalid(f"[routes.{name}] backend: there is no [backends.{one.backend}]")
-        if one.queue and one.queue not in config.queues:
-            raise ConfigInvalid(f"[routes.{name}] queue: there is no [queues.{one.queue}]")
-    if config.gateway.retention_days < 1:
-        raise ConfigInvalid("[gateway] retention_days: at least 1")
+    check_routes(config.routes, config.backends, config.queues)
+    check_retention(config.gateway.retention_days, {n: q.retention_days for n, q in config.queues.items()})
     if config.gateway.reply_delimiter not in ("", "+", "-", "=", "_", "."):
         raise ConfigInvalid("[gateway] reply_delimiter: expected one of + - = _ . or an empty text")
     if "@" not in config.gateway.address:

@@ -23,6 +23,7 @@ from veildesk.core.errors import (
     NotSigned,
     Unparsable,
     VeildeskError,
+    WorkLost,
 )
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.limits import Limits
@@ -38,6 +39,7 @@ from veildesk.mail.reply_address import ReplyAddresses, message_id_of
 from veildesk.redact.apply import redact_text
 from veildesk.redact.rules import RuleSet
 from veildesk.service.config import NOTICE_QUEUE, QueueConfig
+from veildesk.service.delete_command import is_delete_command
 from veildesk.service.dispatch import Dispatch
 from veildesk.service.disposition import dispose
 from veildesk.service.erasure import place_in, split_place
@@ -100,6 +102,8 @@ class Inbound:
     subscribe: Callable[[OpenedMessage], Awaitable[bool]] | None = None
     """Takes a mail to the notices' address; True when there is nothing left to do with it."""
     dispatch: Dispatch | None = None
+    erase: Callable[[str], Awaitable[object]] | None = None
+    """Deletes a ticket everywhere."""
 
     async def run(self, work: Work) -> Work:
         """Take one accepted or half-delivered message to the end. Errors are the caller's to park."""
@@ -151,6 +155,10 @@ class Inbound:
             # It turned out to belong behind a message that is still on its way; the spool keeps order.
             await self.spool.release(work)
             return dataclasses.replace(item, work=work, waits=True)
+        if self.erase is not None and is_delete_command(message, before):
+            # The command goes with everything else of the ticket.
+            await self.erase(work.ticket_id)
+            raise WorkLost("deleted by its author")
         trust = Trust(self.engine, self.keys, self.replies, self.clock)
         learned = Learned(before) if message.automatic else await trust.learn(message, before)
         return dataclasses.replace(
@@ -322,12 +330,17 @@ class Inbound:
         known = await self.spool.backend_ref(work.ticket_id)
         name, entry = self._dispatch.choose(decode_entry(sealed), known)
         delivered = await self._dispatch.deliver(name, entry)
-        done = await self.spool.advance(
-            work,
-            State.DELIVERED,
-            parts={"raw": None, "entry": None},
-            backend_ref=place_in(name, delivered.ref),
-        )
+        try:
+            done = await self.spool.advance(
+                work,
+                State.DELIVERED,
+                parts={"raw": None, "entry": None},
+                backend_ref=place_in(name, delivered.ref),
+            )
+        except WorkLost:
+            # Deleted while it was on its way: what just arrived there must not stay.
+            await self.backends[name].erase(delivered.ref, work.ticket_id)
+            raise
         await self._try_held(work.ticket_id)
         return done
 

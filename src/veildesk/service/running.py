@@ -14,7 +14,7 @@ import uvicorn
 from veildesk.core.errors import SpoolUnavailable, VeildeskError
 from veildesk.core.ports import OnionService
 from veildesk.core.submission import Channel
-from veildesk.core.ticket import Erased
+from veildesk.core.ticket import Deletion, Erased
 from veildesk.core.work import State, Work
 from veildesk.intake.imap import ImapPoller, ImapSettings
 from veildesk.intake.recipients import Recipients
@@ -27,7 +27,8 @@ from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.service.approving import approve
 from veildesk.service.build import Gateway, tls_context
 from veildesk.service.config import ListenConfig, PortalConfig
-from veildesk.service.erasure import erase_ticket
+from veildesk.service.eraser import look_up_erasure
+from veildesk.service.eraser_wiring import old_mail_expunger
 from veildesk.service.feedback import FeedbackCounts
 from veildesk.service.notices import open_press
 from veildesk.service.onions import build_onions
@@ -58,7 +59,7 @@ class Running:
         self._workers: list[Worker] = []
         self._onions: dict[str, OnionService] = {}
         self._imap: ImapPoller | None = None
-        self._erased: dict[bytes, Erased] = {}
+        self._erased: dict[bytes, Deletion] = {}
         self._feedback = FeedbackCounts(self._config.gateway.state_dir / "feedback.json", gateway.clock)
         self._parking = Parking(self._config.gateway.state_dir / "parking", gateway.spool)
         self._recipients = Recipients(
@@ -85,6 +86,7 @@ class Running:
             self._pollers[name] = Poller(backend, gateway.spool, gateway.inbound.secret, pause)
             jobs.append((f"poll-{name}", self._alone(f"poll-{name}", self._pollers[name].run)))
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
+        jobs.append(("erase", gateway.eraser.run()))
         jobs.append(("store", self._watch_store()))
         jobs.append(("keys", gateway.key_watch.run()))
         if self._config.status is None:
@@ -122,6 +124,9 @@ class Running:
             due,
             contacts=gateway.spool.contacts,
             retention_days=self._config.gateway.retention_days,
+            eraser=gateway.eraser,
+            expunge_before=old_mail_expunger(self._config),
+            queue_days={n: q.retention_days for n, q in self._config.queues.items() if q.retention_days},
         )
 
     async def _watch_store(self) -> None:
@@ -199,18 +204,18 @@ class Running:
             jobs.append(("status", _serve(_site(notices_alone, ports, portal.status_socket))))
         return jobs
 
-    async def _erase(self, lookup_id: bytes) -> Erased:
+    async def _erase(self, lookup_id: bytes) -> Deletion:
         """Erase a portal ticket; what could not be erased in the helpdesk is told, never called gone."""
         view = await self._gateway.spool.thread(lookup_id)
         if view is None:
-            return self._erased.get(lookup_id, Erased.GONE)
+            return self._erased.get(lookup_id, Deletion(Erased.GONE))
         # Before the first attempt: should it break in the middle, a repeat must not find "nothing there".
-        self._erased[lookup_id] = Erased.UNSUPPORTED
-        outcome = await erase_ticket(self._gateway.spool, self._gateway.backends, view.ticket_id)
-        self._erased[lookup_id] = outcome
+        self._erased[lookup_id] = Deletion(Erased.REQUESTED)
+        deletion = await self._gateway.eraser.erase(view.ticket_id)
+        self._erased[lookup_id] = deletion
         while len(self._erased) > _OUTCOMES:
             del self._erased[next(iter(self._erased))]
-        return outcome
+        return deletion
 
     # ------------------------------------------------------------- control
     def handlers(self) -> Mapping[str, Handler]:
@@ -224,6 +229,7 @@ class Running:
             "portal-parking": self._portal_parking,
             "portal-release": self._portal_release,
             "spool-approve": self._spool_approve,
+            "erasure": self._erasure,
         }
         return handlers
 
@@ -233,6 +239,7 @@ class Running:
         return {
             "running": True,
             "messages": dict(await self._gateway.spool.counts()),
+            "deletions": await asyncio.to_thread(self._gateway.eraser.counts),
             "done": sum(worker.done for worker in self._workers),
             "backends": {name: "ok" if p.healthy else "failing" for name, p in self._pollers.items()},
             "onion": onion.address if onion else None,
@@ -271,6 +278,9 @@ class Running:
 
     async def _portal_release(self, request: Mapping[str, Any]) -> int:
         return await self._parking.release()
+
+    async def _erasure(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        return await asyncio.to_thread(look_up_erasure, self._gateway.eraser, str(request["code"]))
 
     async def _spool_approve(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return _row(await approve(self._gateway.spool, str(request["message"])))

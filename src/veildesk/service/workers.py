@@ -20,6 +20,7 @@ from veildesk.core.ports import Backend, Clock, Contacts, Spool
 from veildesk.core.ticket import Erased
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.replies.collect import collect_replies
+from veildesk.service.eraser import Eraser
 from veildesk.service.erasure import erase_in_helpdesk, place_in
 from veildesk.service.inbound import Inbound
 from veildesk.service.outbound import Outbound
@@ -190,6 +191,10 @@ class Sweeper:
     rotation_due: Callable[[], bool] = lambda: False
     contacts: Contacts | None = None
     retention_days: int = 14
+    eraser: Eraser | None = None
+    queue_days: Mapping[str, int] = field(default_factory=dict)
+    expunge_before: Callable[[int], Awaitable[None]] | None = None
+    _expunged_day: int = 0
     seconds: float = 3600.0
 
     async def run(self) -> None:
@@ -199,6 +204,7 @@ class Sweeper:
                 await self.sweep()
                 await self.forget_contacts()
                 await self._rotate()
+                await self.expunge_old_mail()
             except VeildeskError as error:
                 _log.warning("sweep-failed reason=%s", error.code)
             except Exception:
@@ -219,6 +225,19 @@ class Sweeper:
             _log.info("swept contacts=%d", forgotten)
         return forgotten
 
+    async def expunge_old_mail(self) -> None:
+        """Once a day, empty the source mailbox of mails that are past retention, whatever became of them.
+
+        Not while a hold is on: its mails may be among them.
+        """
+        today = self.clock.now() // 86400
+        if self.expunge_before is None or self._expunged_day == today:
+            return
+        if self.eraser is not None and self.eraser.holds.all():
+            return
+        await self.expunge_before(today - self.retention_days)
+        self._expunged_day = today
+
     async def sweep(self) -> int:
         """Erase every ticket whose time is over; returns how many.
 
@@ -226,6 +245,8 @@ class Sweeper:
         then our copy goes all the same, and the log names what the helpdesk still holds.
         """
         today = self.clock.now() // 86400
+        if self.eraser is not None:
+            return await self._sweep_by_jobs(self.eraser, today)
         overdue = set(await self.spool.expired(today - _GRACE_DAYS))
         erased = 0
         for ticket in await self.spool.expired(today):
@@ -244,3 +265,29 @@ class Sweeper:
         if erased:
             _log.info("swept tickets=%d", erased)
         return erased
+
+    async def _sweep_by_jobs(self, eraser: Eraser, today: int) -> int:
+        """Erase what is over, here at once; a job sees to the helpdesk, however long that takes."""
+        erased = 0
+        for ticket in dict.fromkeys([*await self.spool.expired(today), *await self._over_early(today)]):
+            try:
+                deletion = await eraser.erase(ticket)
+            except VeildeskError as error:
+                _log.error("erase-failed ticket=%s reason=%s", ticket, error.code)
+                continue
+            erased += deletion.outcome is not Erased.KEPT
+        if erased:
+            _log.info("swept tickets=%d", erased)
+        return erased
+
+    async def _over_early(self, today: int) -> list[str]:
+        """Tickets of queues that keep less long than the gateway, with nothing under way."""
+        if not self.queue_days:
+            return []
+        last: dict[str, int] = {}
+        days: dict[str, int] = {}
+        for row in await self.spool.listing():
+            last[row.ticket_id] = max(last.get(row.ticket_id, 0), row.accepted_day)
+            if row.queue in self.queue_days:
+                days[row.ticket_id] = self.queue_days[row.queue]
+        return [ticket for ticket, kept in days.items() if last[ticket] + kept < today]

@@ -15,7 +15,7 @@ from portal.fakes import HOST, FakeClock, World, settings
 from portal.visitor import Visitor
 from veildesk.core.ports import Cleaned
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
-from veildesk.core.ticket import Erased
+from veildesk.core.ticket import Deletion, Erased
 from veildesk.core.work import State
 from veildesk.portal.app import create_app
 from veildesk.portal.headers import HEADERS
@@ -34,11 +34,11 @@ class RealWorld(World):
 
     @property
     def ports(self) -> PortalPorts:
-        async def erase(lookup_id: bytes) -> Erased:
+        async def erase(lookup_id: bytes) -> Deletion:
             view = await self.store.thread(lookup_id)
             if view is not None:
                 await self.store.erase(view.ticket_id)
-            return Erased.GONE
+            return Deletion(Erased.GONE)
 
         return PortalPorts(
             intake=self.store,

@@ -125,9 +125,23 @@ async def test_delete_says_what_remains(world: World, visitor: Visitor, outcome:
         outcome
     ]
     assert told in page.text
+    assert "abcdefghij234567" in page.text
     assert len(world.spool.erased) == 1
     assert (await visitor.get("/en/ticket")).status == 410
     assert (await visitor.get("/en/receipt")).status == 410
+
+
+async def test_a_ticket_under_a_hold_is_not_called_deleted(world: World, visitor: Visitor) -> None:
+    from veildesk.core.ticket import Erased
+
+    world.spool.outcome = Erased.KEPT
+    words = await visitor.open_ticket("Nothing works")
+    form = (await visitor.get("/en/ticket/delete")).form("/en/ticket/delete")
+    page = await visitor.submit(form.set(sure="yes"))
+    assert "Nothing was deleted. The law obliges" in page.text
+    assert "2030-12-31" in page.text
+    assert "key was destroyed" not in page.text
+    assert words
 
 
 async def test_export_is_the_whole_thread(world: World, visitor: Visitor) -> None:

@@ -207,16 +207,23 @@ async def delete(visit: Visit) -> Response:
             session.data["unsure"] = True
             visit.save(session)
             return visit.go("ticket/delete")
-        outcome = await visit.site.ports.erase(keys.lookup_id)
+        deletion = await visit.site.ports.erase(keys.lookup_id)
         session.blobs.clear()
-        session.data = {"deleted": outcome.value}
+        session.data = {
+            "deleted": deletion.outcome.value,
+            "code": deletion.code,
+            "kept_until": deletion.kept_until,
+        }
         visit.save(session)
         return visit.go("ticket/deleted")
 
 
 async def deleted(visit: Visit) -> Response:
     """What was deleted and what may still exist."""
-    outcome = visit.session().data.get("deleted")
+    data = visit.session().data
+    outcome = data.get("deleted")
     if outcome is None:
         return visit.page("ticket-gone.html", status=410)
-    return visit.page("deleted.html", outcome=outcome)
+    return visit.page(
+        "deleted.html", outcome=outcome, code=data.get("code", ""), kept_until=data.get("kept_until", "")
+    )

@@ -1,0 +1,88 @@
+"""veildesk backend: look at one helpdesk, or make there what Veildesk needs."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+
+from veildesk.cli.options import config_option, json_option
+from veildesk.cli.output import fail, print_checks, print_json, worst_exit
+from veildesk.core.errors import ConfigInvalid, VeildeskError
+from veildesk.core.ports import Backend, Closes, SetsUp
+from veildesk.core.ticket import CheckResult, Level
+from veildesk.service.config import load_config
+
+__all__ = ["backend"]
+
+
+@click.group()
+def backend() -> None:
+    """Look at a helpdesk, or prepare it."""
+
+
+@backend.command()
+@click.argument("name")
+@config_option
+@json_option
+def check(name: str, config_file: Path, as_json: bool) -> None:
+    """Check credentials, rights, fields and dangerous settings of one helpdesk; changes nothing."""
+    _report(name, config_file, as_json, lambda one: one.check())
+
+
+@backend.command()
+@click.argument("name")
+@config_option
+@json_option
+def setup(name: str, config_file: Path, as_json: bool) -> None:
+    """Make fields and queues where the helpdesk's interface can; then check."""
+    _report(name, config_file, as_json, _set_up)
+
+
+async def _set_up(one: Backend) -> list[CheckResult]:
+    made: list[CheckResult] = []
+    if isinstance(one, SetsUp):
+        made = await one.set_up()
+    else:
+        fix = "follow its page under docs/helpdesks"
+        made.append(CheckResult(f"backend.{one.name}.setup", "set up by hand", Level.SKIP, fix=fix))
+    return [*made, *await one.check()]
+
+
+def _report(
+    name: str, config_file: Path, as_json: bool, ask: Callable[[Backend], Awaitable[list[CheckResult]]]
+) -> None:
+    try:
+        results = asyncio.run(_with_backend(name, config_file, ask))
+    except VeildeskError as error:
+        fail(error, as_json)
+    if as_json:
+        print_json([dataclasses.asdict(result) for result in results])
+    else:
+        print_checks(results)
+    sys.exit(worst_exit(results))
+
+
+async def _with_backend(
+    name: str, config_file: Path, ask: Callable[[Backend], Awaitable[list[CheckResult]]]
+) -> list[CheckResult]:
+    from veildesk.deliver.registry import load_backend
+    from veildesk.service.routing import places_of
+
+    config = load_config(config_file, os.environ)
+    if name not in config.backends:
+        known = ", ".join(sorted(config.backends)) or "none"
+        raise ConfigInvalid(f"there is no [backends.{name}]; known: {known}")
+    chosen = config.backends[name]
+    places = list(places_of(name, config.queues, config.routes))
+    one = load_backend(chosen.kind, name, {**chosen.settings, "places": places})
+    try:
+        return await ask(one)
+    finally:
+        if isinstance(one, Closes):
+            await one.close()

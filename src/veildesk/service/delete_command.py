@@ -1,0 +1,29 @@
+"""A signed mail that says nothing but "delete my ticket" deletes its ticket. Pure.
+
+Only the key that the ticket knows may say it: an address can be forged, and nobody may delete for others.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from veildesk.core.contact import Contact
+from veildesk.core.message import OpenedMessage, Scope, Verdict
+from veildesk.mail.quotes import without_quotes
+
+__all__ = ["COMMANDS", "is_delete_command"]
+
+COMMANDS: Final = frozenset({"delete my ticket", "удалить обращение"})
+
+
+def is_delete_command(message: OpenedMessage, before: Contact | None) -> bool:
+    """Whether the whole own text is the command, wholly signed by the key the ticket knows."""
+    if before is None or before.signer is None or message.automatic or message.attachments:
+        return False
+    text = " ".join(without_quotes(message.text).split()).strip(" .!").lower()
+    if text not in COMMANDS:
+        return False
+    whole = [s for s in message.signatures if s.scope is Scope.WHOLE]
+    return len(whole) == len(message.signatures) == 1 and (
+        whole[0].verdict is Verdict.VALID and whole[0].bound_to_from and whole[0].fingerprint == before.signer
+    )
