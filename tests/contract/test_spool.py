@@ -305,6 +305,24 @@ async def test_a_change_and_its_parts_are_one(spool: Spool) -> None:
     assert await spool.claim(list(State), limit=9) == []
 
 
+async def test_forgotten_markers_lead_nowhere_and_others_stay(spool: Spool) -> None:
+    tickets = []
+    for name in (b"a", b"b"):
+        accepted = await spool.accept(mail(name))
+        work = await claim_one(spool)
+        for digest in (name * 32, name * 31 + b"2"):
+            if work.state is State.ACCEPTED:
+                work = await spool.advance(work, State.DELIVERING, marker=digest)
+            else:
+                await spool.advance(work, State.DELIVERED, marker=digest)
+        tickets.append(accepted.ticket_id)
+    assert await spool.forget_markers(tickets[0]) == 2
+    assert await spool.forget_markers(tickets[0]) == 0
+    assert await spool.find_by_marker(b"a" * 32) is None
+    assert await spool.find_by_marker(b"b" * 32) == tickets[1]
+    assert await spool.forget_markers("0" * 32) == 0
+
+
 async def test_a_stale_view_changes_nothing(spool: Spool) -> None:
     await spool.accept(mail())
     old = await claim_one(spool)

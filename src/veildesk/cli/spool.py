@@ -81,6 +81,24 @@ def approve(message: str, sure: bool, config_file: Path, as_json: bool) -> None:
         click.echo(f"{row['message']} is {row['state']} again.", err=True)
 
 
+@spool.command()
+@click.argument("ticket")
+@config_option
+@json_option
+def revoke(ticket: str, config_file: Path, as_json: bool) -> None:
+    """Revoke the reply addresses of a mail ticket: mails to them no longer lead to it.
+
+    TICKET is the id that 'veildesk spool show' names. Answers sent afterwards have new addresses.
+    """
+    row = ask_gateway(config_file, {"command": "spool-revoke", "ticket": ticket}, as_json)
+    if as_json:
+        print_json(row)
+    else:
+        click.echo(f"{row['revoked']} reply addresses and message ids no longer lead to it.", err=True)
+    if not row["revoked"]:
+        sys.exit(1)
+
+
 def ask_gateway(config_file: Path, request: dict[str, Any], as_json: bool) -> Any:
     """The running gateway's answer; ends the command with a clear word when there is none."""
     try:

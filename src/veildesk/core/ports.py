@@ -230,6 +230,9 @@ class Spool(Intake, Protocol):
     async def find_by_marker(self, marker: bytes) -> str | None:
         """The ticket a marker belongs to."""
 
+    async def forget_markers(self, ticket_id: str) -> int:
+        """Let no marker lead to a mail ticket any more; returns how many did. Portal tickets keep theirs."""
+
     async def backend_ref(self, ticket_id: str) -> str | None:
         """The helpdesk's id of a ticket."""
 

@@ -226,6 +226,7 @@ class Running:
             "spool-list": self._spool_list,
             "spool-show": self._spool_show,
             "spool-retry": self._spool_retry,
+            "spool-revoke": self._spool_revoke,
             "portal-parking": self._portal_parking,
             "portal-release": self._portal_release,
             "spool-approve": self._spool_approve,
@@ -271,6 +272,10 @@ class Running:
     async def _spool_retry(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._parking.let_through(str(request["message"]))
         return _row(await self._gateway.spool.retry(str(request["message"])))
+
+    async def _spool_revoke(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        ticket = str(request["ticket"])
+        return {"ticket": ticket, "revoked": await self._gateway.spool.forget_markers(ticket)}
 
     async def _portal_parking(self, request: Mapping[str, Any]) -> bool:
         self._parking.switch(bool(request["on"]))

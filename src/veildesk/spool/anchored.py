@@ -29,6 +29,7 @@ __all__ = [
     "apply",
     "blobs",
     "by_marker",
+    "forget_markers",
     "put_marker",
     "seal_anchor",
     "thread_of",
@@ -107,6 +108,13 @@ def put_marker(connection: sa.Connection, digest: bytes, ticket_id: str) -> None
     """Let a digest lead to a ticket; one that leads elsewhere already is left as it is."""
     if by_marker(connection, digest) is None:
         connection.execute(sa.insert(marker).values(digest=digest, ticket_id=ticket_id))
+
+
+def forget_markers(connection: sa.Connection, ticket_id: str) -> int:
+    """Delete the markers of a mail ticket. Those of a portal ticket are its spare codes, and stay."""
+    of_portal = sa.select(anchor.c.ticket_id).where(anchor.c.ticket_id == ticket_id)
+    chosen = marker.c.ticket_id == ticket_id, marker.c.ticket_id.not_in(of_portal)
+    return connection.execute(sa.delete(marker).where(*chosen)).rowcount
 
 
 def by_marker(connection: sa.Connection, digest: bytes) -> str | None:

@@ -228,6 +228,14 @@ class MemorySpool:
         """The ticket a marker belongs to."""
         return self._markers.get(marker)
 
+    async def forget_markers(self, ticket_id: str) -> int:
+        """Let no marker lead to a mail ticket any more; returns how many did."""
+        if await self.anchor(ticket_id) is not None:
+            return 0
+        before = len(self._markers)
+        self._markers = {key: value for key, value in self._markers.items() if value != ticket_id}
+        return before - len(self._markers)
+
     async def backend_ref(self, ticket_id: str) -> str | None:
         """The helpdesk's id of a ticket."""
         ticket = self._tickets.get(ticket_id)

@@ -371,6 +371,12 @@ class SqlSpool(StoreReader):
             "cursor", lambda connection: self._state.cursors.store(connection, backend, position)
         )
 
+    async def forget_markers(self, ticket_id: str) -> int:
+        """Let no marker lead to a mail ticket any more; returns how many did."""
+        return await self._writer.do(
+            "markers", lambda connection: anchored.forget_markers(connection, ticket_id)
+        )
+
     # ------------------------------------------------------------------ destroying and checking
 
     async def erase(self, ticket_id: str) -> None:

@@ -89,6 +89,18 @@ async def test_an_erased_ticket_cannot_be_reached_any_more(house: House) -> None
     assert entries[-1].thread != thread
 
 
+async def test_a_revoked_address_leads_nowhere_and_new_ones_work(house: House) -> None:
+    thread, address = await answered(house, mail("Help\n"))
+    assert await house.spool.forget_markers(thread) >= 1
+    entries = await house.deliver(mail("Thanks\n").replace(SUPPORT.encode(), address.encode(), 1))
+    assert entries[-1].thread != thread
+    await house.answer(thread, ANSWER)
+    fresh = reply_address(house.sent()[-1])
+    assert fresh != address
+    entries = await house.deliver(mail("Thanks again\n").replace(SUPPORT.encode(), fresh.encode(), 1))
+    assert [e.thread for e in entries].count(thread) == 2
+
+
 async def test_no_token_lies_in_the_store_or_reaches_the_helpdesk(house: House) -> None:
     thread, address = await answered(house, mail("Help\n"))
     token = token_of(address)
