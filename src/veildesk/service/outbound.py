@@ -95,6 +95,9 @@ class Outbound:
             contact = await self.trust.look_up(contact)
         approved = await self.spool.part(item.work.message_id, "approved") is not None
         text = self._letters.replies.cut(item.reply.text)
+        if anchor is None and (contact is None or contact.certificate is None):
+            # A quotation may hold what came encrypted; it goes back only under the key it came with.
+            text = without_quotes(text)
         reason = Reason.NONE if approved else await screen_text(text, contact, self.rules)
         if reason is Reason.NONE and anchor is None:
             reason = guard_contact(contact)
@@ -107,9 +110,6 @@ class Outbound:
             screened, reason = await screen_files(
                 screened, self.cleaner, contact, self.rules, approved=approved
             )
-        if anchor is None and (contact is None or contact.certificate is None):
-            # A quotation may hold what came encrypted; it goes back only under the key it came with.
-            text = without_quotes(text)
         if reason is Reason.NONE and not text.strip() and not item.reply.files:
             reason = Reason.EMPTY
         if reason is not Reason.NONE:
