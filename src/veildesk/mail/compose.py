@@ -49,9 +49,9 @@ class Draft:
 
     `day` counts from 1970 UTC. `message_id` and `references` (oldest first, the last one is answered)
     come without angle brackets. `subject` is hidden in encrypted mail and visible in signed mail.
-    `reply_to` is where an answer goes, "" for the sender.
-    `automatic` marks a note that no person wrote (RFC 3834 § 5). `footer` goes below the text after a
-    signature line.
+    `reply_to` is where an answer goes, "" for the sender. `autocrypt` is the value of that header in signed
+    mail, "" for none: who can be written to encrypted has our key. `automatic` marks a note that no person
+    wrote (RFC 3834 § 5). `footer` goes below the text after a signature line.
     """
 
     sender: str
@@ -64,6 +64,7 @@ class Draft:
     reply_to: str = field(default="", repr=False)
     references: tuple[str, ...] = ()
     files: tuple[File, ...] = field(default=(), repr=False)
+    autocrypt: str = ""
     automatic: bool = False
     footer: str = ""
 
@@ -116,7 +117,7 @@ def wrap_signed(draft: Draft, inner: bytes, signature: DetachedSignature) -> byt
     )
     return b"".join(
         (
-            _outer(draft, text_field(draft.subject), content_type),
+            _outer(draft, text_field(draft.subject), content_type, draft.autocrypt),
             b"--" + mark + b"\r\n",
             inner,
             b"\r\n--" + mark + b"\r\nContent-Type: application/pgp-signature\r\n\r\n",
@@ -145,8 +146,9 @@ def _common(draft: Draft, subject: str) -> list[tuple[str, str]]:
     return fields
 
 
-def _outer(draft: Draft, subject: str, content_type: str) -> bytes:
-    fields = [*_common(draft, subject), ("MIME-Version", "1.0"), ("Content-Type", content_type)]
+def _outer(draft: Draft, subject: str, content_type: str, autocrypt: str = "") -> bytes:
+    fields = [*_common(draft, subject), *([("Autocrypt", autocrypt)] if autocrypt else [])]
+    fields += [("MIME-Version", "1.0"), ("Content-Type", content_type)]
     return b"".join(field_line(name, value) for name, value in fields) + b"\r\n"
 
 

@@ -6,6 +6,7 @@ date. The note holds nothing of the answer, of the question or of its subject.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from veildesk.core.ports import Clock, Engine
 from veildesk.core.ticket import File
 from veildesk.mail.compose import Draft, protected_entity, signable_entity, wrap_encrypted, wrap_signed
 from veildesk.mail.reply_address import TOKEN_BYTES, ReplyAddresses, message_id_of, new_token
+from veildesk.openpgp.autocrypt import autocrypt_value
 
 __all__ = ["KEY_REQUEST", "Letters"]
 
@@ -89,5 +91,7 @@ class Letters:
         if certificate is not None:
             inner = protected_entity(draft)
             return wrap_encrypted(draft, await self.engine.seal(inner, [certificate], self.signer))
+        own = await self.engine.export(self.signer)
+        draft = dataclasses.replace(draft, autocrypt=autocrypt_value(own, draft.sender) or "")
         inner = signable_entity(draft)
         return wrap_signed(draft, inner, await self.engine.sign_detached(inner, self.signer))

@@ -76,6 +76,16 @@ def test_golden_header_of_signed_mail() -> None:
     ]
 
 
+def test_our_key_goes_with_signed_mail_only() -> None:
+    draft = dataclasses.replace(DRAFT, autocrypt="addr=support@desk.example; keydata= " + "AAAA " * 200 + "B")
+    wire = wrap_signed(draft, signable_entity(draft), SIGNATURE)
+    lines = header_of(wire).split("\r\n")
+    at = lines.index("MIME-Version: 1.0")
+    assert "".join(lines[8:at]).startswith("Autocrypt: addr=support@desk.example; keydata= AAAA")
+    assert all(len(line) <= 78 for line in lines)
+    assert b"Autocrypt" not in wrap_encrypted(draft, ARMOR) + protected_entity(draft) + signable_entity(draft)
+
+
 def test_golden_header_inside_encrypted_mail() -> None:
     lines = header_of(protected_entity(DRAFT)).split("\r\n")
     assert lines[1] == ' hp="cipher"; protected-headers="v1"'

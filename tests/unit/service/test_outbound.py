@@ -122,6 +122,7 @@ async def test_outgoing_ids_and_dates_tell_nothing(house: House) -> None:
         "Message-ID",
         "In-Reply-To",
         "References",
+        "Autocrypt",
         "MIME-Version",
         "Content-Type",
     ]
