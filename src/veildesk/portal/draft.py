@@ -48,7 +48,9 @@ class Draft:
     """What the compose and check pages work on.
 
     `entry` (hex) and `words` are drawn when the draft begins and stay, so that sending twice is
-    sending once. `kept` are values the user wants agents to see. `problems` are codes to show.
+    sending once. `kept` are values the user wants agents to see. `exposed` are the keys of secrets that
+    were unticked, `confirmed` the values of those that were chosen again afterwards. `problems` are codes
+    to show.
     """
 
     entry: str
@@ -63,6 +65,8 @@ class Draft:
     environment: str = field(default="", repr=False)
     own_words: list[str] = field(default_factory=list, repr=False)
     kept: list[str] = field(default_factory=list, repr=False)
+    exposed: list[str] = field(default_factory=list)
+    confirmed: list[str] = field(default_factory=list, repr=False)
     files: list[DraftFile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from veildesk.core.ports import Cleaner, Clock, Intake, NoticeArchive, ThreadCipher, ThreadView
 from veildesk.core.submission import PortalAnchor, SpareCode
 from veildesk.core.ticket import Deletion
+from veildesk.redact.rules import RuleSet
 
 __all__ = ["Eraser", "PortalPorts", "PortalSettings", "Threads", "TOPICS"]
 
@@ -90,8 +91,8 @@ class PortalSettings:
     `clearnet_hosts` point to `onion`, the address with ".onion". A `status_only` site has notices and keys
     and takes nothing in. With `challenge`, a new ticket is sent only with one of its words typed in.
 
-    With `circuits` tor tells circuits apart. `rotation_days` is how often the store's keys are changed and
-    the old ones destroyed.
+    `rules` are the operator's own, so that the check page shows what agents get. With `circuits` tor tells
+    circuits apart. `rotation_days` is how often the store's keys are changed and the old ones destroyed.
 
     `form_secret` (32 bytes) signs forms; if it survives a restart, so do the forms that people have open.
     `support_key` and `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all
@@ -121,6 +122,7 @@ class PortalSettings:
     circuits: bool = False
     retention_days: int = 90
     rotation_days: int = 1
+    rules: RuleSet = field(default_factory=RuleSet)
     text_size: int = 32_000
     own_words: int = 50
     files: int = 5

@@ -1,7 +1,8 @@
 """The check page's model: what will be hidden, what the user may show, and the text agents get.
 
 Pure. A finding is one value of one type, however often it occurs; the user's choice is remembered by
-value, so that it survives changes of the text. Secrets are hidden whatever was chosen.
+value, so that it survives changes of the text. Secrets are hidden whatever was chosen, unless it was
+chosen twice.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from veildesk.core.finding import Finding, MaskNumbering
 from veildesk.redact.apply import apply, redact_text
 from veildesk.redact.engine import find
 from veildesk.redact.masks import MASK
+from veildesk.redact.rules import RuleSet
 
 __all__ = ["Checked", "Choice", "Group", "Segment", "examine"]
 
@@ -76,19 +79,29 @@ def examine(
     kept: Collection[str],
     numbering: MaskNumbering,
     salt: str,
+    rules: RuleSet | None = None,
+    confirmed: Collection[str] = (),
 ) -> Checked:
     """Look for what agents need not see and hide it, except the `kept` values.
+
+    Secrets are hidden all the same, unless their owner said a second time that they be shown: `confirmed`.
 
     The masked text is looked through once more, as it will be before delivery: what is shown is what
     agents get.
     `salt` makes the keys of choices meaningless outside this draft. `numbering` is not changed.
     """
-    findings = find(text, own_words=tuple(own_words), kept=())
+    findings = find(text, rules=rules, own_words=tuple(own_words), kept=())
     visible = frozenset(kept) - {text[f.start : f.end] for f in findings if f.secret}
-    hidden = find(text, own_words=tuple(own_words), kept=tuple(sorted(visible)))
+    choices: dict[str, Any] = {
+        "rules": rules,
+        "own_words": tuple(own_words),
+        "kept": tuple(sorted(visible)),
+        "confirmed": tuple(confirmed),
+    }
+    hidden = find(text, **choices)
     numbers = copy.deepcopy(numbering)
     masked = apply(text, hidden, numbers)
-    again = redact_text(masked.text, numbers, own_words=tuple(own_words), kept=tuple(sorted(visible)))
+    again = redact_text(masked.text, numbers, **choices)
     return Checked(
         text=again.text,
         segments=_segments(text, masked.text, hidden) if again.text == masked.text else _cut(again.text),

@@ -45,7 +45,7 @@ def build_onions(config: Config) -> dict[str, OnionService]:
     targets = [(80, f"unix:{portal.socket}")] if portal else []
     if onion.smtp:
         targets.append((25, smtp_target(config)))
-    services: dict[str, OnionService] = {"onion": _managed(onion, onion.key_file, targets)}
+    services: dict[str, OnionService] = {"onion": _managed(onion, onion.key_file, targets, onion.client_keys)}
     # With a status site its own process publishes this one.
     if onion.status_key_file is not None and portal is not None and config.status is None:
         services["status-onion"] = _managed(
@@ -61,12 +61,15 @@ def smtp_target(config: Config) -> str:
     return f"unix:{config.base / rest}" if kind == "unix" else config.smtp.listen
 
 
-def _managed(onion: OnionConfig, key_file: Path, targets: list[tuple[int, str]]) -> ManagedOnion:
+def _managed(
+    onion: OnionConfig, key_file: Path, targets: list[tuple[int, str]], client_keys: tuple[str, ...] = ()
+) -> ManagedOnion:
+    """Client keys close the portal only: notices are for everybody."""
     return ManagedOnion(
         onion.control_socket,
         key_file,
         targets,
         proof_of_work=onion.proof_of_work,
         max_streams=onion.max_streams,
-        client_keys=onion.client_keys,
+        client_keys=client_keys,
     )

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 from veildesk.portal.ports import Eraser, PortalPorts, PortalSettings
+from veildesk.redact.rules import RuleSet
 from veildesk.service.build import Gateway
 from veildesk.service.notices import notice_board
 from veildesk.service.onions import portal_address, status_address
@@ -39,6 +40,8 @@ async def portal_settings(gateway: Gateway) -> PortalSettings:
         notices_address=config.notices.mail,
         retention_days=config.gateway.retention_days,
         rotation_days=ROTATION_DAYS,
+        # Types switched off for agents are still offered for hiding: here their owner chooses.
+        rules=RuleSet(own=config.redact.own),
         queue="support" if "support" in config.queues else next(iter(config.queues)),
         queues=portal.queues,
         open=portal.open,

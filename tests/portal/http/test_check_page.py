@@ -1,10 +1,14 @@
-"""Choices on the check page: what agents get is what the visitor saw and chose, secrets excepted."""
+"""Choices on the check page: agents get what the visitor saw and chose; secrets only if chosen twice."""
 
 from __future__ import annotations
+
+import re
+from dataclasses import replace
 
 from portal.fakes import World
 from portal.visitor import Page, Visitor
 from veildesk.core.portal_entry import decode_portal_entry
+from veildesk.redact.rules import OperatorRule, RuleSet
 
 MESSAGE = "Mail alice@posteo.net and bob@posteo.net, server 84.17.52.9, Karlotta was here"
 SECRET = MESSAGE + "\npassword: hunter2hunter2"
@@ -73,6 +77,58 @@ async def test_a_secret_is_never_shown(visitor: Visitor, world: World) -> None:
     assert "hunter2" not in text
     assert "alice@posteo.net" in text
     assert "hunter2hunter2" not in decode_portal_entry(world.spool.only.payload).kept
+
+
+async def test_a_secret_is_shown_only_when_it_was_chosen_twice(visitor: Visitor, world: World) -> None:
+    message = "password: hunter2hunter2\napi key: sk_live_4eC39HqLyjWDarjtT1zdp7dc"
+    check = await visitor.write(message)
+    keys = [value for name, value in check.form().fields if name == "hide"]
+    assert len(keys) == 2
+    confirm = await visitor.submit(check.form().drop("hide"), op="send")
+    form = confirm.form()
+    assert "show" not in dict(form.fields)
+    assert "hunter2" not in sent_or_shown(confirm)
+    form.fields.append(("show", keys[0]))
+    await visitor.submit(form, op="send-shown")
+    entry = decode_portal_entry(world.spool.only.payload)
+    assert len(entry.confirmed) == 1
+    assert entry.confirmed[0] in entry.text
+    shown = [secret for secret in ("hunter2hunter2", "4eC39HqLyjWDarjtT1zdp7dc") if secret in entry.text]
+    assert len(shown) == 1
+
+
+async def test_a_secret_that_was_not_unticked_first_cannot_be_chosen(visitor: Visitor, world: World) -> None:
+    check = await visitor.write(SECRET)
+    form = check.form()
+    form.fields += [("show", value) for name, value in form.fields if name == "hide"]
+    await visitor.submit(form, op="send-shown")
+    assert "hunter2" not in sent_text(world)
+    assert decode_portal_entry(world.spool.only.payload).confirmed == ()
+
+
+async def test_what_was_chosen_twice_counts_for_this_sending_only(visitor: Visitor, world: World) -> None:
+    check = await visitor.write(SECRET)
+    confirm = await visitor.submit(check.form().drop("hide"), op="send")
+    back = await visitor.submit(confirm.form(), op="update")
+    assert "hunter2" not in sent_or_shown(back)
+    await visitor.submit(back.form(), op="send")
+    assert "hunter2" not in sent_text(world)
+
+
+def sent_or_shown(page: object) -> str:
+    """The text as agents would get it."""
+    return "".join(page.tree.find(".//div[@id='as-agents-get-it']").itertext())
+
+
+async def test_the_operators_own_rules_are_part_of_the_preview(world: World) -> None:
+    world.settings = replace(
+        world.settings, rules=RuleSet(own=(OperatorRule("CUSTOMER", re.compile(r"KD-\d{6}")),))
+    )
+    visitor = Visitor(world)
+    check = await visitor.write("My number is KD-123456")
+    assert "KD-123456" not in sent_or_shown(check)
+    await visitor.submit(check.form(), op="send")
+    assert "KD-123456" not in sent_text(world)
 
 
 async def test_a_secret_with_its_tick_needs_no_second_page(visitor: Visitor, world: World) -> None:

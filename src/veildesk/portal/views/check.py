@@ -1,8 +1,8 @@
 """Check before sending: the message as agents will get it, and a choice for every finding.
 
 The text is looked through anew each time it is shown and once more when it is sent. What is sent is
-what was chosen in the posted form; a secret is hidden whatever was chosen, and saying otherwise leads
-to a page that says so first.
+what was chosen in the posted form. A secret whose tick was taken away stays hidden all the same: it leads to
+a page that says so, where it has to be chosen once more to be shown.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from veildesk.portal.views.compose import expired, own_words, problems
 
 __all__ = ["check", "choose", "confirm"]
 
-SENDING: Final = ("send", "send-hidden")
+SENDING: Final = ("send", "send-hidden", "send-shown")
 MENDED_HERE: Final = frozenset({"changed", "own-words", "busy", "challenge"})
 """Problems that the check page itself can mend; all others lead back to the message."""
 
 
-async def look(draft: Draft) -> Checked:
+async def look(visit: Visit, draft: Draft) -> Checked:
     """What agents would get of a draft as it stands. Searching is work for the processor: in a thread."""
     return await asyncio.to_thread(
         examine,
@@ -37,6 +37,8 @@ async def look(draft: Draft) -> Checked:
         kept=draft.kept,
         numbering=draft.mask_numbering,
         salt=draft.entry,
+        rules=visit.site.settings.rules,
+        confirmed=draft.confirmed,
     )
 
 
@@ -48,17 +50,22 @@ async def check(visit: Visit) -> Response:
     if not MENDED_HERE.issuperset(draft.problems):
         return _back(visit, draft)
     asked = _asked(visit, visit.session(), draft)
-    checked = await look(draft)
+    checked = await look(visit, draft)
     return visit.page("check.html", forms=("check",), draft=draft, checked=checked, challenge=asked)
 
 
 async def confirm(visit: Visit) -> Response:
-    """Before a message with secrets goes: they stay hidden, and why."""
+    """Before a message with secrets goes: they stay hidden, and why; or are chosen a second time."""
     draft = visit.draft(visit.session())
     if draft is None:
         return visit.page("draft-gone.html", status=410)
-    checked = await look(draft)
-    secrets = [choice for choice in checked.choices if choice.secret]
+    checked = await look(visit, draft)
+    secrets = [
+        (group.kind, choice)
+        for group in checked.groups
+        for choice in group.choices
+        if choice.secret and choice.key in draft.exposed
+    ]
     return visit.page("confirm.html", forms=("check",), draft=draft, checked=checked, secrets=secrets)
 
 
@@ -77,7 +84,11 @@ async def choose(visit: Visit) -> Response:
             return _discard(visit, session, draft)
         if not MENDED_HERE.issuperset(draft.problems):
             return _back(visit, draft)
-        exposed = await _take_choices(draft, form, operation)
+        draft.confirmed = []
+        if operation == "send-shown":
+            draft.confirmed = await _said_twice(visit, draft, form)
+        elif operation != "send-hidden":
+            draft.exposed = await _take_choices(visit, draft, form, operation)
         draft.problems = problems(visit, session, draft)
         if operation in SENDING and form.get("shown") != draft.shown:
             draft.problems.append("changed")
@@ -89,10 +100,10 @@ async def choose(visit: Visit) -> Response:
             return _back(visit, draft)
         if operation not in SENDING or draft.problems:
             return visit.go("new/check")
-        if exposed and operation == "send":
+        if draft.exposed and operation == "send":
             return visit.go("new/confirm")
         try:
-            return await send.now(visit, session, draft, await look(draft))
+            return await send.now(visit, session, draft, await look(visit, draft))
         except Overloaded:
             draft.problems = ["busy"]
             session.data["draft"] = draft.encode()
@@ -100,8 +111,16 @@ async def choose(visit: Visit) -> Response:
             return visit.go("new/check")
 
 
-async def _take_choices(draft: Draft, form: Form, operation: str) -> bool:
-    """Put ticks and own words into the draft; tell whether a secret was unticked.
+async def _said_twice(visit: Visit, draft: Draft, form: Form) -> list[str]:
+    """Values of secrets whose tick was taken away and that were chosen again."""
+    again = set(form.all("show")) & set(draft.exposed)
+    return [
+        choice.value for choice in (await look(visit, draft)).choices if choice.secret and choice.key in again
+    ]
+
+
+async def _take_choices(visit: Visit, draft: Draft, form: Form, operation: str) -> list[str]:
+    """Put ticks and own words into the draft; returns the keys of secrets that were unticked.
 
     Only what the form showed can have been unticked: a finding that is new stays hidden.
     """
@@ -109,12 +128,13 @@ async def _take_choices(draft: Draft, form: Form, operation: str) -> bool:
         draft.own_words = own_words(form.get("own_words"))
     shown, ticked = set(form.all("seen")), set(form.all("hide"))
     all_of = operation.removeprefix("hide:") if operation.startswith("hide:") else None
-    exposed = False
+    exposed = []
     kept = []
-    for group in (await look(draft)).groups:
+    for group in (await look(visit, draft)).groups:
         for choice in group.choices:
             unticked = choice.key in shown and choice.key not in ticked and group.kind != all_of
-            exposed = exposed or (unticked and choice.secret)
+            if unticked and choice.secret:
+                exposed.append(choice.key)
             if (unticked or (choice.key not in shown and not choice.hidden)) and not choice.secret:
                 kept.append(choice.value)
     draft.kept = list(dict.fromkeys(kept))

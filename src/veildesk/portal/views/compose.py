@@ -27,6 +27,7 @@ from veildesk.portal.sessions import Session
 from veildesk.portal.site import SESSION_COST, Overloaded, Site, Visit
 from veildesk.portal.views.thread import next_numbering
 from veildesk.redact.engine import find
+from veildesk.redact.rules import RuleSet
 
 __all__ = [
     "begin",
@@ -244,7 +245,7 @@ async def _clean(site: Site, session: Session, upload: Upload, words: Sequence[s
         left_out=[(member.name, member.refused) for member in cleaned.members if member.refused],
         refused=cleaned.refused or "",
         text=cleaned.text,
-        found=await asyncio.to_thread(_found, cleaned, tuple(words)),
+        found=await asyncio.to_thread(_found, cleaned, tuple(words), site.settings.rules),
     )
     if item.refused:
         upload.blob.drop()
@@ -254,11 +255,11 @@ async def _clean(site: Site, session: Session, upload: Upload, words: Sequence[s
     return item
 
 
-def _found(cleaned: Cleaned, words: Sequence[str]) -> dict[str, int] | None:
+def _found(cleaned: Cleaned, words: Sequence[str], rules: RuleSet) -> dict[str, int] | None:
     """What a text file holds that will be hidden, by type. Work for the processor, hence the bound."""
     if not cleaned.text or cleaned.content is None or len(cleaned.content) > _TELL_FINDINGS:
         return None
-    findings = find(cleaned.content.decode("utf-8", "replace"), own_words=words)
+    findings = find(cleaned.content.decode("utf-8", "replace"), rules=rules, own_words=words)
     return dict(sorted(Counter(item.type for item in findings).items()))
 
 

@@ -74,6 +74,7 @@ def _submission(
         language=visit.language,
         kept=tuple(draft.kept),
         own_words=tuple(draft.own_words),
+        confirmed=tuple(draft.confirmed),
         counts=checked.counts,
         numbering=numbering,
         attachments=attachments,
