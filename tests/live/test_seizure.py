@@ -7,6 +7,7 @@ moved through a day. Then every byte, row, name, size and time stamp of the dire
 from __future__ import annotations
 
 import base64
+import os
 import random
 import re
 import shutil
@@ -22,12 +23,14 @@ from portal.fakes import World, settings
 from portal.visitor import Visitor
 from testbed.house import House, open_house
 from testbed.openpgp_lab import Lab, new_lab
-from veildesk.core.ticket import Erased
+from veildesk.core.ticket import Deletion
 from veildesk.core.work import State
 from veildesk.portal.ports import PortalPorts
-from veildesk.service.erasure import erase_ticket
+from veildesk.service.eraser import Eraser
 from veildesk.service.feedback import FeedbackCounts
+from veildesk.service.holds import Holds
 from veildesk.service.parking import Parking
+from veildesk.spool.erase_jobs import EraseJobs
 from veildesk.spool.sealing import padded_length
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -53,10 +56,13 @@ class GatewayWorld(World):
         assert house is not None
         assert self.counts is not None
 
-        async def erase(lookup_id: bytes) -> Erased:
+        async def erase(lookup_id: bytes) -> Deletion:
             view = await house.spool.thread(lookup_id)
             assert view is not None
-            return await erase_ticket(house.spool, {"desk": house.backend}, view.ticket_id)
+            jobs = EraseJobs(house.state_dir / "erasures", b"e" * 32)
+            holds = Holds(house.state_dir / "holds")
+            eraser = Eraser(house.spool, {"desk": house.backend}, jobs, holds, house.clock, os.urandom)
+            return await eraser.erase(view.ticket_id)
 
         return replace(
             super().ports,
@@ -228,8 +234,8 @@ def _no_minute_of_the_day_is_there(seized: Seized) -> None:
             assert form not in kept
         assert time.strftime("%Y-%m-%dT%H:%M", time.gmtime(moment)).encode() not in kept
         assert time.strftime("%Y-%m-%d ", time.gmtime(moment)).encode() + clock not in kept
-    files = [path for path in (seized.folder / "files").iterdir() if path.is_file()]
-    assert files
+    files = [path for name in ("files", "erasures") for path in (seized.folder / name).iterdir()]
+    assert len(files) >= 2
     for path in [*files, seized.folder / "feedback.json"]:
         assert path.stat().st_mtime % DAY == 0, path.name
 

@@ -6,15 +6,17 @@ name only when complete. Disk errors become `SpoolUnavailable`; their texts are 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from veildesk.core.errors import SpoolUnavailable
 from veildesk.spool.crashpoint import crashpoint
 
-__all__ = ["TEMPORARY", "disk_error", "sync_directory", "write_file"]
+__all__ = ["TEMPORARY", "disk_error", "keep_day_only", "sync_directory", "write_file"]
 
 TEMPORARY = ".new"
 """Suffix of files that were not finished."""
@@ -41,6 +43,13 @@ def sync_directory(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def keep_day_only(path: Path) -> None:
+    """Of the moment at which a file came, leave the day in its time stamps."""
+    day = int(time.time()) // 86_400 * 86_400
+    with contextlib.suppress(OSError):
+        os.utime(path, (day, day))
 
 
 def write_file(path: Path, pieces: Iterable[bytes], passed: Callable[[str], None] = crashpoint) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError
-from veildesk.spool.durable import TEMPORARY, disk_error, sync_directory, write_file
+from veildesk.spool.durable import TEMPORARY, disk_error, keep_day_only, sync_directory, write_file
 from veildesk.spool.sealing import Place, open_row, seal_row, subkey
 
 __all__ = ["EraseJob", "EraseJobs"]
@@ -67,6 +67,7 @@ class EraseJobs:
             raise disk_error(error) from None
         body = json.dumps({"v": 1, **dataclasses.asdict(job)}).encode()
         write_file(self._folder / job.name, [seal_row(self._seal_key, Place("", job.name, "erase"), body)])
+        keep_day_only(self._folder / job.name)
 
     def get(self, name: str) -> EraseJob | None:
         """A job by its file name; None when there is none, or none that can be opened."""

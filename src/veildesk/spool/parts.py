@@ -7,10 +7,7 @@ process that wrote it, so that leftovers of dead processes can be told from file
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import secrets
-import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +16,7 @@ import sqlalchemy as sa
 
 from veildesk.core.errors import KeyUnusable, SpoolUnavailable
 from veildesk.spool.chunks import open_chunks, seal_chunks
-from veildesk.spool.durable import TEMPORARY, disk_error, sync_directory, write_file
+from veildesk.spool.durable import TEMPORARY, disk_error, keep_day_only, sync_directory, write_file
 from veildesk.spool.schema import part
 from veildesk.spool.sealing import Place, open_row, seal_row
 
@@ -59,10 +56,7 @@ class PartFiles:
 
     def _write(self, path: Path, pieces: Iterable[bytes]) -> None:
         write_file(path, pieces)
-        # Of the moment at which something came only the day is left in the file's time stamps.
-        day = int(time.time()) // 86_400 * 86_400
-        with contextlib.suppress(OSError):
-            os.utime(path, (day, day))
+        keep_day_only(path)
 
     async def open(self, key: bytes, stored: Stored) -> bytes:
         """Open one part. Raises `KeyUnusable` if it is damaged or its file is missing."""
