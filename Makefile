@@ -29,6 +29,7 @@ bench:
 fuzz:
 	@scripts/install dev
 	@.venv/bin/python tests/fuzz/fuzz_mail.py --seconds $(or $(SECONDS),60)
+	@.venv/bin/python tests/fuzz/fuzz_openpgp.py --seconds $(or $(SECONDS),60)
 
 fix:
 	@scripts/fix

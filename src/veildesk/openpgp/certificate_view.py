@@ -173,6 +173,9 @@ def _groups(certificate: Certificate, now: int) -> tuple[_Group, list[_Group], l
         if packet.tag != SIGNATURE:
             groups.append(_Group(packet))
         elif (fields := _self_signature(packet, certificate.fingerprint, now)) is not None:
+            keys = [one.packet for one in (groups[0], groups[-1]) if one.packet.tag != USER_ID]
+            if fields.created < max(map(_created, keys)):
+                raise Declined("self-signature-before-key")
             groups[-1].signatures.append((packet, fields))
     tags = [one.packet.tag for one in groups]
     names = [one for one in groups if one.packet.tag == USER_ID]

@@ -58,6 +58,8 @@ def decrypt(packets: Sequence[Packet], keys: Sequence[DecryptionKey]) -> bytes:
     Raises `Declined` when none of `keys` opens it or a form is not known here; `NotSoundCiphertext`, which
     is final, once a session key fits and the integrity is broken.
     """
+    if not packets:
+        raise Declined("encrypted-form")
     *wrapped, container = packets
     if container.tag != SEIPD or any(one.tag != PKESK for one in wrapped):
         raise Declined("encrypted-form")

@@ -110,10 +110,11 @@ class GnuPGEngine(GnuPGHome):
     ) -> tuple[bytes, tuple[Signature, ...]]:
         """The content of a literal or signed message and the verdicts on its signatures."""
         packets, shape = await asyncio.to_thread(uncompressed, data, self._limits.plaintext_size)
+        plain = literal_data(packets)
         if shape.kind is Kind.LITERAL:
-            return literal_data(packets), ()
+            return plain, ()
         if shape.modern:
-            return literal_data(packets), (Signature(Verdict.UNSUPPORTED),) * shape.signatures
+            return plain, (Signature(Verdict.UNSUPPORTED),) * shape.signatures
         return await self._verify_signed(packets, shape.signatures, certificates)
 
     async def _verify_signed(

@@ -31,6 +31,7 @@ from veildesk.openpgp.decryption import decrypt
 from veildesk.openpgp.message_wire import read_wire
 from veildesk.openpgp.packets import (
     MARKER,
+    ONE_PASS,
     PADDING,
     SIGNATURE,
     SKESK,
@@ -48,6 +49,7 @@ from veildesk.openpgp.status import CLOCK_SKEW
 __all__ = ["InProcess"]
 
 _BINARY, _TEXT = 0, 1
+_VERSION_4 = 4
 _MAX_CACHED = 512
 _TRAILING = re.compile(rb"[ \t]\r?(?:\n|\Z)")
 _BARE_CR = re.compile(rb"\r(?!\n)")
@@ -104,6 +106,10 @@ class InProcess:
         signatures = [one for one in packets if one.tag == SIGNATURE]
         if shape.kind is not Kind.SIGNED or len(signatures) != shape.signatures:
             raise Declined("signed-form")
+        announced = [one for one in packets if one.tag == ONE_PASS]
+        # The first announces the last (RFC 9580 § 5.4); gpg minds when the two do not fit.
+        if announced and not all(map(_fits, reversed(announced), signatures)):
+            raise Declined("one-pass")
         return plain, self._verdicts(plain, signatures, certificates, now)
 
     def verify_detached(
@@ -161,6 +167,9 @@ class InProcess:
         try:
             _parsed(packet).verify(part.key, data)
         except LibraryError:
+            if fields.version == _VERSION_4:
+                # gpg tells a wrong signature from one that is only written oddly; bad ones are few.
+                raise Declined("signature-bad") from None
             return Signature(Verdict.INVALID)
         verdict = _judged(fields, view, part, now)
         return Signature(
@@ -272,6 +281,19 @@ def _parsed(packet: Packet) -> Any:
     return LibraryPacket.from_bytes(packet.raw).value
 
 
+def _fits(announcement: Packet, signature: Packet) -> bool:
+    """Whether a one-pass packet speaks of this signature: kind, hash, algorithm and key."""
+    body, fields = announcement.body, read_signature(signature.body)
+    words = bytes((fields.kind, fields.hash_id, fields.algorithm))
+    if body[:1] == b"\x03":
+        return fields.version == _VERSION_4 and body[1:4] == words and _names_id(body[4:12], fields.issuer)
+    return fields.version != _VERSION_4 and body[1:4] == words
+
+
+def _names_id(key_id: bytes, issuer: str) -> bool:
+    return key_id.hex().upper() == issuer[-16:]
+
+
 def _names(issuer: str, fingerprint: str) -> bool:
     short = fingerprint[-16:] if len(fingerprint) == 40 else fingerprint[:16]
     return issuer in (fingerprint, short)
@@ -282,6 +304,9 @@ def _issuer(fields: SignatureFields, known: Sequence[tuple[str, Certificate]]) -
     found = {one.data: one for name, one in known if _names(fields.issuer, name)}
     if len(found) > 1:
         raise Declined("issuer-ambiguous")
+    if not found and any(name[-16:] == fields.issuer[-16:] for name, _ in known):
+        # gpg looks by key id first: a fingerprint that only nearly fits is no unknown key to it.
+        raise Declined("issuer-near")
     return next(iter(found.values()), None)
 
 

@@ -89,7 +89,7 @@ def read_signature(body: bytes) -> SignatureFields:
         algorithm=body[2],
         hash_id=body[3],
         created=_number(found, CREATED),
-        issuer=_issuer(found, hints),
+        issuer=_issuer(body[0], found, hints),
         expires_after=_number(found, EXPIRES, 0),
         key_expires_after=_number(found, KEY_EXPIRES, 0),
         key_flags=_flags(found[KEY_FLAGS][0]) if KEY_FLAGS in found else None,
@@ -142,7 +142,7 @@ def _flags(value: bytes) -> int:
     return int.from_bytes(value[:4], "little")
 
 
-def _issuer(found: dict[int, list[bytes]], hints: list[tuple[int, bytes]]) -> str:
+def _issuer(version: int, found: dict[int, list[bytes]], hints: list[tuple[int, bytes]]) -> str:
     """Who says to have signed; all places that say it must agree."""
     prints = found.get(ISSUER_FINGERPRINT, []) + [value for n, value in hints if n == ISSUER_FINGERPRINT]
     ids = found.get(ISSUER, []) + [value for n, value in hints if n == ISSUER]
@@ -154,7 +154,8 @@ def _issuer(found: dict[int, list[bytes]], hints: list[tuple[int, bytes]]) -> st
         (name,), (key_id,) = names, short
         if key_id != (name[-16:] if len(name) == 40 else name[:16]):
             raise Declined("issuer-ambiguous")
-    if not names and not short:
+    # gpg knows the key of a version 4 signature by its id alone.
+    if not (short if version == 4 else names):
         raise Declined("issuer-missing")
     return next(iter(names or short))
 

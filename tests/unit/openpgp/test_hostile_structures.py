@@ -124,10 +124,10 @@ async def test_compression_bomb_costs_little(lab: Lab, method: str) -> None:
     body += squeeze.flush()
     bomb = lab.enclose(packet(8, (b"\x03" if method == "bzip2" else b"\x02") + bytes(body)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(LimitExceeded):
         await engine.open(bomb, [])
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 

@@ -81,9 +81,15 @@ async def test_sealed_and_opened(pair: tuple[Party, Party]) -> None:
 async def test_detached_and_changed(pair: tuple[Party, Party]) -> None:
     desk, rosa = pair
     made = await rosa.engine.sign_detached(DATA, rosa.fingerprint)
-    for data, verdict in ((DATA, Verdict.VALID), (DATA + b"x", Verdict.INVALID)):
-        (found,) = await desk.engine.verify_detached(data, made.armored.encode(), [rosa.certificate])
-        assert found.verdict is verdict
+    (found,) = await desk.engine.verify_detached(DATA, made.armored.encode(), [rosa.certificate])
+    assert found.verdict is Verdict.VALID
+    changed = desk.engine.verify_detached(DATA + b"x", made.armored.encode(), [rosa.certificate])
+    if rosa.key.version == 4:
+        # What is wrong with a version 4 signature is for gpg to say.
+        with pytest.raises(Declined):
+            await changed
+    else:
+        assert [one.verdict for one in await changed] == [Verdict.INVALID]
 
 
 @pytest.mark.parametrize("mode", ["ocb", "gcm"])
