@@ -7,7 +7,7 @@ give a wrong answer: where the contract demands an error, declining is allowed t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ import pytest_asyncio
 from testbed.openpgp_lab import Lab, new_lab
 from veildesk.core.errors import KeyUnusable, NotSoundCiphertext, Undecryptable, VeildeskError
 from veildesk.core.limits import Limits
-from veildesk.core.message import Integrity, Scope, Verdict
-from veildesk.core.ports import Engine
+from veildesk.core.message import Integrity, Scope, Signature, Verdict
+from veildesk.core.ports import DecryptedData, Engine
 from veildesk.openpgp.declining import Declined
 from veildesk.openpgp.fake_engine import FakeEngine
 from veildesk.openpgp.pool import InProcessEngine
@@ -87,6 +87,16 @@ async def made(lab: Lab, kind: str, who: str, stack: AsyncExitStack) -> Engine:
     return alone
 
 
+async def verdicts(pair: Pair, asked: Awaitable[DecryptedData | tuple[Signature, ...]]) -> list[Verdict]:
+    """Verdicts of an answer; of an engine that declines, what the one behind it would have to say."""
+    try:
+        answer = await asked
+    except pair.declining:
+        return [Verdict.INVALID]
+    found = answer.signatures if isinstance(answer, DecryptedData) else answer
+    return [one.verdict for one in found]
+
+
 async def test_sealed_data_opens_with_its_signer(pair: Pair) -> None:
     sealed = await pair.user.seal(MAIL, [await pair.desk.export(pair.desk_key)], pair.user_key)
     assert sealed.startswith(b"-----BEGIN PGP MESSAGE-----")
@@ -129,8 +139,9 @@ async def test_detached_signature_is_about_exact_bytes(pair: Pair) -> None:
     known = [await pair.user.export(pair.user_key)]
     (good,) = await pair.desk.verify_detached(MAIL, made.armored.encode(), known)
     assert (good.verdict, good.fingerprint, good.hash_name) == (Verdict.VALID, pair.user_key, made.hash_name)
-    (bad,) = await pair.desk.verify_detached(MAIL + b"x", made.armored.encode(), known)
-    assert bad.verdict is Verdict.INVALID
+    assert await verdicts(pair, pair.desk.verify_detached(MAIL + b"x", made.armored.encode(), known)) == [
+        Verdict.INVALID
+    ]
     (unknown,) = await pair.desk.verify_detached(MAIL, made.armored.encode(), [])
     assert unknown.verdict is Verdict.UNKNOWN_KEY
     assert [one.verdict for one in await pair.desk.verify_detached(MAIL, b"nonsense", known)] == [
@@ -147,8 +158,8 @@ async def test_clear_signed_text_comes_back(pair: Pair) -> None:
     assert opened.data.decode() == "All systems are up.\nSecond line.\n"
     assert not opened.encrypted
     assert [one.verdict for one in opened.signatures] == [Verdict.VALID]
-    forged = await pair.user.open(signed.replace("up", "down").encode(), known)
-    assert [one.verdict for one in forged.signatures] == [Verdict.INVALID]
+    forged = pair.user.open(signed.replace("up", "down").encode(), known)
+    assert await verdicts(pair, forged) == [Verdict.INVALID]
 
 
 async def test_certificates_say_what_they_are_good_for(pair: Pair) -> None:

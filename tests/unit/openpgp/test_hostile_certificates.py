@@ -137,12 +137,11 @@ async def test_a_signing_subkey_of_hers_bound_by_another_is_not_his(
     assert both[1] in (None, lab.fingerprints["alice"])
 
 
-async def test_a_subkey_of_his_grafted_onto_her_key_does_not_sign_for_her(
-    lab: Lab, mallory: Maker, alice: Parts
-) -> None:
-    lab.gpg("mallory", "--passphrase=", "--quick-add-key", lab.fingerprints["mallory"], "ed25519", "sign")
-    his = Parts.of(lab.certificate("mallory"))
-    signature = lab.gpg("mallory", "--detach-sign", stdin=DATA)
+async def test_a_subkey_of_his_grafted_onto_her_key_does_not_sign_for_her(lab: Lab, alice: Parts) -> None:
+    lab.make("trudy", "Trudy <trudy@example.net>")
+    lab.gpg("trudy", "--passphrase=", "--quick-add-key", lab.fingerprints["trudy"], "ed25519", "sign")
+    his = Parts.of(lab.certificate("trudy"))
+    signature = lab.gpg("trudy", "--detach-sign", stdin=DATA)
     grafted = alice.joined() + his.subkeys
     found, fingerprint = await verdict(lab, signature, grafted)
     assert found is not Verdict.VALID
