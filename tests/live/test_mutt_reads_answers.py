@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from testbed.house import House, mail, open_house, pgp_mail
 from testbed.openpgp_lab import Lab, new_lab
 from testbed.terminal_mail import TerminalMail
 from veildesk.core.ticket import File
-from veildesk.replies.collect import collect_replies
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
@@ -48,10 +46,7 @@ def reader(request: pytest.FixtureRequest, tmp_path: Path, lab: Lab) -> Terminal
 
 async def test_an_encrypted_answer_with_a_file(house: House, lab: Lab, reader: TerminalMail) -> None:
     (entry,) = await house.deliver(pgp_mail(lab, "Help\n"))
-    reply = house.backend.answer(entry.thread, ANSWER)
-    house.backend.answers[-1] = dataclasses.replace(reply, files=(File("a.txt", "text/plain", b"in file\n"),))
-    await collect_replies(house.backend, house.spool, b"s" * 32)
-    await house.work()
+    await house.answer(entry.thread, ANSWER, File("a.txt", "text/plain", b"in file\n"))
     (wire,) = house.sent()
     shown = reader.read(wire)
     assert "Grüße aus Köln," in shown

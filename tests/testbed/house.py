@@ -6,7 +6,7 @@ import base64
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -16,7 +16,7 @@ from veildesk.attachments.inprocess import InProcessCleaner
 from veildesk.core.envelope import with_envelope
 from veildesk.core.limits import Limits
 from veildesk.core.submission import Accepted, Channel, Submission, dedup_key
-from veildesk.core.ticket import TicketEntry
+from veildesk.core.ticket import File, TicketEntry
 from veildesk.core.work import State, Work
 from veildesk.deliver.backends.memory import MemoryBackend
 from veildesk.mail.reply_address import ReplyAddresses
@@ -100,9 +100,10 @@ class House:
         """Everything the helpdesk holds."""
         return [entry for entries in self.backend.tickets.values() for entry in entries]
 
-    async def answer(self, thread: str, text: str) -> None:
+    async def answer(self, thread: str, text: str, *files: File) -> None:
         """An agent answers, and the answer goes as far as it can."""
-        self.backend.answer(thread, text)
+        reply = self.backend.answer(thread, text)
+        self.backend.answers[-1] = replace(reply, files=files)
         await collect_replies(self.backend, self.spool, b"s" * 32, place_in, Limits())
         await self.work()
 
