@@ -110,7 +110,8 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 # The points of a move between databases have a test of their own: tests/unit/spool/test_moving.py.
-HERE = sorted(name for name in POINTS if not name.startswith("move."))
+# Those around calls to the outside are passed by the gateway alone: tests/chaos.
+HERE = sorted(name for name in POINTS if name.partition(".")[0] not in ("move", "deliver", "send"))
 
 
 @pytest.mark.parametrize("setting", [*HERE, *AGAIN])

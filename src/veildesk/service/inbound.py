@@ -47,6 +47,7 @@ from veildesk.service.known_keys import KnownKeys
 from veildesk.service.protection import protection_line
 from veildesk.service.reading import read_mail
 from veildesk.service.trust import Learned, Trust, signers
+from veildesk.spool.crashpoint import crashpoint
 
 __all__ = ["INBOUND", "Inbound", "Item"]
 
@@ -329,7 +330,9 @@ class Inbound:
             raise LookupError("a delivery without its entry")
         known = await self.spool.backend_ref(work.ticket_id)
         name, entry = self._dispatch.choose(decode_entry(sealed), known)
+        crashpoint("deliver.before-call")
         delivered = await self._dispatch.deliver(name, entry)
+        crashpoint("deliver.after-call")
         try:
             done = await self.spool.advance(
                 work,
@@ -338,8 +341,10 @@ class Inbound:
                 backend_ref=place_in(name, delivered.ref),
             )
         except WorkLost:
-            # Deleted while it was on its way: what just arrived there must not stay.
-            await self.backends[name].erase(delivered.ref, work.ticket_id)
+            # Deleted while it was on its way: what just arrived there must not stay. But a ticket that is
+            # still there was taken over by another gateway, and its place in the helpdesk is right.
+            if await self.spool.ticket_part(work.ticket_id, "numbering") is None:
+                await self.backends[name].erase(delivered.ref, work.ticket_id)
             raise
         await self._try_held(work.ticket_id)
         return done

@@ -29,6 +29,7 @@ from veildesk.replies.guard import AnswerRules, guard_contact
 from veildesk.service.letters import Letters
 from veildesk.service.screening import screen_files, screen_text
 from veildesk.service.trust import Trust
+from veildesk.spool.crashpoint import crashpoint
 
 __all__ = ["OUTBOUND", "Outbound", "Outgoing"]
 
@@ -214,7 +215,9 @@ class Outbound:
             return await self.spool.advance(work, State.SENT, parts={"wire": None}, thread_entry=wire)
         if self.mailer is None:
             raise SendRefused("no outgoing server is configured")
+        crashpoint("send.before-call")
         await self.mailer.send(wire, self.address if sender is None else sender, recipient)
+        crashpoint("send.after-call")
         return await self.spool.advance(work, State.SENT, parts={"wire": None})
 
 

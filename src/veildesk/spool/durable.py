@@ -72,4 +72,7 @@ def write_file(path: Path, pieces: Iterable[bytes], passed: Callable[[str], None
         sync_directory(path.parent)
         passed("file.directory-synced")
     except OSError as error:
+        # A full disk needs every block back; what cannot be removed is swept at the next start.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise disk_error(error) from None

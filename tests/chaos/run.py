@@ -1,0 +1,367 @@
+"""`make chaos`: kill everything, everywhere, and compare what was acknowledged with what arrived.
+
+Two parts. *Points*: a small process passes every crash point of the store, dies there, is started again and
+checked, for SQLite. *Load*: real gateways under a steady stream of mail, from Postfix where it may run,
+lose their lives at crash points and at random moments; so do their children, the helpdesk, PostgreSQL and
+tor, while a proxy spoils connections. The checker knows only what senders were told, what the helpdesk's
+journal holds, and what the users' mail server received. Prints one JSON object; exit code 1 if anything
+was lost, doubled or changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from chaos.house import (  # noqa: E402
+    Gateway,
+    Helpdesk,
+    Tor,
+    drained,
+    dump,
+    end_agents,
+    make_gateways,
+    remove,
+    stop,
+)
+from chaos.outside import Feeder, Sink, wait_until  # noqa: E402
+from live import test_spool_crash as points  # noqa: E402
+from testbed.canary import forms, hits  # noqa: E402
+from testbed.mail_servers import MailServers, MailServersUnavailable  # noqa: E402
+from testbed.postgres import Cluster, cluster  # noqa: E402
+from veildesk.spool import KeyRing  # noqa: E402
+from veildesk.spool.crashpoint import POINTS  # noqa: E402
+
+_STORE_GONE = 15
+_LOADED = (
+    *(f"deliver.{when}-call" for when in ("before", "after")),
+    *(f"send.{when}-call" for when in ("before", "after")),
+    *(
+        f"{kind}.{when}-commit"
+        for kind in ("accept", "claim", "advance", "collect")
+        for when in ("before", "after")
+    ),
+)
+
+
+@dataclass
+class Tally:
+    """What one run did and found."""
+
+    reached: set[str] = field(default_factory=set)
+    kills: Counter[str] = field(default_factory=Counter)
+    acknowledged: int = 0
+    lost: int = 0
+    doubled: int = 0
+    repeated: int = 0
+    parked: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def run_points(tally: Tally, say: Callable[[str], None]) -> None:
+    """Every crash point of the store once, two processes at a time."""
+
+    def one(point: str) -> None:
+        memory = Path("/dev/shm")
+        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="chaos-") as name:
+            root = Path(name)
+            KeyRing.create(root / "ring")
+            if points.run_child(root, point) != -signal.SIGKILL:
+                tally.wrong.append(f"{point} was not reached")
+                return
+            tally.reached.add(point.partition(":")[0])
+            tally.kills["point"] += 1
+            try:
+                asyncio.run(points.check_acknowledged(root))
+                asyncio.run(points.scenario(root))
+                asyncio.run(points.check_whole(root))
+            except AssertionError as error:
+                tally.lost += 1
+                tally.wrong.append(f"{point}: {error}")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one, [*points.HERE, *points.AGAIN]))
+    say(f"points: {len(tally.reached)} reached, {tally.kills['point']} kills")
+
+
+class Load:
+    """The second part, on one engine."""
+
+    def __init__(
+        self, folder: Path, seed: int, tally: Tally, postgres: Cluster | None, *, with_tor: bool
+    ) -> None:
+        self.random = random.Random(seed)
+        self.folder, self.tally, self.postgres = folder, tally, postgres
+        self.helpdesk = Helpdesk(folder, seed)
+        self.sink = Sink()
+        self.tor = Tor(folder) if with_tor else None
+        self.gateways = make_gateways(
+            folder,
+            helpdesk=self.helpdesk.proxy.port,
+            smtp=self.sink.port,
+            cluster=postgres,
+            tor=self.tor,
+        )
+        self.feeders: list[Feeder] = []
+        self._points = list(_LOADED)
+        self._states: dict[str, int] = {}
+        self._failures = 0
+
+    def run(self, kills: int, mail: MailServers | None, pause: float) -> None:
+        """Feed and kill, then drain and check."""
+        self.helpdesk.start()
+        if self.tor is not None:
+            self.tor.start()
+        for gateway in self.gateways:
+            gateway.start()
+        if mail is not None:
+            mail.set_gateway_lmtp(("127.0.0.1", self.gateways[0].lmtp))
+            self.feeders.append(Feeder(smtp=mail.smtp_port, pause=pause, prefix="postfix"))
+        for number, gateway in enumerate(self.gateways):
+            self.feeders.append(Feeder(lmtp=gateway.lmtp, pause=pause, prefix=f"direct{number}x"))
+        for feeder in self.feeders:
+            feeder.start()
+        goal = self.tally.kills.total() + kills
+        while self.tally.kills.total() < goal:
+            self._one_kill()
+            if mail is not None:
+                mail.flush()
+        for feeder in self.feeders:
+            feeder.end()
+        self._drain(mail)
+        self._check()
+
+    def _one_kill(self) -> None:
+        victims = ["gateway"] * 5 + ["worker"] * 2 + ["helpdesk"] * 2 + ["stop"]
+        victims += ["postgres"] if self.postgres is not None else []
+        victims += ["tor"] if self.tor is not None else []
+        victim = self.random.choice(victims)
+        if victim == "helpdesk":
+            self.helpdesk.kill()
+            time.sleep(self.random.uniform(0, 0.3))
+            self.helpdesk.start()
+        elif victim == "postgres" and self.postgres is not None:
+            self.postgres.kill()
+            self.postgres.start()
+        elif victim == "tor" and self.tor is not None:
+            self.tor.kill()
+            self.tor.start()
+        elif victim == "worker":
+            self._kill_child(self.random.choice(self.gateways))
+        elif victim == "stop":
+            stop(self.random.choice(self.gateways), 2.5)
+        else:
+            self._kill_gateway(self.random.choice(self.gateways))
+        if victim in ("helpdesk", "postgres", "tor"):
+            self.tally.kills[victim] += 1
+        self._revive()
+
+    def _kill_child(self, gateway: Gateway) -> None:
+        found: list[int] = []
+        if gateway.alive:
+            wait_until(lambda: bool(found.extend(gateway.children()) or found), 1.0)
+        for pid in found[:1]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+            self.tally.kills["worker"] += 1
+
+    def _kill_gateway(self, gateway: Gateway) -> None:
+        """At a crash point when one is left to reach, else at a random moment."""
+        begun = time.monotonic()
+        wait_until(lambda: gateway.ready() or not gateway.alive, 60)
+        # As long as the start took, which is longer on a busy machine: so work gets done between kills.
+        patience = min(max(0.5, time.monotonic() - begun), 5.0)
+        time.sleep(self.random.uniform(0, patience))
+        if gateway.point:
+            wait_until(lambda: not gateway.alive, patience)
+        if gateway.alive:
+            gateway.kill()
+            self.tally.kills["gateway"] += 1
+
+    def _revive(self) -> None:
+        for gateway in self.gateways:
+            if gateway.alive:
+                continue
+            self._judge_end(gateway)
+            if (point := gateway.died_at_point()) is not None:
+                self.tally.reached.add(point)
+                self.tally.kills["gateway"] += 1
+                if point in self._points:
+                    self._points.remove(point)
+            chosen = self.random.choice(self._points or list(_LOADED))
+            gateway.start(f"{chosen}:{self.random.randint(1, 3)}" if self.random.random() < 0.6 else "")
+
+    def _judge_end(self, gateway: Gateway) -> None:
+        """A gateway may end by our hand, at its crash point, or because its store was gone."""
+        code = gateway.process.returncode if gateway.process is not None else None
+        if code in (-signal.SIGKILL, _STORE_GONE):
+            return
+        self._failures += 1
+        if self._failures > 3:
+            raise RuntimeError(f"gateways end by themselves with {code}: see {gateway.log}")
+
+    def _drain(self, mail: MailServers | None) -> None:
+        for gateway in self.gateways:
+            if gateway.point or not gateway.alive:
+                gateway.end()
+                gateway.start()
+        self.helpdesk.proxy.trouble = 0.0
+        end = time.monotonic() + 240
+        calm = 0
+        while time.monotonic() < end and calm < 3:
+            for gateway in self.gateways:
+                if not gateway.alive:
+                    gateway.start()
+            if mail is not None and mail.queued():
+                mail.flush()
+                time.sleep(0.5)
+                continue
+            counts = drained(self.gateways)
+            threads = {entry["thread"] for entry in self.helpdesk.entries()}
+            if counts is not None and counts.get("sent", 0) + counts.get("held", 0) >= len(threads):
+                calm += 1
+                self._states = counts
+            time.sleep(0.3)
+        if calm < 3:
+            self.tally.wrong.append(f"did not drain: {[one.ask('status') for one in self.gateways]}")
+
+    def _check(self) -> None:
+        tally = self.tally
+        told = [token for feeder in self.feeders for token in feeder.acknowledged]
+        tally.acknowledged += len(told)
+        arrived = Counter(word for entry in self.helpdesk.entries() for word in _tokens(entry["text"]))
+        lost = [token for token in told if not arrived[token]]
+        doubled = [token for token, count in arrived.items() if count > 1]
+        answered = {name.partition("@")[0]: count for name, count in self.sink.recipients.items()}
+        silent = [token for token in told if token not in lost and not answered.get(token)]
+        twice = [token for token, count in answered.items() if count > 1]
+        tally.lost += len(lost) + len(silent)
+        tally.doubled += len(doubled) + len(twice)
+        tally.repeated += self.sink.repeated
+        tally.parked += sum(
+            getattr(self, "_states", {}).get(name, 0) for name in ("parked", "quarantined", "held")
+        )
+        for what, names in (
+            ("lost", lost),
+            ("unanswered", silent),
+            ("doubled", doubled),
+            ("answered twice", twice),
+        ):
+            if names:
+                tally.wrong.append(f"{what}: {names[:5]} of {len(names)}")
+        if self.sink.changed:
+            tally.wrong.append("a repeated mail had other bytes")
+        if self.sink.repeated > tally.kills["gateway"] + tally.kills["postgres"]:
+            tally.wrong.append("more repetitions than kills")
+        sample = [form for token in told[:40] for form in forms(token.encode())]
+        places = [*(gateway.state for gateway in self.gateways), self.folder / "files"]
+        leaks = [hit for place in places if place.exists() for hit in hits(place, sample)]
+        leaks += [one.log.name for one in self.gateways if any(f in one.log.read_bytes() for f in sample)]
+        if self.postgres is not None:
+            leaks += hits(self.postgres.folder, sample)
+        if leaks:
+            tally.wrong.append(f"plaintext in {sorted(set(leaks))}")
+
+    def close(self) -> None:
+        """End everything."""
+        for feeder in self.feeders:
+            feeder.end()
+        for process in (*self.gateways, self.helpdesk, self.tor):
+            if process is not None:
+                process.end()
+        self.helpdesk.proxy.close()
+        self.sink.close()
+        end_agents(self.folder)
+
+
+def _tokens(text: str) -> list[str]:
+    return [word for word in text.split() if word.startswith("token-")]
+
+
+def run_load(
+    tally: Tally, engine: str, kills: int, seed: int, *, postfix: bool, tor: bool, keep: bool
+) -> None:
+    """Random kills on one engine."""
+    folder = Path(tempfile.mkdtemp(prefix="vc-"))
+    folder.chmod(0o755)
+    with ExitStack() as stack:
+        postgres = stack.enter_context(cluster()) if engine == "postgresql" else None
+        mail = None
+        if postfix:
+            try:
+                mail = stack.enter_context(MailServers(folder / "mail"))
+            except MailServersUnavailable as error:
+                print(f"without Postfix: {error}", file=sys.stderr)
+        load = Load(folder, seed, tally, postgres, with_tor=tor)
+        stack.callback(load.close)
+        load.run(kills, mail, pause=0.1)
+    if keep or tally.wrong:
+        print(f"kept: {folder}", file=sys.stderr)
+    else:
+        remove(folder)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, default=1000, help="how many in all")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--engine", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--no-points", action="store_true", help="leave the first part out")
+    parser.add_argument("--no-postfix", action="store_true")
+    parser.add_argument("--tor", action="store_true", help="also an onion service on a tor that is killed")
+    parser.add_argument("--keep", action="store_true", help="leave all files")
+    chosen = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    begun = time.monotonic()
+    tally = Tally()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
+
+    if not chosen.no_points:
+        run_points(tally, say)
+    engines = ["sqlite", "postgresql"] if chosen.engine == "both" else [chosen.engine]
+    left = max(chosen.kills - tally.kills.total(), len(engines))
+    for number, engine in enumerate(engines):
+        share = left // len(engines)
+        run_load(tally, engine, share, chosen.seed + number, postfix=not chosen.no_postfix, keep=chosen.keep)
+        say(f"{engine}: {dict(tally.kills)}, {tally.acknowledged} acknowledged")
+    if not chosen.no_points:
+        wanted = {name for name in POINTS if not name.startswith("move.")}
+        tally.wrong += [f"never reached: {name}" for name in sorted(wanted - tally.reached)]
+    for line in tally.wrong:
+        say(f"WRONG {line}")
+    summary = {
+        "points": len(tally.reached),
+        "kills": tally.kills.total(),
+        "acknowledged": tally.acknowledged,
+        "lost": tally.lost,
+        "doubled": tally.doubled,
+        "repeated": tally.repeated,
+        "parked": tally.parked,
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+    print(dump(summary), flush=True)
+    return 1 if tally.wrong or tally.lost or tally.doubled else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
