@@ -3,7 +3,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 KEEP ?=
 ONLY ?=
 
-.PHONY: demo test check run bench fuzz fix lock clean
+.PHONY: demo test check run bench chaos fuzz fix lock clean
 
 demo:
 	@scripts/install demo
@@ -25,6 +25,10 @@ run:
 bench:
 	@scripts/install dev
 	@.venv/bin/python -I deploy/bench/run.py $(ONLY)
+
+chaos:
+	@scripts/install dev
+	@$(ROOT) .venv/bin/python tests/chaos/run.py $(or $(CHAOS),--tor)
 
 fuzz:
 	@scripts/install dev

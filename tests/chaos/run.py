@@ -342,7 +342,8 @@ def main(words: list[str] | None = None) -> int:
     left = max(chosen.kills - tally.kills.total(), len(engines))
     for number, engine in enumerate(engines):
         share = left // len(engines)
-        run_load(tally, engine, share, chosen.seed + number, postfix=not chosen.no_postfix, keep=chosen.keep)
+        postfix, tor = not chosen.no_postfix, chosen.tor and number == 0
+        run_load(tally, engine, share, chosen.seed + number, postfix=postfix, tor=tor, keep=chosen.keep)
         say(f"{engine}: {dict(tally.kills)}, {tally.acknowledged} acknowledged")
     if not chosen.no_points:
         wanted = {name for name in POINTS if not name.startswith("move.")}

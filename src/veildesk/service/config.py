@@ -21,6 +21,7 @@ from veildesk.portal.ports import TOPICS
 from veildesk.redact.masks import SECRET_TYPES, WORDS
 from veildesk.redact.rules import RuleSet, rule_set
 from veildesk.service.config_helpdesk import AnswersConfig, RouteConfig, check_retention, check_routes
+from veildesk.service.config_store import MetricsConfig, StoreConfig
 from veildesk.service.notice_config import (
     NOTICE_QUEUE,
     IdentityConfig,
@@ -39,6 +40,7 @@ __all__ = [
     "ListenConfig",
     "NOTICE_QUEUE",
     "NoticesConfig",
+    "MetricsConfig",
     "OnionConfig",
     "OutgoingConfig",
     "PortalConfig",
@@ -93,19 +95,6 @@ class KeysConfig:
     engine: str = "both"
     secret: str = "agent"  # noqa: S105
     wkd_proxy: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoreConfig:
-    """Where the store's tables lie. `database` is a libpq connection string; absent: SQLite in state_dir.
-
-    `password_file` holds the database password, if one is needed. `files` is the folder of large sealed
-    parts, shared by all gateways on the database; absent: files/ in state_dir.
-    """
-
-    database: str | None = None
-    password_file: Path | None = None
-    files: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +226,7 @@ class Config:
     routes: Mapping[str, RouteConfig] = field(default_factory=dict)
     answers: AnswersConfig = field(default_factory=AnswersConfig)
     store: StoreConfig | None = None
+    metrics: MetricsConfig | None = None
     lmtp: ListenConfig | None = None
     smtp: ListenConfig | None = None
     imap: ImapConfig | None = None

@@ -44,6 +44,9 @@ heartbeat = "{heartbeat}"   # says that nothing was published, and is good for n
 # database = "host=/run/postgresql dbname=veildesk"
 # files = "/srv/veildesk/files"
 
+# [metrics]                   # OpenMetrics for a collector on this machine
+# socket = "run/metrics.sock"
+
 [queues.support]
 addresses = [{address}]
 require = "nothing"           # or "encryption", or "signature"

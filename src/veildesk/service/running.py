@@ -20,6 +20,8 @@ from veildesk.intake.imap import ImapPoller, ImapSettings
 from veildesk.intake.recipients import Recipients
 from veildesk.intake.smtp import Listener, ListenerSettings
 from veildesk.ops.control import Handler
+from veildesk.ops.lag import LoopLag
+from veildesk.ops.metrics import MetricsServer
 from veildesk.ops.notify import notify, watchdog_seconds
 from veildesk.portal import serve as portal_serve
 from veildesk.portal.app import create_app
@@ -30,6 +32,7 @@ from veildesk.service.config import ListenConfig, PortalConfig
 from veildesk.service.eraser import look_up_erasure
 from veildesk.service.eraser_wiring import old_mail_expunger
 from veildesk.service.feedback import FeedbackCounts
+from veildesk.service.measuring import Measuring
 from veildesk.service.notices import open_press
 from veildesk.service.onions import build_onions
 from veildesk.service.parking import Parking
@@ -60,6 +63,8 @@ class Running:
         self._onions: dict[str, OnionService] = {}
         self._imap: ImapPoller | None = None
         self._erased: dict[bytes, Deletion] = {}
+        self._lag = LoopLag()
+        self._measuring = Measuring(gateway.spool, self._lag, self._done, self._healthy)
         self._feedback = FeedbackCounts(self._config.gateway.state_dir / "feedback.json", gateway.clock)
         self._parking = Parking(self._config.gateway.state_dir / "parking", gateway.spool)
         self._recipients = Recipients(
@@ -88,6 +93,9 @@ class Running:
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
         jobs.append(("erase", gateway.eraser.run()))
         jobs.append(("store", self._watch_store()))
+        jobs.append(("lag", self._lag.run()))
+        if self._config.metrics is not None:
+            jobs.append(("metrics", MetricsServer(self._config.metrics.socket, self._measuring.gather).run()))
         jobs.append(("keys", gateway.key_watch.run()))
         if self._config.status is None:
             # With a status site its process does this, so that it goes on without the gateway.
@@ -128,6 +136,12 @@ class Running:
             expunge_before=old_mail_expunger(self._config),
             queue_days={n: q.retention_days for n, q in self._config.queues.items() if q.retention_days},
         )
+
+    def _done(self) -> int:
+        return sum(worker.done for worker in self._workers)
+
+    def _healthy(self) -> dict[str, bool]:
+        return {name: poller.healthy for name, poller in self._pollers.items()}
 
     async def _watch_store(self) -> None:
         """End the process once the store refuses for good: only a fresh start may trust the disk again."""

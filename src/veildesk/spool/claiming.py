@@ -26,6 +26,7 @@ __all__ = [
     "listing",
     "move_ticket",
     "next_due",
+    "oldest",
     "postpone",
     "release",
     "retried",
@@ -183,6 +184,12 @@ def listing(connection: sa.Connection, states: Collection[State] | None) -> list
 def counts(connection: sa.Connection) -> dict[str, int]:
     """Messages per state; states without messages are left out."""
     query = sa.select(message.c.state, sa.func.count()).group_by(message.c.state)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def oldest(connection: sa.Connection) -> dict[str, int]:
+    """The day of the oldest message in each state."""
+    query = sa.select(message.c.state, sa.func.min(message.c.accepted_day)).group_by(message.c.state)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 

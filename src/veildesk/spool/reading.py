@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -90,9 +91,28 @@ class StoreReader:
         """Messages per state."""
         return await self._read(claiming.counts)
 
+    async def oldest(self) -> Mapping[str, int]:
+        """Age in days of the oldest message in each state."""
+        today = self._today()
+        days = await self._read(claiming.oldest)
+        return {state: max(0, today - day) for state, day in days.items()}
+
+    @property
+    def waiting(self) -> int:
+        """Operations that wait for the writer thread."""
+        return self._writer.waiting
+
+    @property
+    def directory(self) -> Path:
+        """The state directory."""
+        return self._state.directory
+
     async def expired(self, today: int) -> list[str]:
         """Tickets whose last day of retention lies before `today` (days since 1970)."""
         return await self._read(lambda connection: erasing.expired(connection, today))
+
+    def _today(self) -> int:
+        raise NotImplementedError
 
     async def _read(self, run: Operation[T]) -> T:
         return await self._writer.do("read", run)

@@ -86,6 +86,11 @@ class Writer:
         """The code of the failure after which nothing is accepted, None when all is well."""
         return self._failed
 
+    @property
+    def waiting(self) -> int:
+        """Operations that wait."""
+        return self._jobs.qsize()
+
     def fail(self, detail: str) -> None:
         """Accept nothing from now on. May be called from any thread."""
         if self._failed is None and not self._closed:

@@ -1,0 +1,72 @@
+"""What the gateway tells about itself in numbers. Nothing here names a person, a ticket or a message."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Mapping
+
+from veildesk.core.errors import VeildeskError
+from veildesk.core.work import State
+from veildesk.ops.lag import LoopLag
+from veildesk.ops.metrics import Gauge
+from veildesk.spool.store import SqlSpool
+
+__all__ = ["Measuring"]
+
+
+class Measuring:
+    """Gathers the gauges. `healthy` says for each helpdesk whether the last poll was answered."""
+
+    def __init__(
+        self,
+        spool: SqlSpool,
+        lag: LoopLag,
+        done: Callable[[], int],
+        healthy: Callable[[], Mapping[str, bool]],
+    ) -> None:
+        self._spool = spool
+        self._lag = lag
+        self._done = done
+        self._healthy = healthy
+
+    async def gather(self) -> list[Gauge]:
+        """All gauges; those of the store are left out while it does not answer."""
+        found = [
+            Gauge("loop_lag_seconds", "Longest delay of the event loop in the last minute.", self._lag.worst),
+            Gauge("store_waiting", "Operations that wait for the store's thread.", self._spool.waiting),
+            Gauge(
+                "store_failed",
+                "1 when the store refuses until the process is started anew.",
+                self._spool.failed,
+            ),
+            Gauge("finished", "Messages this process brought to an end since it started.", self._done()),
+            Gauge("memory_peak_bytes", "Highest resident memory of this process.", _peak()),
+        ]
+        for name, healthy in self._healthy().items():
+            found.append(
+                Gauge("helpdesk_up", "1 when the last poll was answered.", healthy, {"helpdesk": name})
+            )
+        try:
+            return found + await self._store()
+        except VeildeskError:
+            return found
+
+    async def _store(self) -> list[Gauge]:
+        counts = await self._spool.counts()
+        found = [
+            Gauge("messages", "Messages by state.", counts.get(state.value, 0), {"state": state.value})
+            for state in State
+        ]
+        for state, days in (await self._spool.oldest()).items():
+            found.append(
+                Gauge("oldest_days", "Age of the oldest message in a state.", days, {"state": state})
+            )
+        space = os.statvfs(self._spool.directory)
+        free = space.f_bavail * space.f_frsize
+        found.append(Gauge("state_free_bytes", "Free space where the store lies.", free))
+        return found
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
