@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from email import message_from_bytes
 from email.message import EmailMessage
 from typing import Any
@@ -54,21 +55,33 @@ class Sink:
 class Feeder(threading.Thread):
     """Sends numbered mails, each again until somebody said 250; that is when it counts.
 
-    `smtp` is Postfix's port, or `lmtp` the gateway's.
+    `smtp` is Postfix's port, or `lmtp` the gateway's. Nothing is sent while `full()`.
     """
 
-    def __init__(self, *, smtp: int = 0, lmtp: int = 0, pause: float = 0.05, prefix: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        smtp: int = 0,
+        lmtp: int = 0,
+        pause: float = 0.05,
+        prefix: str = "",
+        full: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(daemon=True)
         self.acknowledged: list[str] = []
         self._smtp, self._lmtp = smtp, lmtp
         self._pause = pause
         self._prefix = prefix
+        self._full = full
         self._ended = threading.Event()
 
     def run(self) -> None:
         """Until `end`."""
         number = 0
         while not self._ended.is_set():
+            if self._full():
+                self._ended.wait(0.1)
+                continue
             token = f"token-{self._prefix}-{number}"
             if self._send(token):
                 self.acknowledged.append(token)

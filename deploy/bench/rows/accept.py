@@ -1,14 +1,18 @@
-"""Durable accepts beside what the disk can do."""
+"""Durable accepts: over SMTP beside servers that keep nothing, and bare beside what the disk can do."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
+import socket
+import sys
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from measure import ROOT, Row, measure
+from measure import ROOT, Row, measure, memory_mb, tree
 
 from veildesk.core.submission import Channel, Submission
 from veildesk.ops.clock import SystemClock
@@ -17,9 +21,92 @@ from veildesk.spool.store import SqlSpool
 
 __all__ = ["GROUPS"]
 
+_SERVER = Path(__file__).resolve().parents[1] / "mail_server.py"
+_MAILS = 200
 
-async def accepting() -> list[Row]:
-    """Durable accepts of 5 kB, alone and fifty at a time, beside bare appends with fdatasync."""
+
+@contextlib.asynccontextmanager
+async def _server(kind: str, folder: Path) -> AsyncIterator[tuple[int, int]]:
+    """A server's port and process id."""
+    if kind == "sink":
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        # As root it insists on another account.
+        account = ["-u", "nobody"] if os.geteuid() == 0 else []
+        words = ["smtp-sink", *account, f"127.0.0.1:{port}", "200"]
+        process = await asyncio.create_subprocess_exec(*words)
+        await asyncio.sleep(0.5)
+    else:
+        words = [sys.executable, "-I", str(_SERVER), kind, str(folder)]
+        process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        port = int(await process.stdout.readline())
+    try:
+        yield port, process.pid
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _send(port: int, sessions: int, count: int, size: int) -> None:
+    """Postfix's smtp-source: `count` mails of `size` bytes over `sessions` connections."""
+    words = ["smtp-source", "-s", str(sessions), "-m", str(count), "-l", str(size)]
+    words += ["-f", "a@users.test", "-t", "support@bench.test", f"127.0.0.1:{port}"]
+    process = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.DEVNULL)
+    if await process.wait():
+        raise RuntimeError("smtp-source failed")
+
+
+async def over_smtp() -> list[Row]:
+    """Accepts per second at 1, 10 and 50 sessions."""
+    rows = []
+    with tempfile.TemporaryDirectory(dir=ROOT / "var") as name:
+        async with contextlib.AsyncExitStack() as stack:
+            kinds = ("ours", "empty", "sink")
+            ports = {kind: (await stack.enter_async_context(_server(kind, Path(name))))[0] for kind in kinds}
+            for sessions in (1, 10, 50):
+                for kind, said in (("empty", "aiosmtpd, empty handler"), ("sink", "smtp-sink")):
+                    row = Row(
+                        f"accept.smtp.{kind}.{sessions}",
+                        f"{_MAILS} mails of 5 kB kept, {sessions} sessions",
+                        said,
+                    )
+                    row.goal = 0.6 if kind == "empty" and sessions > 1 else None
+
+                    async def ours(count: int = sessions) -> None:
+                        await _send(ports["ours"], count, _MAILS, 5000)
+
+                    async def other(kind: str = kind, count: int = sessions) -> None:
+                        await _send(ports[kind], count, _MAILS, 5000)
+
+                    await measure(row, ours, other, rounds=3)
+                    row.note = (
+                        f"{_MAILS / row.ours * 1000:.0f}/s against {_MAILS / (row.other or 1) * 1000:.0f}/s"
+                    )
+                    rows.append(row)
+    return rows
+
+
+async def large_mails() -> list[Row]:
+    """Memory while mails of 25 MB arrive, ten at a time."""
+    count = 100 if os.environ.get("VEILDESK_BENCH_LARGE") else 10
+    with tempfile.TemporaryDirectory(dir=ROOT / "var") as name:
+        async with _server("ours", Path(name)) as (port, pid):
+            peak = before = memory_mb(tree(pid))
+            sending = asyncio.create_task(_send(port, 10, count, 25_000_000))
+            while not sending.done():
+                peak = max(peak, memory_mb(tree(pid)))
+                await asyncio.sleep(0.05)
+            await sending
+    row = Row("accept.memory", f"memory while {count} mails of 25 MB arrive, 10 sessions", unit="MB")
+    row.ours = round(peak, 1)
+    row.note = f"{before:.0f} MB before; bounded by bytes in flight"
+    return [row]
+
+
+async def bare() -> list[Row]:
+    """The store alone, one and many at a time, beside appends with fdatasync."""
     rows = []
     with tempfile.TemporaryDirectory(dir=ROOT / "var") as name:
         folder = Path(name)
@@ -50,4 +137,4 @@ async def accepting() -> list[Row]:
     return rows
 
 
-GROUPS = (accepting,)
+GROUPS = (bare, over_smtp, large_mails)
