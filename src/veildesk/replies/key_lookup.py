@@ -49,9 +49,9 @@ class WkdLookup:
 
     proxy: SocksProxy
     context: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
-    timeout: float = 30.0
+    timeout: float = 20.0
     pause: float = 600.0
-    per_hour: int = 120
+    per_hour: int = 60
     port: int = 443
     _failed: dict[str, float] = field(default_factory=dict, repr=False)
     _asked: deque[float] = field(default_factory=deque, repr=False)

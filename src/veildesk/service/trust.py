@@ -24,6 +24,7 @@ __all__ = ["Candidate", "Learned", "Trust", "choose", "signers"]
 
 OTHER_KEY = "Another key than the known one came with this mail; answers still go to the known key."
 SEVERAL_KEYS = "Several keys for this address came with this mail; none of them was taken."
+UNUSABLE = "A key came with this mail that cannot be used: it is expired, revoked or cannot encrypt."
 NOT_EXPECTED = "A key came with this mail that is not the one it was signed with before; it was not taken."
 FIRST_KEY = "A key came with this mail; answers to this ticket are encrypted from now on."
 CHANGED = "Key changed: the mail was signed with the earlier key, and answers now go to the new one."
@@ -88,8 +89,13 @@ def choose(
     """
     usable = [one for one in candidates if one.usable]
     wanted = signer or expected
+    useless = any(
+        one.carried and not one.usable and (wanted is None or wanted in one.key.keys) for one in candidates
+    )
     if wanted is not None:
         found = next((one for one in usable if wanted in one.key.keys), None)
+        if found is None and useless:
+            return None, (UNUSABLE,)
         strange = found is None and signer is None and any(one.carried for one in usable)
         return found, (NOT_EXPECTED,) if strange else ()
     named = [one for one in usable if address.lower() in one.status.addresses]
@@ -99,7 +105,7 @@ def choose(
         return known, (OTHER_KEY,) if set(fresh) - {known.key.fingerprint} else ()
     if len(fresh) > 1:
         return None, (SEVERAL_KEYS,)
-    return next(iter(fresh.values()), None), ()
+    return next(iter(fresh.values()), None), (UNUSABLE,) if useless and not fresh else ()
 
 
 @dataclass(frozen=True, slots=True)

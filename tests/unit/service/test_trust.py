@@ -50,7 +50,10 @@ KNOWN = candidate("C" * 40, carried=False)
         ([A], None, "B" * 40, None, (trust.NOT_EXPECTED,)),
         ([candidate("A" * 40, keys=["D" * 40])], None, "D" * 40, "A", ()),
         ([candidate("A" * 40, address="x@y.example")], None, None, None, ()),
-        ([candidate("A" * 40, usable=False)], None, None, None, ()),
+        ([candidate("A" * 40, usable=False)], None, None, None, (trust.UNUSABLE,)),
+        ([candidate("A" * 40, usable=False), B], None, None, "B", ()),
+        ([candidate("A" * 40, usable=False)], "A" * 40, None, None, (trust.UNUSABLE,)),
+        ([candidate("A" * 40, usable=False, carried=False)], None, None, None, ()),
         ([], None, None, None, ()),
     ],
 )
