@@ -55,7 +55,8 @@ async def test_an_encrypted_answer_with_a_file(house: House, lab: Lab, reader: T
     assert "Good signature from" in shown
     assert "Support <support@desk.example>" in shown
     assert "Re: Secret help" in shown
-    assert "BAD" not in shown
+    assert "BAD signature" not in shown
+    assert "BADSIG" not in shown  # never BAD alone: fingerprints are hexadecimal
 
 
 async def test_a_signed_answer(house: House, reader: TerminalMail) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["TerminalMail"]
 
-_SECONDS = 40
+_SECONDS = 90
 _RC = """\
 set crypt_use_gpgme={gpgme}
 set crypt_verify_sig=yes
