@@ -21,8 +21,9 @@ def units(tmp_path):
     """The units as installed, but with programs that exist on any machine."""
     folder = tmp_path / "units"
     shutil.copytree(DEPLOY / "systemd", folder)
-    unit = folder / "veildesk.service"
-    unit.write_text(unit.read_text().replace("/opt/veildesk/.venv/bin/veildesk", "/bin/true"))
+    for name in ("veildesk.service", "veildesk-status.service"):
+        unit = folder / name
+        unit.write_text(unit.read_text().replace("/opt/veildesk/.venv/bin/veildesk", "/bin/true"))
     return folder
 
 
@@ -39,7 +40,7 @@ def complaints(said):
     return [line for line in said.splitlines() if not line.startswith(others)]
 
 
-@pytest.mark.parametrize("unit", ["veildesk.service", "tor@veildesk.service"])
+@pytest.mark.parametrize("unit", ["veildesk.service", "veildesk-status.service", "tor@veildesk.service"])
 def test_units_are_verified_without_a_complaint(units, unit):
     checked = analyze(units, "verify", "--man=no", unit)
     assert complaints(checked.stderr + checked.stdout) == []
@@ -53,8 +54,9 @@ def test_a_mistake_would_be_noticed(units):
     assert any("stritc" in line for line in said)
 
 
-def test_exposure_stays_low(units):
-    unit = str(units / "veildesk.service")
+@pytest.mark.parametrize("name", ["veildesk.service", "veildesk-status.service"])
+def test_exposure_stays_low(units, name):
+    unit = str(units / name)
     checked = analyze(units, "security", "--offline=true", "--no-pager", "--threshold=26", unit)
     assert checked.returncode == 0, checked.stdout[-300:]
 

@@ -149,12 +149,15 @@ def stop_agents(home: Path) -> None:
 
 
 @contextmanager
-def press_room(settings: str = "") -> Iterator[PressRoom]:
+def press_room(
+    settings: str = "", *, address: str = "support@example.org", tor_control: Path | None = None
+) -> Iterator[PressRoom]:
     """A fresh gateway without servers, in memory."""
     root = Path(tempfile.mkdtemp(prefix="press-", dir=SHM))
     folder = root / "g"
     try:
-        words = ["init", "--dir", str(folder), "--name", "Example", "--address", "support@example.org"]
+        words = ["init", "--dir", str(folder), "--name", "Example", "--address", address]
+        words += ["--tor-control", str(tor_control)] if tor_control else []
         done = CliRunner().invoke(main, [*words, "--json"])
         assert done.exit_code == 0, done.stderr
         room = PressRoom(folder, json.loads(done.stdout))

@@ -13,9 +13,9 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
+from portal.exported import fill
 from portal.fakes import HOST, World
 from portal.served import served
-from veildesk.core.notice import IncidentState
 
 pytestmark = pytest.mark.browser
 
@@ -39,6 +39,9 @@ PATHS = [
     "/new/report",
     "/status",
     "/status/1",
+    "/status/3",
+    "/status/history",
+    "/status/subscribe",
     "/verify",
     "/privacy",
     "/leave",
@@ -66,7 +69,7 @@ def visit(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[tuple[s
 
 def test_no_violations(visit: tuple[str, BrowserContext], site: str, world: World) -> None:
     language, context = visit
-    world.notices.add("Mail is late", IncidentState.INVESTIGATING)
+    fill(world)
     page = context.new_page()
     page.add_init_script(AXE)
     found: dict[str, list[str]] = {}

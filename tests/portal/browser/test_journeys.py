@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from portal.exported import exported, fill
 from portal.fakes import World
 from veildesk.core.notice import IncidentState
 from veildesk.core.portal_entry import decode_portal_entry
@@ -243,3 +244,21 @@ def test_no_word_or_code_is_broken_or_covered(chromium: Browser, site: str, widt
                 or other["y"] >= box["y"] + box["height"] - 0.5
             )
     context.close()
+
+
+def test_the_status_site_from_a_plain_web_server(page: Page, world: World, tmp_path: Path) -> None:
+    fill(world)
+    with exported(world, tmp_path / "www") as site:
+        page.goto(site)
+        expect(page.locator("main")).to_contain_text("unknown: it cannot be seen at the moment")
+        expect(page.get_by_role("heading", name="Maintenance")).to_be_visible()
+        page.get_by_role("link", name="Mail is late").click()
+        expect(page.locator("h2").first).to_have_text("What you should do")
+        page.get_by_role("link", name="History").click()
+        expect(page.get_by_role("link", name="Report after the incident")).to_be_visible()
+        page.get_by_role("link", name="Canary").click()
+        page.get_by_role("navigation").get_by_role("link", name="Verify this site").click()
+        assert page.locator("img").evaluate("node => node.naturalWidth") > 100
+        page.get_by_role("link", name="Русский").click()
+        expect(page.locator("html")).to_have_attribute("lang", "ru")
+        assert page.goto(f"{site}/status/3.asc").text() == world.notices.items[2].signed_text  # type: ignore[union-attr]

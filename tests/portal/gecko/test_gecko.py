@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from portal.exported import exported, fill
 from portal.fakes import HOST, World, settings
 from portal.gecko.firefox import SAFEST, STOCK, By, Marionette, firefox
 from portal.served import served
@@ -70,3 +71,19 @@ def test_journey(tmp_path: Path, preferences: Mapping[str, object]) -> None:
         browser.find_element(By.LINK_TEXT, "I lost my words").click()
         assert browser.find_element(By.ID, "lost").is_displayed()
         assert not browser.find_element(By.ID, "start").is_displayed()
+
+
+def test_the_status_site_in_the_safest_setting(tmp_path: Path) -> None:
+    world = World(settings())
+    fill(world)
+    with exported(world, tmp_path / "www") as site, firefox(tmp_path / "profile", SAFEST) as browser:
+        browser.navigate(site)
+        heading(browser, "Status")
+        assert "unknown: it cannot be seen" in browser.find_element(By.TAG_NAME, "main").text
+        browser.find_element(By.LINK_TEXT, "Mail is late").click()
+        heading(browser, "Mail is late")
+        browser.find_element(By.LINK_TEXT, "History").click()
+        heading(browser, "All statements")
+        browser.navigate(f"{site}/en/verify")
+        image = browser.find_element(By.TAG_NAME, "img")
+        assert image.rect["width"] > 100
