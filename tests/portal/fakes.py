@@ -198,7 +198,9 @@ class FakeNotices:
     ) -> PublishedNotice:
         """The next notice of the story with this title."""
         before = [
-            item for item in self.items if item.kind is not Kind.IDENTITY and item.notice.title == title
+            item
+            for item in self.items
+            if isinstance(item.statement.content, Notice) and item.notice.title == title
         ]
         kind = Kind.POSTMORTEM if state is IncidentState.POSTMORTEM else Kind.INCIDENT
         kind = Kind.MAINTENANCE if state in MAINTENANCE_STATES else kind

@@ -261,4 +261,7 @@ def test_the_status_site_from_a_plain_web_server(page: Page, world: World, tmp_p
         assert page.locator("img").evaluate("node => node.naturalWidth") > 100
         page.get_by_role("link", name="Русский").click()
         expect(page.locator("html")).to_have_attribute("lang", "ru")
-        assert page.goto(f"{site}/status/3.asc").text() == world.notices.items[2].signed_text  # type: ignore[union-attr]
+        with page.expect_download() as download:
+            page.goto(f"{site}/en/status/3")
+            page.get_by_role("link", name="Signed text of this notice").click()
+        assert download.value.path().read_text() == world.notices.items[2].signed_text
