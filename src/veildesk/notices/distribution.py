@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ __all__ = ["Channel", "ChannelFailed", "Distribution", "Result"]
 _log = logging.getLogger("veildesk.notices")
 _FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
 _ATTEMPTS = 48
+_WAIT_TENTHS = 300
 
 
 class ChannelFailed(VeildeskError):
@@ -101,7 +102,7 @@ class Distribution:
 
     async def _channel(self, channel: Channel, board: Board, now_all: bool) -> list[Result]:
         results = []
-        with _only_one(self._folder / channel.name) as free:
+        async with _only_one(self._folder / channel.name) as free:
             for item in self._taking_part(channel, board):
                 result = self._read(channel.name, item.number)
                 due = now_all or result.again_at <= self._clock.now()
@@ -152,14 +153,18 @@ class Distribution:
             return Result(name, number)
 
 
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[bool]:
-    """Whether no other process is delivering to this channel now."""
+@contextlib.asynccontextmanager
+async def _only_one(folder: Path) -> AsyncIterator[bool]:
+    """Whether no other process is delivering to this channel, after waiting a little for one that is."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        for _ in range(_WAIT_TENTHS):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                # Another process' lock tells nobody when it is free.
+                await asyncio.sleep(0.1)
+            else:
+                yield True
+                return
+        yield False

@@ -70,8 +70,10 @@ class Subscribers:
         sealed_for = self._id(address)
         nonce = self._random(12)
         sealed = nonce + self._cipher.encrypt(nonce, address.encode(), sealed_for)
-        replace_file(self._folder / sealed_for.hex(), b"\x01" + sealed, 0o600)
-        replace_file(used, b"", 0o600)
+        for path, content in ((self._folder / sealed_for.hex(), b"\x01" + sealed), (used, b"")):
+            replace_file(path, content, 0o600)
+            # Not the minute at which somebody wrote.
+            os.utime(path, (now // _DAY * _DAY, now // _DAY * _DAY))
         return True
 
     # ------------------------------------------------------------------ out

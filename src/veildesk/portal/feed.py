@@ -16,7 +16,7 @@ __all__ = ["atom"]
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 
 
-def atom(published: Sequence[PublishedNotice], *, title: str, base: str) -> bytes:
+def atom(published: Sequence[PublishedNotice], *, title: str, base: str, language: str) -> bytes:
     """The feed, newest first. `base` is the site's address, such as "http://….onion"."""
     newest = sorted(published, key=lambda item: item.number, reverse=True)
     # The first statement names the series for good; keys may change.
@@ -34,8 +34,10 @@ def atom(published: Sequence[PublishedNotice], *, title: str, base: str) -> byte
         _add(entry, "id", f"{name}:{item.number}")
         _add(entry, "updated", _time(item.issued))
         _add(entry, "published", _time(item.issued))
-        link = {"rel": "alternate", "type": "text/plain", "href": f"{base}/status/{item.number}.asc"}
-        ElementTree.SubElement(entry, "link", link)
+        page = {"rel": "alternate", "type": "text/html", "href": f"{base}/{language}/status/{item.number}"}
+        ElementTree.SubElement(entry, "link", page)
+        signed = {"rel": "related", "type": "text/plain", "href": f"{base}/status/{item.number}.asc"}
+        ElementTree.SubElement(entry, "link", signed)
         ElementTree.SubElement(entry, "category", {"term": item.kind.value})
         content = item.statement.content
         if isinstance(content, Notice):

@@ -102,7 +102,8 @@ def _iso(seconds: int | None) -> str | None:
 
 def _feed(settings: PortalSettings, shot: Snapshot) -> bytes:
     board = shot.board or Board()
-    return atom(board.statements, title=settings.organisation, base=base_address(settings))
+    base, language = base_address(settings), settings.languages[0]
+    return atom(board.statements, title=settings.organisation, base=base, language=language)
 
 
 def _series(settings: PortalSettings, shot: Snapshot) -> bytes | None:

@@ -29,17 +29,18 @@ __all__ = ["StatusSite", "create_status_app"]
 
 
 class StatusSite:
-    """Renders all files of the site."""
+    """Renders all files of the site; `extra` are further ones, such as a Web Key Directory."""
 
-    def __init__(self, settings: PortalSettings) -> None:
+    def __init__(self, settings: PortalSettings, extra: Mapping[str, bytes] | None = None) -> None:
         self._settings = settings
+        self._extra = dict(extra or {})
         self._renderer = Renderer(settings)
 
     def files(self, board: Board | None) -> Mapping[str, bytes]:
         """Path to content. None for a series that cannot be read: the pages then say so."""
         shot = snapshot(board)
         name, content = stylesheet()
-        out: dict[str, bytes] = {f"static/{name}": content, "robots.txt": b"User-agent: *\nDisallow: /\n"}
+        out = {f"static/{name}": content, "robots.txt": b"User-agent: *\nDisallow: /\n", **self._extra}
         for path, make in FILES.items():
             made = make(self._settings, shot)
             if made is not None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from veildesk.notices.identity import SECURITY_TXT, security_txt, security_txt_e
 from veildesk.notices.publishing import Publisher, Rules
 from veildesk.notices.signing import read_signed, sign_text
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
+from veildesk.openpgp.wkd_export import wkd_paths
 from veildesk.ops.clock import SystemClock
 from veildesk.portal.ports import PortalSettings
 from veildesk.portal.status_files import base_address
@@ -212,8 +213,9 @@ async def open_press(config: Config) -> AsyncIterator[Press]:
         )
         support, notice = await engine.export(config.keys.support), await engine.export(config.keys.notice)
         own = [*own_onions(config)[::-1], *(config.status.hosts if config.status else ())]
-        site = StatusSite(status_settings(config, own, support, notice))
-        channels = _channels(config, engine, clock, site, support, notice)
+        wkd = await _web_key_directory(config, engine)
+        site = StatusSite(status_settings(config, own, support, notice), wkd)
+        channels = _channels(config, engine, clock, site, support, notice, wkd)
         yield Press(
             config=config,
             engine=engine,
@@ -234,7 +236,13 @@ async def open_press(config: Config) -> AsyncIterator[Press]:
 
 
 def _channels(
-    config: Config, engine: Engine, clock: SystemClock, site: StatusSite, support: bytes, notice: bytes
+    config: Config,
+    engine: Engine,
+    clock: SystemClock,
+    site: StatusSite,
+    support: bytes,
+    notice: bytes,
+    wkd: Mapping[str, bytes],
 ) -> list[Channel]:
     folder = config.gateway.state_dir / "notices"
     onions = own_onions(config)
@@ -245,7 +253,7 @@ def _channels(
     for text in config.notices.exports:
         domain, path = _export(text)
         hosts = [*([domain] if domain else []), *onions]
-        render: Render = StatusSite(status_settings(config, hosts, support, notice)).files
+        render: Render = StatusSite(status_settings(config, hosts, support, notice), wkd).files
         name = "export-" + (domain or hashlib.sha256(path.encode()).hexdigest()[:8])
         channels.append(ExportChannel(name, config.base / path, render))
     if config.notices.mail:
@@ -260,6 +268,17 @@ def _channels(
     if config.notices.webhook:
         channels.append(WebhookChannel(config.notices.webhook, tls_context(config.notices.webhook_ca_file)))
     return channels
+
+
+async def _web_key_directory(config: Config, engine: GnuPGEngine) -> dict[str, bytes]:
+    """The support key where mail programs look for it, on `openpgpkey.` and on the domain itself."""
+    files: dict[str, bytes] = {}
+    with contextlib.suppress(KeyUnusable):
+        data = await engine.export_for(config.keys.support, config.gateway.address)
+        for advanced in (True, False):
+            key, policy = wkd_paths(config.gateway.address, advanced=advanced)
+            files |= {str(key): data, str(policy): b""}
+    return files
 
 
 def _export(text: str) -> tuple[str, str]:

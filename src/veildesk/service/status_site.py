@@ -30,7 +30,7 @@ from veildesk.service.official import own_onions
 __all__ = ["Upkeep", "look", "serve_status_site"]
 
 _log = logging.getLogger("veildesk.notices")
-_DAY = 86400
+_DAY, _HOUR = 86400, 3600
 
 
 def look(config: Config) -> dict[str, ComponentState]:
@@ -57,12 +57,17 @@ class Upkeep:
         self._press = press
         self._seconds = seconds
         self._shown: object = None
+        self._watched = 0
         self._warned: dict[str, tuple[int | None, int]] = {}
 
     async def run(self) -> None:
         """Until cancelled. Whatever fails is logged and tried again at the next look."""
         while True:
-            await self.once()
+            try:
+                await self.once()
+            except Exception as error:
+                # Public pages must not take the gateway with them.
+                _log.error("notices-upkeep-failed reason=%s", _reason(error))
             await asyncio.sleep(self._seconds)
 
     async def once(self) -> None:
@@ -109,6 +114,9 @@ class Upkeep:
     async def _watch(self, board: Board) -> None:
         """Warn 30, 15 and 5 days before something ends, and daily once it is over."""
         now = self._press.clock.now()
+        if now // _HOUR == self._watched:
+            return
+        self._watched = now // _HOUR
         for one in expiries(board, await self._press.key_expiries()):
             stage = one.stage(now)
             day = now // _DAY if stage == 0 else 0
