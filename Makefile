@@ -3,7 +3,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 KEEP ?=
 ONLY ?=
 
-.PHONY: demo test check run bench chaos fuzz fix lock clean
+.PHONY: demo test test-backends check run bench chaos fuzz fix lock clean
 
 demo:
 	@scripts/install demo
@@ -12,6 +12,11 @@ demo:
 test:
 	@scripts/install dev
 	@$(ROOT) scripts/test
+
+test-backends:
+	@scripts/install dev
+	@scripts/install-helpdesks rt znuny
+	@$(ROOT) env VEILDESK_TEST_BACKENDS=1 .venv/bin/python -m pytest -n 0 tests/contract/test_backend.py tests/live/test_request_tracker.py tests/live/test_znuny.py tests/live/test_mailbox_helpdesk.py
 
 check:
 	@scripts/install dev

@@ -53,6 +53,7 @@ def compose_ticket(
     message_id: str,
     in_reply_to: str | None = None,
     day: int | None = None,
+    reply_to: str | None = None,
 ) -> bytes:
     """One clean ticket as a mail with LF line ends, as a Maildir keeps it.
 
@@ -65,6 +66,9 @@ def compose_ticket(
         ("Subject", text_field(_subject(entry.subject))),
         ("Message-ID", id_field(message_id)),
     ]
+    if reply_to is not None:
+        # Answers by machines would come back here; who heeds this sends none.
+        fields += [("Reply-To", address_field(reply_to)), ("X-Auto-Response-Suppress", "All")]
     if day is not None:
         fields.append(("Date", coarse_date(day)))
     if in_reply_to is not None:

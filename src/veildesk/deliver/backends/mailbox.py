@@ -1,0 +1,240 @@
+"""Any helpdesk that reads mail: tickets go to its address, agents' answers come to a mailbox of ours.
+
+Reply-To carries the thread, an opaque token that only the helpdesk gets to see. A mail server cannot be
+asked whether it has a message already; a mark in our own mailbox says so, and a crash just between sending
+and marking sends the same Message-ID once more, which most helpdesks drop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import aiosmtplib
+
+from veildesk.core.errors import BackendRefused, BackendUnavailable, ConfigInvalid, VeildeskError
+from veildesk.core.ticket import (
+    AgentReply,
+    CheckResult,
+    Delivered,
+    Erased,
+    Level,
+    RemoteFile,
+    TicketChange,
+    TicketEntry,
+)
+from veildesk.deliver.answer_box import AnswerBox
+from veildesk.deliver.answer_proof import speaks_for_team
+from veildesk.deliver.http import read_secret
+from veildesk.deliver.settings import Settings, token
+from veildesk.mail.agent import compose_ticket, read_agent_reply
+from veildesk.mail.parse import parse_mail
+from veildesk.mail.thread import is_automatic
+
+__all__ = ["MailboxBackend", "from_config"]
+
+_log = logging.getLogger("veildesk.deliver")
+_KNOWN: Final = {
+    *("host", "port", "security", "user", "password_file", "from", "to", "answers", "domain", "ca_file"),
+    *("imap_host", "imap_port", "imap_user", "imap_password_file", "agents", "authserv"),
+}
+
+
+def from_config(name: str, settings: Mapping[str, Any]) -> MailboxBackend:
+    """Make the connector from `[backends.NAME]`; see docs/helpdesks/mailbox.md."""
+    read = Settings(name, settings, _KNOWN)
+    ca_file = settings.get("ca_file")
+    context = ssl.create_default_context(cafile=str(Path(settings["base"]) / ca_file) if ca_file else None)
+    security = read.text("security", "starttls")
+    if security not in ("tls", "starttls", "plain"):
+        raise read.wrong("security", "tls, starttls or plain")
+    if security == "plain" and read.text("host") not in ("127.0.0.1", "::1", "localhost"):
+        raise read.wrong("security", "tls or starttls; plain is for loopback only")
+    answers = read.text("answers")
+    if answers.count("@") != 1 or "+" in answers:
+        raise read.wrong("answers", "an address whose server delivers name+anything@ to it")
+    agents = frozenset(word.lower() for word in read.words("agents"))
+    if not agents:
+        raise read.wrong("agents", "addresses or domains that may answer")
+    box = AnswerBox(
+        read.text("imap_host"),
+        read.whole("imap_port", 993),
+        read.text("imap_user"),
+        read_secret(name, settings, "imap_password_file"),
+        context,
+    )
+    smtp = {
+        "hostname": read.text("host"),
+        "port": read.whole("port", 25),
+        "use_tls": security == "tls",
+        "start_tls": security == "starttls",
+        "tls_context": context if security != "plain" else None,
+        "username": read.text("user", "") or None,
+        "password": read_secret(name, settings, "password_file") if "password_file" in settings else None,
+        "timeout": 60,
+    }
+    if read.places(read.text("to"))[1:]:
+        raise ConfigInvalid(
+            f"[backends.{name}]: a route's place is not possible; add a second mailbox backend"
+        )
+    return MailboxBackend(
+        name,
+        smtp,
+        box,
+        sender=read.text("from"),
+        recipient=read.text("to"),
+        answers=answers,
+        domain=read.text("domain"),
+        agents=agents,
+        authserv=read.text("authserv", ""),
+    )
+
+
+class MailboxBackend:
+    """Implements `core.ports.Backend` over SMTP and IMAP."""
+
+    def __init__(
+        self,
+        name: str,
+        smtp: Mapping[str, Any],
+        box: AnswerBox,
+        *,
+        sender: str,
+        recipient: str,
+        answers: str,
+        domain: str,
+        agents: frozenset[str],
+        authserv: str,
+    ) -> None:
+        self.name = name
+        self._smtp = dict(smtp)
+        self._box = box
+        self._sender = sender
+        self._recipient = recipient
+        self._local, _, self._answers_domain = answers.partition("@")
+        self._domain = domain
+        self._agents = agents
+        self._authserv = authserv
+        self._pending: dict[str, int] = {}
+        self._turn = asyncio.Lock()
+        form = rf"{re.escape(self._local)}\+([a-z0-9]{{8,64}})@{re.escape(self._answers_domain)}"
+        self._thread = re.compile(form.encode(), re.IGNORECASE)
+
+    async def check(self) -> list[CheckResult]:
+        """Log in to the mailbox; greet the mail server."""
+        place = f"backend.{self.name}"
+        results = []
+        for title, act, fix in (
+            ("mailbox for answers", self._check_box, "correct imap_host, imap_user and imap_password_file"),
+            ("mail server", self._check_smtp, "correct host, port, security, user and password_file"),
+        ):
+            try:
+                await act()
+            except VeildeskError as error:
+                results.append(CheckResult(f"{place}.{title}", title, Level.FAIL, error.detail, fix=fix))
+            else:
+                results.append(CheckResult(f"{place}.{title}", title, Level.OK))
+        fix = "" if self._authserv else "set authserv, or let nobody outside the team send to this mailbox"
+        level = Level.OK if self._authserv else Level.WARN
+        results.append(CheckResult(f"{place}.proof", "answers are proven to be the team's", level, fix=fix))
+        return results
+
+    async def _check_box(self) -> None:
+        await self._in_box(self._box.check)
+
+    async def _check_smtp(self) -> None:
+        try:
+            async with aiosmtplib.SMTP(**self._smtp) as client:
+                await client.noop()
+        except (aiosmtplib.SMTPException, OSError):
+            raise BackendUnavailable("smtp") from None
+
+    async def _in_box(self, act: Any, *arguments: Any) -> Any:
+        async with self._turn:
+            return await asyncio.to_thread(act, *arguments)
+
+    async def deliver(self, entry: TicketEntry) -> Delivered:
+        """Send unless it is marked as sent. `ref` is the thread's first message id."""
+        key, thread = token(entry.key), token(entry.thread)
+        own_id = f"{thread}.{key[:8]}@{self._domain}"
+        first = await self._in_box(self._box.first_sent, thread)
+        if await self._in_box(self._box.was_sent, own_id):
+            return Delivered(first or own_id, fresh=False)
+        mail = compose_ticket(
+            entry,
+            sender=self._sender,
+            recipient=self._recipient,
+            message_id=own_id,
+            in_reply_to=first,
+            reply_to=f"{self._local}+{thread}@{self._answers_domain}",
+        )
+        await self._send(mail.replace(b"\n", b"\r\n"))
+        await self._in_box(self._box.mark_sent, own_id)
+        return Delivered(first or own_id)
+
+    async def _send(self, wire: bytes) -> None:
+        try:
+            async with aiosmtplib.SMTP(**self._smtp) as client:
+                options = [] if wire.isascii() else ["BODY=8BITMIME"]
+                await client.sendmail(self._sender, [self._recipient], wire, mail_options=options)
+        except aiosmtplib.SMTPResponseException as error:
+            if 500 <= error.code < 600 and not isinstance(error, aiosmtplib.SMTPAuthenticationError):
+                raise BackendRefused(f"smtp-{error.code}") from None
+            raise BackendUnavailable(f"smtp-{error.code}") from None
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            codes = [one.code for one in error.recipients]
+            kind = BackendRefused if codes and min(codes) >= 500 else BackendUnavailable
+            raise kind("smtp-recipient") from None
+        except (aiosmtplib.SMTPException, OSError):
+            raise BackendUnavailable("smtp") from None
+
+    async def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
+        """Mails in the box that agents wrote to a thread's address; others are put aside."""
+        for uid, raw in await self._in_box(self._box.waiting):
+            reply = await asyncio.to_thread(self._read, raw)
+            if reply is None:
+                _log.warning("answer-refused backend=%s", self.name)
+                await self._in_box(self._box.refuse, uid)
+                continue
+            self._pending[reply.reply_id] = uid
+            yield reply
+
+    def _read(self, raw: bytes) -> AgentReply | None:
+        try:
+            mail = parse_mail(raw)
+            if is_automatic(mail) or not speaks_for_team(mail, self._agents, self._authserv):
+                return None
+            fields = (*mail.values("To"), *mail.values("Cc"), *mail.values("Delivered-To"))
+            threads = {found.decode().lower() for value in fields for found in self._thread.findall(value)}
+            answer = read_agent_reply(raw)
+        except VeildeskError:
+            # One mail that cannot be read must not hold up the others.
+            return None
+        if len(threads) != 1 or not (answer.text.strip() or answer.files):
+            return None
+        digest = hashlib.sha256(raw).hexdigest()
+        return AgentReply(threads.pop(), digest, "", answer.text, answer.files)
+
+    async def acknowledge(self, reply: AgentReply) -> None:
+        """Remove the mail: it lies sealed in the spool now."""
+        uid = self._pending.pop(reply.reply_id, None)
+        if uid is not None:
+            await self._in_box(self._box.remove, uid)
+
+    def download(self, file: RemoteFile) -> AsyncIterator[bytes]:
+        """Answers bring their files with them."""
+        raise BackendRefused("no-such-file")
+
+    async def update(self, ref: str, change: TicketChange) -> None:
+        """Mail has no place for any of it."""
+
+    async def erase(self, ref: str, thread: str) -> Erased:
+        """Our own mailbox is emptied; what was sent cannot be called back."""
+        await self._in_box(self._box.forget, token(thread))
+        return Erased.UNSUPPORTED

@@ -1,0 +1,293 @@
+"""Zammad by its REST interface. Proven against recorded calls of a real server only; its page says which.
+
+The thread lies in a ticket attribute, a message's key in the last line of its article. Searching goes by
+`condition`, which Zammad answers from its database; `query` would ask a search index that lags behind.
+Our messages are notes: Zammad's own triggers answer mail, telephone and web, not notes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from veildesk.core.errors import BackendRefused, BackendUnavailable, VeildeskError
+from veildesk.core.shown import shown, subject_line
+from veildesk.core.ticket import (
+    AgentReply,
+    CheckResult,
+    Delivered,
+    Erased,
+    Level,
+    RemoteFile,
+    TicketChange,
+    TicketEntry,
+)
+from veildesk.deliver.answers import Seen, answer_text
+from veildesk.deliver.http import Answer, HelpdeskClient, check_url, read_secret
+from veildesk.deliver.settings import Settings, token
+
+__all__ = ["Zammad", "from_config"]
+
+THREAD: Final = "veildesk_thread"
+_KNOWN: Final = {"url", "token_file", "group", "customer", "webhook_file", "ca_file", "timeout"}
+_PRIORITIES: Final = {"low": "1 low", "high": "3 high", "urgent": "3 high"}
+_ENDED: Final = ("merged", "removed")
+_OVERLAP: Final = timedelta(seconds=60)
+_PAGE: Final = 100
+_API: Final = "/api/v1"
+
+
+def from_config(name: str, settings: Mapping[str, Any]) -> Zammad:
+    """Make the connector from `[backends.NAME]`: url, token_file, group, customer, webhook_file."""
+    read = Settings(name, settings, _KNOWN)
+    client = HelpdeskClient(
+        check_url(name, settings.get("url")),
+        ca_file=settings.get("ca_file"),
+        seconds=float(read.whole("timeout", 30)),
+    )
+    return Zammad(
+        name,
+        client,
+        read_secret(name, settings, "token_file"),
+        read.places(read.text("group")),
+        customer=read.text("customer"),
+        webhook=read_secret(name, settings, "webhook_file") if "webhook_file" in settings else "",
+    )
+
+
+class Zammad:
+    """Implements `core.ports.Backend` and `Hints`. `groups` are Zammad's, the first for entries without a
+    place; `customer` is one account with an address that leads nowhere, under which all tickets stand."""
+
+    def __init__(
+        self,
+        name: str,
+        client: HelpdeskClient,
+        key: str,
+        groups: tuple[str, ...],
+        *,
+        customer: str,
+        webhook: str = "",
+    ) -> None:
+        self.name = name
+        self._client = client
+        self._headers = {"Authorization": f"Token token={key}"}
+        self._groups = groups
+        self._customer = customer
+        self._webhook = webhook
+        self._seen = Seen()
+
+    async def _call(self, method: str, path: str, **request: Any) -> Answer:
+        return await self._client.call(method, _API + path, headers=self._headers, **request)
+
+    async def _search(self, condition: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            page = {"condition": condition, "per_page": _PAGE, "page": len(found) // _PAGE + 1}
+            answer = (await self._call("POST", "/tickets/search", json=page)).json()
+            if not isinstance(answer, list):
+                raise BackendUnavailable("answer-form")
+            found += answer
+            if len(answer) < _PAGE:
+                return found
+
+    async def _find(self, thread: str) -> list[str]:
+        condition = {f"ticket.{THREAD}": {"operator": "is", "value": token(thread)}}
+        tickets = await self._search(condition)
+        return [str(ticket["id"]) for ticket in tickets if ticket.get(THREAD) == thread]
+
+    async def _load(self, ref: str) -> dict[str, Any] | None:
+        answer = await self._call("GET", f"/tickets/{ref}", params={"expand": "true"}, good=(200, 403, 404))
+        found = answer.json() if answer.status == 200 else None
+        return found if isinstance(found, dict) else None
+
+    async def _articles(self, ref: str) -> list[dict[str, Any]]:
+        answer = (await self._call("GET", f"/ticket_articles/by_ticket/{ref}")).json()
+        if not isinstance(answer, list):
+            raise BackendUnavailable("answer-form")
+        return answer
+
+    # --------------------------------------------------------------------- in
+    async def check(self) -> list[CheckResult]:
+        """Log in, and look whether the attribute with the thread can be searched."""
+        place = f"backend.{self.name}"
+        try:
+            await self._call("GET", "/users/me")
+        except VeildeskError as error:
+            wrong = error.detail in ("status-401", "status-403")
+            found = "wrong token" if wrong else error.detail
+            fix = "correct token_file" if wrong else "check url, and that Zammad runs"
+            return [CheckResult(f"{place}.login", "Zammad lets us in", Level.FAIL, found, fix=fix)]
+        results = [CheckResult(f"{place}.login", "Zammad lets us in", Level.OK)]
+        title, fix = f"attribute {THREAD} can be searched", ""
+        try:
+            wrong = bool(await self._search({f"ticket.{THREAD}": {"operator": "is", "value": "0" * 32}}))
+        except VeildeskError:
+            wrong = True
+        if wrong:
+            fix = f"make the ticket attribute {THREAD} (text, 64 characters) and run its migration"
+        results.append(CheckResult(f"{place}.field", title, Level.FAIL if wrong else Level.OK, fix=fix))
+        fix = "see that no trigger mails customers about notes, and that agents answer with public notes"
+        results.append(CheckResult(f"{place}.triggers", "triggers and channels", Level.SKIP, fix=fix))
+        return results
+
+    async def deliver(self, entry: TicketEntry) -> Delivered:
+        """Look for the key among the articles of the thread's ticket; else append to it or make it."""
+        key, thread = token(entry.key), token(entry.thread)
+        for ref in dict.fromkeys([*([entry.ref] if entry.ref else []), *await self._find(thread)]):
+            ticket = await self._load(ref)
+            if ticket is None or ticket.get(THREAD) != thread or ticket.get("state") in _ENDED:
+                continue
+            if any(_mark(key) in str(article.get("body")) for article in await self._articles(ref)):
+                return Delivered(ref, fresh=False)
+            body = {**_article(entry), "ticket_id": int(ref), "internal": False}
+            await self._call("POST", "/ticket_articles", json=body)
+            if ticket.get("state") != "new":
+                await self._call("PUT", f"/tickets/{ref}", json={"state": "open"})
+            return Delivered(ref)
+        body = {
+            "title": subject_line(entry.subject),
+            "state": "new",
+            "priority": _PRIORITIES.get(entry.priority, "2 normal"),
+            "owner": "-",
+            "customer": self._customer,
+            "group": entry.place or self._groups[0],
+            THREAD: thread,
+            "article": _article(entry),
+        }
+        made = (await self._call("POST", "/tickets", json=body)).json()
+        if not isinstance(made, dict) or not isinstance(made.get("id"), int):
+            raise BackendUnavailable("answer-form")
+        return Delivered(str(made["id"]))
+
+    # -------------------------------------------------------------------- out
+    async def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
+        """Public articles of agents in tickets that changed since shortly before the position."""
+        latest = _time(cursor)
+        since = (max(latest - _OVERLAP, datetime(1970, 1, 2, tzinfo=UTC))).isoformat()
+        found: list[tuple[int, str, str, dict[str, Any]]] = []
+        for ticket in await self._search(
+            {"ticket.updated_at": {"operator": "after (absolute)", "value": since}}
+        ):
+            latest = max(latest, _time(str(ticket.get("updated_at"))))
+            thread, ref = str(ticket.get(THREAD) or ""), str(ticket["id"])
+            if not thread:
+                continue
+            for article in await self._articles(ref):
+                ours = _mark("") in str(article.get("body"))
+                public = article.get("sender") == "Agent" and article.get("internal") is False
+                if public and not ours and str(article["id"]) not in self._seen:
+                    found.append((int(article["id"]), ref, thread, article))
+        for number, ref, thread, article in sorted(found, key=lambda one: one[0]):
+            kind = str(article.get("content_type") or "text/plain")
+            yield AgentReply(
+                thread=thread,
+                reply_id=str(number),
+                cursor=cursor or "",
+                text=answer_text([(kind, str(article.get("body") or ""))]),
+                ref=ref,
+                remote=tuple(_remote(ref, number, one) for one in article.get("attachments") or ()),
+            )
+        yield AgentReply(thread="", reply_id="", cursor=latest.isoformat(), text="")
+
+    async def acknowledge(self, reply: AgentReply) -> None:
+        """Do not load it again while it is within the overlap."""
+        if reply.reply_id:
+            self._seen.add(reply.reply_id)
+
+    async def download(self, file: RemoteFile) -> AsyncIterator[bytes]:
+        """The attachment's own address, in pieces."""
+        async for piece in self._client.pieces(_API + file.handle, headers=self._headers):
+            yield piece
+
+    def hint(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """A webhook signed with our secret (`X-Hub-Signature: sha1=...` over the exact body)."""
+        given = headers.get("x-hub-signature", "")
+        wanted = "sha1=" + hmac.new(self._webhook.encode(), body, hashlib.sha1).hexdigest()
+        return bool(self._webhook) and hmac.compare_digest(given.encode(), wanted.encode())
+
+    # ---------------------------------------------------------------- changes
+    async def update(self, ref: str, change: TicketChange) -> None:
+        """State and priority; a note as an internal article."""
+        body: dict[str, Any] = {}
+        if change.state is not None:
+            body["state"] = change.state
+        if change.priority is not None:
+            body["priority"] = _PRIORITIES.get(change.priority, "2 normal")
+        if body:
+            await self._call("PUT", f"/tickets/{ref}", json=body)
+        if change.note:
+            mark = _mark(change.note_key)
+            if change.note_key and any(mark in str(one.get("body")) for one in await self._articles(ref)):
+                return
+            note = {
+                "ticket_id": int(ref),
+                "body": f"{change.note}\n\n{mark}",
+                "type": "note",
+                "internal": True,
+            }
+            await self._call("POST", "/ticket_articles", json={**note, "content_type": "text/plain"})
+
+    async def erase(self, ref: str, thread: str) -> Erased:
+        """Delete the thread's tickets, which needs a token with the permission "admin"."""
+        left = False
+        for number in dict.fromkeys([*await self._find(thread), *([ref] if ref else [])]):
+            ticket = await self._load(number)
+            if ticket is None or ticket.get(THREAD) != thread:
+                continue
+            try:
+                await self._call("DELETE", f"/tickets/{number}", good=(200, 204, 404))
+            except BackendRefused as error:
+                if error.detail != "status-403":
+                    raise
+                left = True
+                await self._call("PUT", f"/tickets/{number}", json={"title": "(deleted)", "state": "closed"})
+        return Erased.UNSUPPORTED if left else Erased.GONE
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _mark(key: str) -> str:
+    return f"[veildesk {key}]" if key else "[veildesk "
+
+
+def _article(entry: TicketEntry) -> dict[str, Any]:
+    article: dict[str, Any] = {
+        "sender": "Customer",
+        "type": "note",
+        "subject": subject_line(entry.subject),
+        "content_type": "text/plain",
+        "body": f"{shown(entry)}\n{_mark(entry.key)}",
+    }
+    if entry.files:
+        article["attachments"] = [
+            {"filename": f.name, "data": base64.b64encode(f.content).decode(), "mime-type": f.media_type}
+            for f in entry.files
+        ]
+    return article
+
+
+def _remote(ref: str, article: int, one: Mapping[str, Any]) -> RemoteFile:
+    kinds = one.get("preferences") or {}
+    kind = str(kinds.get("Content-Type") or kinds.get("Mime-Type") or "application/octet-stream")
+    size = str(one.get("size") or "")
+    return RemoteFile(
+        str(one.get("filename") or ""),
+        kind.partition(";")[0],
+        f"/ticket_attachment/{ref}/{article}/{int(one['id'])}",
+        int(size) if size.isdigit() else None,
+    )
+
+
+def _time(text: str | None) -> datetime:
+    try:
+        found = datetime.fromisoformat((text or "").replace("Z", "+00:00"))
+    except ValueError:
+        return datetime(1970, 1, 1, tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
