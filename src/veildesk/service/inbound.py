@@ -21,6 +21,8 @@ from veildesk.core.errors import (
     AmbiguousSender,
     NotEncrypted,
     NotSigned,
+    NotSoundCiphertext,
+    Undecryptable,
     Unparsable,
     VeildeskError,
     WorkLost,
@@ -47,6 +49,7 @@ from veildesk.service.known_keys import KnownKeys
 from veildesk.service.protection import protection_line
 from veildesk.service.reading import read_mail
 from veildesk.service.trust import Learned, Trust, signers
+from veildesk.service.unopened import unopened_contact, unopened_entry
 from veildesk.spool.crashpoint import crashpoint
 
 __all__ = ["INBOUND", "Inbound", "Item"]
@@ -127,7 +130,11 @@ class Inbound:
         if item.work.channel is Channel.PORTAL:
             return dataclasses.replace(item, portal=decode_portal_entry(item.raw))
         raw, null_sender, extension = split_envelope(item.raw)
-        message = await self._read(raw, null_sender=null_sender, extension=extension)
+        try:
+            message = await self._read(raw, null_sender=null_sender, extension=extension)
+        except (Undecryptable, NotSoundCiphertext) as error:
+            work = await self._put_aside(item.work, raw, Reason(error.code), null_sender=null_sender)
+            return dataclasses.replace(item, work=work)
         if message.encryption.scope is Scope.PART and not (message.text.strip() or message.attachments):
             # All of it is ciphertext that is not opened where it stands: an empty ticket would lose it.
             raise Unparsable("encrypted-structure")
@@ -218,6 +225,24 @@ class Inbound:
         except VeildeskError as error:
             return error
         return None
+
+    async def _put_aside(self, work: Work, raw: bytes, reason: Reason, *, null_sender: bool) -> Work:
+        """Quarantine what cannot be opened, and tell the agents, once, that it came."""
+        contact = await asyncio.to_thread(unopened_contact, raw, self.limits, null_sender=null_sender)
+        if contact is None or self.replies.is_own(contact.address):
+            return await self.spool.advance(work, State.QUARANTINED, reason=reason)
+        place = await self.spool.backend_ref(work.ticket_id)
+        if place is None:
+            key = dedup_key(self.secret, b"unopened", work.message_id.encode()).hex()[:32]
+            name, entry = self._dispatch.choose(unopened_entry(work, key, reason), place)
+            place = place_in(name, (await self._dispatch.deliver(name, entry)).ref)
+        return await self.spool.advance(
+            work,
+            State.QUARANTINED,
+            reason=reason,
+            ticket_parts={"contact": encode_contact(contact)},
+            backend_ref=place,
+        )
 
     async def _read(
         self, raw: bytes, *, null_sender: bool, extension: str, ask: bool = True
