@@ -45,7 +45,7 @@ class DirectEngine:
     async def content(
         self, data: bytes, certificates: Sequence[bytes]
     ) -> tuple[bytes, tuple[Signature, ...]]:
-        return self._core.content(data, certificates, self._now())
+        return self._core.content(data, certificates, self._now(), encrypted=True)
 
     async def verify_detached(
         self, data: bytes, signature: bytes, certificates: Sequence[bytes]

@@ -32,13 +32,16 @@ from veildesk.openpgp.gnupg_process import OUTPUT_LIMIT, full_fingerprint
 from veildesk.openpgp.key_listing import read_listing
 from veildesk.openpgp.message_wire import read_wire
 from veildesk.openpgp.packets import (
+    SIGNATURE,
     Certificate,
     Kind,
     Shape,
     read_certificate,
     signature_packets,
+    split_packets,
     without_passphrases,
 )
+from veildesk.openpgp.signature_packet import intended_recipients
 from veildesk.openpgp.status import Report, StatusMalformed, judge
 
 __all__ = ["GnuPGEngine"]
@@ -103,7 +106,23 @@ class GnuPGEngine(GnuPGHome):
         if reader is not None:
             with contextlib.suppress(Declined):
                 return await reader(data, certificates)
-        return await self._unwrap(data, certificates)
+        plain, found = await self._unwrap(data, certificates)
+        return plain, await self._meant_for_us(data, found)
+
+    async def _meant_for_us(self, data: bytes, found: tuple[Signature, ...]) -> tuple[Signature, ...]:
+        """Signatures in a message to us that name other recipients are invalid."""
+        if not found:
+            return found
+        inner, _ = await asyncio.to_thread(uncompressed, data, self._limits.plaintext_size)
+        packets = [one for one in split_packets(inner) if one.tag == SIGNATURE]
+        named = [intended_recipients(one.body) for one in packets]
+        if not any(named):
+            return found
+        ours = frozenset(await self.own_fingerprints())
+        return tuple(
+            one if not names or names & ours else Signature(Verdict.INVALID)
+            for one, names in zip(found, named, strict=True)
+        )
 
     async def _unwrap(
         self, data: bytes, certificates: Sequence[bytes]

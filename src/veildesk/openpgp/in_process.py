@@ -43,7 +43,13 @@ from veildesk.openpgp.packets import (
     split_packets,
 )
 from veildesk.openpgp.secret_keys import SecretKeys
-from veildesk.openpgp.signature_packet import HASHES, STRONG_HASHES, SignatureFields, read_signature
+from veildesk.openpgp.signature_packet import (
+    HASHES,
+    STRONG_HASHES,
+    SignatureFields,
+    intended_recipients,
+    read_signature,
+)
 from veildesk.openpgp.status import CLOCK_SKEW
 
 __all__ = ["InProcess"]
@@ -64,6 +70,7 @@ class InProcess:
 
     def __init__(self, own: Sequence[bytes], keys: SecretKeys, limits: Limits | None = None) -> None:
         self._own = [read_certificate(one) for one in own]
+        self._names = frozenset((*(one.fingerprint for one in self._own), *keys.signing))
         self._ours = [(name, one) for one in self._own for name in key_fingerprints(one.data)]
         self._keys = keys
         self._limits = limits or Limits()
@@ -88,13 +95,17 @@ class InProcess:
         if not shape.recipients:
             raise Undecryptable("passphrase-only")
         packets = [one for one in split_packets(wire) if one.tag not in (MARKER, PADDING, SKESK)]
-        plain, found = self.content(decrypt(packets, self._keys.decryption), certificates, now)
+        inner = decrypt(packets, self._keys.decryption)
+        plain, found = self.content(inner, certificates, now, encrypted=True)
         return DecryptedData(plain, True, shape.integrity, found, shape.recipients)
 
     def content(
-        self, data: bytes, certificates: Sequence[bytes], now: int
+        self, data: bytes, certificates: Sequence[bytes], now: int, *, encrypted: bool = False
     ) -> tuple[bytes, tuple[Signature, ...]]:
-        """The content of a literal or signed message, perhaps compressed, and verdicts on its signatures."""
+        """The content of a literal or signed message, perhaps compressed, and verdicts on its signatures.
+
+        In an `encrypted` one signatures that name other recipients than us are invalid.
+        """
         inner, shape = uncompressed(data, self._limits.plaintext_size)
         packets = list(split_packets(inner))
         mode, plain = literal(packets)
@@ -110,7 +121,14 @@ class InProcess:
         # The first announces the last (RFC 9580 § 5.4); gpg minds when the two do not fit.
         if announced and not all(map(_fits, reversed(announced), signatures)):
             raise Declined("one-pass")
-        return plain, self._verdicts(plain, signatures, certificates, now)
+        found = self._verdicts(plain, signatures, certificates, now)
+        if encrypted:
+            found = tuple(map(self._meant, found, signatures))
+        return plain, found
+
+    def _meant(self, signature: Signature, packet: Packet) -> Signature:
+        intended = intended_recipients(packet.body)
+        return signature if not intended or intended & self._names else Signature(Verdict.INVALID)
 
     def verify_detached(
         self, data: bytes, signature: bytes, certificates: Sequence[bytes], now: int

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from veildesk.openpgp.declining import Declined
 
-__all__ = ["HASHES", "STRONG_HASHES", "SignatureFields", "read_signature"]
+__all__ = ["HASHES", "STRONG_HASHES", "SignatureFields", "intended_recipients", "read_signature"]
 
 HASHES = {
     1: "md5",
@@ -27,12 +27,12 @@ HASHES = {
 STRONG_HASHES = frozenset({8, 9, 10, 12, 14})
 
 CREATED, EXPIRES, KEY_EXPIRES, REVOCATION_KEY, ISSUER = 2, 3, 9, 12, 16
-PRIMARY_USER_ID, KEY_FLAGS, FEATURES, EMBEDDED, ISSUER_FINGERPRINT = 25, 27, 30, 32, 33
+PRIMARY_USER_ID, KEY_FLAGS, FEATURES, EMBEDDED, ISSUER_FINGERPRINT, INTENDED = 25, 27, 30, 32, 33, 35
 # Known, and of no consequence for a verdict: exportable, trust, regular expression, revocable, preferences,
-# notation, servers, policy, signer's user id, reason, target, intended recipients, preferred AEAD.
-_HARMLESS = frozenset({4, 5, 6, 7, 11, 20, 21, 22, 23, 24, 26, 28, 29, 31, 34, 35, 39})
+# notation, servers, policy, signer's user id, reason, target, preferred AEAD.
+_HARMLESS = frozenset({4, 5, 6, 7, 11, 20, 21, 22, 23, 24, 26, 28, 29, 31, 34, 39})
 _ONCE = frozenset({CREATED, EXPIRES, KEY_EXPIRES, KEY_FLAGS, FEATURES, PRIMARY_USER_ID, ISSUER_FINGERPRINT})
-_READ = frozenset({REVOCATION_KEY, ISSUER, EMBEDDED}) | _ONCE
+_READ = frozenset({REVOCATION_KEY, ISSUER, EMBEDDED, INTENDED}) | _ONCE
 _CRITICAL_HARMLESS = _HARMLESS - {6, 20}
 _SALT_SIZES = {8: 16, 9: 24, 10: 32, 11: 16, 12: 16, 14: 32}
 
@@ -97,6 +97,19 @@ def read_signature(body: bytes) -> SignatureFields:
         primary=found.get(PRIMARY_USER_ID, [b"\x00"])[0] != b"\x00",
         embedded=tuple(found.get(EMBEDDED, ())) + tuple(value for n, value in hints if n == EMBEDDED),
     )
+
+
+def intended_recipients(body: bytes) -> frozenset[str]:
+    """Primary fingerprints that a signature says it was encrypted for; empty when it says nothing.
+
+    A signature that names others was taken out of a message to them and encrypted anew to us, to look as if
+    it had been meant for us (RFC 9580 § 5.2.3.36).
+    """
+    try:
+        area, _ = _area(body, 4, 2 if body[:1] == b"\x04" else 4)
+        return frozenset(v[1:].hex().upper() for number, _, v in _subpackets(area) if number == INTENDED)
+    except Declined:
+        return frozenset()
 
 
 def _area(body: bytes, at: int, width: int) -> tuple[bytes, int]:

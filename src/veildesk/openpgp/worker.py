@@ -89,7 +89,7 @@ def _operations(engine: InProcess) -> dict[str, Callable[[Frame], Answer]]:
 
     def content(frame: Frame) -> Answer:
         data, *certificates = frame.blobs
-        plain, signatures = engine.content(data, certificates, frame.header["now"])
+        plain, signatures = engine.content(data, certificates, frame.header["now"], encrypted=True)
         return {"signatures": signature_words(signatures)}, (plain,)
 
     def verify(frame: Frame) -> Answer:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from testbed.openpgp_lab import Lab, packet
+from testbed.openpgp_lab import Lab, literal, packet
 from veildesk.core.message import Verdict
 from veildesk.openpgp.packets import Packet, split_packets
 
@@ -198,3 +198,26 @@ async def test_a_data_signature_by_an_encryption_key_is_never_valid(lab: Lab, ma
     )
     signature = lab.gpg("carol", "--detach-sign", stdin=DATA)
     assert (await verdict(lab, signature, certificate))[0] is not Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ((), Verdict.VALID),
+        (("desk",), Verdict.VALID),
+        (("user",), Verdict.INVALID),
+        (("user", "desk"), Verdict.VALID),
+    ],
+)
+async def test_what_was_signed_for_another_cannot_be_passed_on_to_us(
+    lab: Lab, mallory: Maker, named: tuple[str, ...], expected: Verdict
+) -> None:
+    recipients = [b"\x16\x23\x04" + bytes.fromhex(lab.fingerprints[one]) for one in named]
+    signature = mallory.sign(0, DATA, b"".join(recipients))
+    one_pass = packet(4, bytes((3, 0, 8, 22)) + bytes.fromhex(lab.fingerprints["mallory"][-16:]) + b"\x01")
+    message = lab.enclose(one_pass + literal(DATA) + signature)
+    engine = lab.engine()
+    await engine.start()
+    opened = await engine.open(message, [lab.certificate("mallory")])
+    assert opened.data == DATA
+    assert [one.verdict for one in opened.signatures] == [expected]
