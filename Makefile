@@ -34,6 +34,7 @@ bench:
 chaos:
 	@scripts/install dev
 	@$(ROOT) .venv/bin/python tests/chaos/run.py $(or $(CHAOS),--tor)
+	@$(ROOT) .venv/bin/python tests/chaos/power_cut.py
 
 fuzz:
 	@scripts/install dev

@@ -61,7 +61,8 @@ class GatewayConfig:
     """Who we are. `domain` is used in Message-IDs and EHLO; `address` is the support address.
 
     `reply_delimiter` is what the mail server takes for the beginning of an extension of an address
-    (Postfix: recipient_delimiter); "" switches reply addresses off.
+    (Postfix: recipient_delimiter); "" switches reply addresses off. `workers` is how many messages a gateway
+    works on at the same time for each helpdesk.
     """
 
     name: str
@@ -71,6 +72,7 @@ class GatewayConfig:
     runtime_dir: Path | None = None
     retention_days: int = 14
     reply_delimiter: str = "+"
+    workers: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +323,8 @@ def _check(config: Config) -> None:
     check_retention(config.gateway.retention_days, {n: q.retention_days for n, q in config.queues.items()})
     if config.gateway.reply_delimiter not in ("", "+", "-", "=", "_", "."):
         raise ConfigInvalid("[gateway] reply_delimiter: expected one of + - = _ . or an empty text")
+    if not 1 <= config.gateway.workers <= 64:
+        raise ConfigInvalid("[gateway] workers: 1 to 64")
     if "@" not in config.gateway.address:
         raise ConfigInvalid("[gateway] address: expected an address such as support@example.org")
     heartbeat = (config.keys.heartbeat,) if config.keys.heartbeat else ()

@@ -44,7 +44,6 @@ from veildesk.service.workers import Poller, Sweeper, Worker
 __all__ = ["Running"]
 
 _log = logging.getLogger("veildesk.service")
-_WORKERS = 2
 _ROTATE_SECONDS = 86400 * ROTATION_DAYS
 _OUTCOMES = 1000
 _NOTICE_SECONDS = 60.0
@@ -80,7 +79,7 @@ class Running:
         jobs.append(("remarks", reporter.run()))
         told = reporter.tell if self._config.answers.remarks else (lambda _: None)
         # A helpdesk that is slow keeps its own workers busy and leaves the others theirs.
-        for number in range(_WORKERS * max(1, len(gateway.backends))):
+        for number in range(self._config.gateway.workers * max(1, len(gateway.backends))):
             worker = Worker(
                 gateway.spool, gateway.inbound, gateway.outbound, parking=self._parking, told=told
             )
