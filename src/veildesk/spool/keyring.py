@@ -25,7 +25,7 @@ from typing import Self
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from veildesk.core.errors import KeyUnusable
+from veildesk.core.errors import KeyUnusable, SpoolUnavailable
 from veildesk.spool.crashpoint import crashpoint
 from veildesk.spool.durable import write_file
 
@@ -118,10 +118,13 @@ class KeyRing:
     def epoch_key(self, epoch: int) -> bytes:
         """The 32 bytes of an epoch; reads the file again if another process rotated.
 
-        Raises `KeyUnusable` for an epoch that is no longer there.
+        Raises `KeyUnusable` for an epoch that is no longer there, `SpoolUnavailable` for one that is not
+        there yet: another gateway rotated, and its ring has not come to this host.
         """
         if epoch not in self._content.epochs:
             self.reload()
+        if epoch > self.newest:
+            raise SpoolUnavailable("ring-outdated")
         key = self._content.epochs.get(epoch)
         if key is None:
             raise KeyUnusable("no such epoch in the key ring")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veildesk.core.errors import KeyUnusable
+from veildesk.core.errors import KeyUnusable, SpoolUnavailable
 from veildesk.spool import KeyRing
 from veildesk.spool.chunks import CHUNK, open_chunks, seal_chunks
 from veildesk.spool.sealing import Place, open_row, pad, padded_length, seal_row, unpad, unwrap_key, wrap_key
@@ -106,6 +106,12 @@ def test_rotation_keeps_secrets_and_drops_old_epochs(tmp_path: Path) -> None:
     assert old not in (tmp_path / "ring").read_bytes()
     with pytest.raises(KeyUnusable):
         ring.epoch_key(1)
+
+
+def test_an_epoch_that_has_not_come_yet_is_a_passing_fault(tmp_path: Path) -> None:
+    ring = KeyRing.create(tmp_path / "ring")
+    with pytest.raises(SpoolUnavailable, match="ring-outdated"):
+        ring.epoch_key(2)
 
 
 def test_damaged_and_open_rings_are_refused(tmp_path: Path) -> None:
