@@ -200,7 +200,7 @@ class Outbound:
         return await self.spool.advance(
             work,
             State.SENDING,
-            parts={"wire": packed, "reply": None, "note": None, "approved": None},
+            parts={"wire": packed, "reply": None, "approved": None},
             ticket_parts={"contact": encode_contact(contact)} if contact is not None else None,
             marker=marker,
         )

@@ -87,6 +87,9 @@ class Reporter:
 
     async def report(self, work: Work) -> None:
         """Write one remark now; the same one twice is one."""
+        if await self.spool.part(work.message_id, "note") is not None:
+            # A note of our own to the person, not an answer of an agent.
+            return
         place = await self.spool.backend_ref(work.ticket_id)
         name, ref = split_place(place or "")
         backend = self.backends.get(name)

@@ -8,7 +8,8 @@ import io
 import pytest
 from PIL import Image
 
-from testbed.house import House, mail
+from testbed.house import House, mail, pgp_mail
+from testbed.openpgp_lab import Lab
 from veildesk.attachments.inprocess import InProcessCleaner
 from veildesk.core.errors import WorkLost
 from veildesk.core.limits import Limits
@@ -141,6 +142,19 @@ async def test_agents_are_told_what_became_of_their_answers_once(house: House) -
     assert ["handed over" in note for note in notes] == [False, True]
     assert "NOT sent: it holds a secret" in notes[0]
     assert "Tr0ub4dor" not in notes[0]
+
+
+async def test_our_own_notes_to_the_person_are_not_called_answers(house: House, lab: Lab) -> None:
+    reporter = Reporter(house.spool, {"desk": house.backend}, SECRET)
+    told = []
+    house.worker.told = told.append
+    (entry,) = await house.deliver(pgp_mail(lab, "Help\n", with_key=False, sign=False))
+    await house.answer(entry.thread, "An answer.\n")
+    for work in told:
+        await reporter.report(work)
+    notes = list(house.backend.notes.get(entry.thread, {}).values())
+    assert {work.state for work in told} >= {State.HELD}
+    assert not any("handed over" in note for note in notes)
 
 
 def test_every_reason_for_holding_has_its_sentence(house: House) -> None:
