@@ -13,6 +13,8 @@ from testbed.press import fresh_gpg, press_room, stop_agents
 from veildesk.notices.expiry import checks, expiries
 from veildesk.notices.signing import read_signed, sign_text
 
+# Each command makes several runs of gpg; the machine may be busy.
+pytestmark = pytest.mark.timeout(300)
 PLAIN = ["--title", "T", "--state", "resolved", "--impact", "none", "--action", "Wait.", "--summary", "S"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import pytest
 
 from testbed.press import VERIFIER, PressRoom, fresh_gpg, press_room
 from veildesk.notices.crashpoint import POINTS
+from veildesk.ops.clock import SystemClock
+
+# Each command makes several runs of gpg; the machine may be busy.
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +207,33 @@ def test_a_damaged_series_is_not_published_on(room: PressRoom) -> None:
 
 
 PLAIN = ["--title", "T", "--state", "resolved", "--impact", "none", "--action", "Wait.", "--summary", "S"]
+
+
+def test_a_clock_that_jumped_publishes_nothing(shared: PressRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared.publish()
+    before, now = len(shared.files()), int(time.time())
+    monkeypatch.setattr(SystemClock, "now", lambda self: now - 86400)
+    assert "clock is behind" in shared.refused("notice", "publish", *PLAIN)
+    assert "clock" in shared.refused("notice", "heartbeat")
+    monkeypatch.setattr(SystemClock, "now", lambda self: now + 300 * 86400)
+    assert "--after-pause" in shared.refused("notice", "publish", *PLAIN)
+    assert json.loads(shared.command("notice", "verify", "--json").stdout)["faults"][0]["defect"] == "expired"
+    monkeypatch.undo()
+    assert len(shared.files()) == before
+    sound(shared)
+
+
+def test_only_the_heartbeat_key_of_the_list_beats(shared: PressRoom) -> None:
+    shared.run("notice", "heartbeat")
+    first = (shared.notices / "heartbeat.asc").read_text()
+    shared.run("notice", "heartbeat")
+    second = (shared.notices / "heartbeat.asc").read_text()
+    numbers = [int(text.split("\nNumber: ")[1].split("\n")[0]) for text in (first, second)]
+    assert numbers[1] == numbers[0] + 1
+    text = second.split("\n\n", 1)[1].split("-----BEGIN PGP SIGNATURE")[0]
+    forged = shared.gpg("--clearsign", "--local-user", shared.keys["notice_key"], stdin=text)
+    (shared.notices / "heartbeat.asc").write_text(forged)
+    faults = json.loads(shared.command("notice", "verify", "--json").stdout)["faults"]
+    assert [one["defect"] for one in faults] == ["heartbeat"]
+    (shared.notices / "heartbeat.asc").write_text(second)
+    sound(shared)
