@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from veildesk.core.errors import KeyUnusable, VeildeskError
+from veildesk.core.errors import EngineUnavailable, KeyUnusable, VeildeskError
 from veildesk.openpgp.armor import find_blocks
 from veildesk.openpgp.gnupg_process import OUTPUT_LIMIT, GnuPGProcess, full_fingerprint
 from veildesk.openpgp.key_listing import read_listing
@@ -98,6 +98,9 @@ class GnuPGHome(GnuPGProcess):
         done, _ = await self._gpg(
             ["--with-colons", "--fixed-list-mode", "--list-secret-keys"], b"", OUTPUT_LIMIT
         )
+        if done.code:
+            # An empty list would read as keys that are gone.
+            raise EngineUnavailable("key-listing")
         return read_own_keys(done.output)
 
     async def own_key(self, fingerprint: str) -> OwnKey:

@@ -92,6 +92,12 @@ class InProcessEngine:
                 await self.close()
                 raise one
             self._idle.put_nowait(one)
+            if self._secret is not None and not one.locked:
+                _LOG.warning("openpgp-worker-memory-not-locked")
+            if self._secret is not None and not (one.signing and one.decryption):
+                _LOG.warning(
+                    "openpgp-worker-without-keys signing=%d decryption=%d", one.signing, one.decryption
+                )
 
     async def close(self) -> None:
         """End the workers; nothing may be under way."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from veildesk.core.errors import KeyUnusable
+from veildesk.core.errors import KeyUnusable, VeildeskError
 from veildesk.openpgp.gnupg_home import GnuPGHome
 from veildesk.openpgp.own_keys import OwnKey
 from veildesk.service.config import KeysConfig
@@ -87,4 +87,10 @@ class KeyWatch:
         """Look every hour until cancelled. Raises `KeyUnusable`."""
         while True:
             await asyncio.sleep(_PERIOD)
-            await self.look()
+            try:
+                await self.look()
+            except KeyUnusable:
+                raise
+            except VeildeskError as error:
+                # gpg did not answer this time, which says nothing about the keys.
+                _LOG.warning("keys-not-seen reason=%s", error.detail)

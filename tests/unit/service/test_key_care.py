@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 
 from testbed.openpgp_lab import Lab, new_lab
 from veildesk.cli import main
-from veildesk.core.errors import KeyUnusable
+from veildesk.core.errors import EngineUnavailable, KeyUnusable
 from veildesk.core.ticket import Level
 from veildesk.openpgp.own_keys import SecretPlace, read_own_keys
 from veildesk.openpgp.packets import read_certificate, split_packets
 from veildesk.openpgp.wkd_address import wkd_hash
 from veildesk.openpgp.wkd_export import wkd_paths
-from veildesk.service import doctor_keys
+from veildesk.service import doctor_keys, key_watch
 from veildesk.service.config import Config, load_config
 from veildesk.service.doctor_keys import check_keys, check_memory, unencrypted_swap
 from veildesk.service.engines import open_engine
@@ -278,3 +278,20 @@ async def test_doctor_says_which_keys_cannot_be_in_memory(lab: Lab) -> None:
     found = {one.id: one.level for one in await check_keys(config(lab, "memory"))}
     assert found["keys.support.memory"] is Level.OK
     assert "keys.support.memory" not in {one.id for one in await check_keys(config(lab))}
+
+
+async def test_a_gpg_that_does_not_answer_ends_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = [EngineUnavailable("process-seconds"), KeyUnusable("support-key-expired")]
+
+    async def look() -> None:
+        raise answers.pop(0)
+
+    watch = KeyWatch(lab.engine("desk"), config(lab).keys, lambda: int(time.time()))
+    monkeypatch.setattr(key_watch, "_PERIOD", 0.0)
+    monkeypatch.setattr(watch, "look", look)
+    with caplog.at_level("WARNING", "veildesk.keys"), pytest.raises(KeyUnusable):
+        await watch.run()
+    assert answers == []
+    assert "keys-not-seen" in caplog.text
