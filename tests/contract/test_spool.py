@@ -422,6 +422,17 @@ async def test_joining_nothing_changes_nothing(spool: Spool) -> None:
     await spool.advance(work, State.DELIVERING)
 
 
+async def test_a_listing_can_be_of_one_message_or_one_ticket(spool: Spool) -> None:
+    anchor = new_anchor()
+    first, second = await spool.accept(post(anchor, b"1")), await spool.accept(post(anchor, b"2"))
+    await spool.accept(mail())
+    (work,) = await spool.listing(message_id=second.message_id)
+    assert work.message_id == second.message_id
+    works = await spool.listing(IN, ticket_id=first.ticket_id)
+    assert [work.message_id for work in works] == [first.message_id, second.message_id]
+    assert await spool.listing(OUT, ticket_id=first.ticket_id) == []
+
+
 # ------------------------------------------------------------------ erase and retention
 
 

@@ -264,8 +264,14 @@ class Spool(Intake, Protocol):
     async def expired(self, today: int) -> list[str]:
         """Tickets whose last day of retention is over."""
 
-    async def listing(self, states: Collection[State] | None = None) -> list[Work]:
-        """Messages by state, without claiming them."""
+    async def listing(
+        self,
+        states: Collection[State] | None = None,
+        *,
+        message_id: str | None = None,
+        ticket_id: str | None = None,
+    ) -> list[Work]:
+        """Messages by state, of one ticket or just one if asked, without claiming them."""
 
     async def counts(self) -> Mapping[str, int]:
         """Messages per state."""

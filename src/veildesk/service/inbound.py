@@ -323,12 +323,9 @@ class Inbound:
         return work, None, stray
 
     async def _has_earlier(self, work: Work) -> bool:
-        for row in await self.spool.listing((State.ACCEPTED, State.DELIVERING)):
-            if row.message_id == work.message_id:
-                return False
-            if row.ticket_id == work.ticket_id and row.direction is work.direction:
-                return True
-        return False
+        on_the_way = (State.ACCEPTED, State.DELIVERING)
+        rows = await self.spool.listing(on_the_way, ticket_id=work.ticket_id)
+        return bool(rows) and rows[0].message_id != work.message_id
 
     async def _clean(self, files: Sequence[Attachment]) -> tuple[Cleaned, ...]:
         cleaned = []
@@ -377,8 +374,8 @@ class Inbound:
     async def _try_held(self, ticket_id: str) -> None:
         """Answers that waited for a key are tried again when their correspondent wrote; without one they
         are held again, and nobody is told a second time."""
-        for row in await self.spool.listing((State.HELD,)):
-            if row.ticket_id == ticket_id and row.reason is Reason.NO_KEY:
+        for row in await self.spool.listing((State.HELD,), ticket_id=ticket_id):
+            if row.reason is Reason.NO_KEY:
                 await self.spool.retry(row.message_id)
 
 

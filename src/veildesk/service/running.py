@@ -277,9 +277,8 @@ class Running:
         return [_row(work) for work in await self._gateway.spool.listing(states or None)]
 
     async def _spool_show(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        for work in await self._gateway.spool.listing():
-            if work.message_id == request["message"]:
-                return _row(work)
+        for work in await self._gateway.spool.listing(message_id=str(request["message"])):
+            return _row(work)
         raise KeyError("message")
 
     async def _spool_retry(self, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -138,10 +138,8 @@ class Worker:
             self.told(parked)
 
     async def _current(self, work: Work) -> Work:
-        for row in await self.spool.listing(_UNDER_WAY):
-            if row.message_id == work.message_id:
-                return row
-        return work
+        found = await self.spool.listing(_UNDER_WAY, message_id=work.message_id)
+        return found[0] if found else work
 
 
 @dataclass(slots=True)

@@ -173,9 +173,18 @@ def next_due(connection: sa.Connection, now: int) -> int | None:
     return due
 
 
-def listing(connection: sa.Connection, states: Collection[State] | None) -> list[Work]:
-    """Messages by state, oldest first."""
+def listing(
+    connection: sa.Connection,
+    states: Collection[State] | None,
+    message_id: str | None = None,
+    ticket_id: str | None = None,
+) -> list[Work]:
+    """Messages by state, oldest first; only one, or only one ticket's, if asked."""
     query = sa.select(message).order_by(message.c.seq)
+    if message_id is not None:
+        query = query.where(message.c.id == message_id)
+    if ticket_id is not None:
+        query = query.where(message.c.ticket_id == ticket_id)
     if states is not None:
         query = query.where(message.c.state.in_([state.value for state in states]))
     return [work_of(row) for row in connection.execute(query)]

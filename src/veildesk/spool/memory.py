@@ -310,10 +310,22 @@ class MemorySpool:
         over = [key for key, ticket in self._tickets.items() if ticket.expires_day < today]
         return sorted(over, key=lambda key: self._tickets[key].expires_day)
 
-    async def listing(self, states: Collection[State] | None = None) -> list[Work]:
+    async def listing(
+        self,
+        states: Collection[State] | None = None,
+        *,
+        message_id: str | None = None,
+        ticket_id: str | None = None,
+    ) -> list[Work]:
         """Messages by state, oldest first."""
         works = [entry.work for entry in self._messages.values()]
-        return [work for work in works if states is None or work.state in states]
+        return [
+            work
+            for work in works
+            if (states is None or work.state in states)
+            and message_id in (None, work.message_id)
+            and ticket_id in (None, work.ticket_id)
+        ]
 
     async def counts(self) -> Mapping[str, int]:
         """Messages per state."""

@@ -83,9 +83,17 @@ class StoreReader:
         entries = [await self._files.open(found.key, stored) for stored in found.entries]
         return ThreadView(found.ticket, tuple(entries), expires_day=found.expires_day)
 
-    async def listing(self, states: Collection[State] | None = None) -> list[Work]:
+    async def listing(
+        self,
+        states: Collection[State] | None = None,
+        *,
+        message_id: str | None = None,
+        ticket_id: str | None = None,
+    ) -> list[Work]:
         """Messages by state, oldest first."""
-        return await self._read(lambda connection: claiming.listing(connection, states))
+        return await self._read(
+            lambda connection: claiming.listing(connection, states, message_id, ticket_id)
+        )
 
     async def counts(self) -> Mapping[str, int]:
         """Messages per state."""
