@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from click.testing import CliRunner, Result
 from testbed.openpgp_lab import Lab, new_lab
 from veildesk.cli import main
 from veildesk.core.errors import EngineUnavailable, KeyUnusable
+from veildesk.core.limits import Limits
+from veildesk.core.message import Verdict
 from veildesk.core.ticket import Level
+from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.openpgp.own_keys import SecretPlace, read_own_keys
 from veildesk.openpgp.packets import read_certificate, split_packets
 from veildesk.openpgp.wkd_address import wkd_hash
@@ -133,10 +137,6 @@ def test_revocation_ends_a_key_and_the_service(lab: Lab) -> None:
 
 
 async def test_the_gateway_does_not_start_with_a_revoked_key(lab: Lab) -> None:
-    from contextlib import AsyncExitStack
-
-    from veildesk.core.limits import Limits
-
     settings = config(lab).keys
     engine = lab.engine("desk")
     await engine.revoke(
@@ -295,3 +295,17 @@ async def test_a_gpg_that_does_not_answer_ends_nothing(
         await watch.run()
     assert answers == []
     assert "keys-not-seen" in caplog.text
+
+
+async def test_with_keys_in_memory_gpg_is_not_asked(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = lab.encrypt(b"Hello", sign=True)
+    async with AsyncExitStack() as stack:
+        keys = config(lab, "memory").keys
+        engine, watch = await open_engine(keys, lab.root / "run", Limits(), stack, lambda: int(time.time()))
+        for name in ("open", "seal", "sign_detached", "verify_detached"):
+            monkeypatch.delattr(GnuPGEngine, name)
+        opened = await engine.open(message, [lab.certificate("user")])
+        assert (opened.data, [one.verdict for one in opened.signatures]) == (b"Hello", [Verdict.VALID])
+        sealed = await engine.seal(b"Answer", [lab.certificate("user")], keys.support)
+        assert watch.days == {"support": None, "notice": None}
+    assert lab.gpg("user", "--decrypt", stdin=sealed, check=False) == b"Answer"
