@@ -16,7 +16,7 @@ test:
 test-backends:
 	@scripts/install dev
 	@scripts/install-helpdesks rt znuny
-	@$(ROOT) env VEILDESK_TEST_BACKENDS=1 .venv/bin/python -m pytest -n 0 tests/contract/test_backend.py tests/live/test_request_tracker.py tests/live/test_znuny.py tests/live/test_mailbox_helpdesk.py
+	@$(ROOT) env VEILDESK_TEST_BACKENDS=1 .venv/bin/python -m pytest -n 0 tests/contract/test_backend.py tests/live/test_request_tracker.py tests/live/test_znuny.py tests/live/test_mailbox_helpdesk.py tests/backends
 
 check:
 	@scripts/install dev
