@@ -17,6 +17,7 @@ from veildesk.cli import (
     onion,
     portal,
     redact,
+    report,
     spool,
     status_site,
     store,
@@ -52,3 +53,4 @@ main.add_command(backend.backend)
 main.add_command(deletion.hold)
 main.add_command(deletion.erasure)
 main.add_command(redact.redact)
+main.add_command(report.report)

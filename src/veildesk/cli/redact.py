@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["redact"]
 
 _BLOCK = 256 * 1024
+_MOST = 10_000_000
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -42,11 +43,25 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A TOML file with a [redact] table: types switched off and rules of your own.",
 )
+@click.option("--preview", "look", is_flag=True, help="List what would be hidden, shortened, with its line.")
+@click.option(
+    "--keep", "wanted", multiple=True, help="A finding (f3) or a type (EMAIL) to leave visible; repeatable."
+)
+@click.option(
+    "--confirm-secret", "confirmed", multiple=True, help="Needed beside --keep for a secret; repeatable."
+)
 @click.argument(
     "file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 )
 def redact(
-    jsonl: bool, as_json: bool, words: tuple[str, ...], rules_file: Path | None, file: Path | None
+    jsonl: bool,
+    as_json: bool,
+    words: tuple[str, ...],
+    rules_file: Path | None,
+    look: bool,
+    wanted: tuple[str, ...],
+    confirmed: tuple[str, ...],
+    file: Path | None,
 ) -> None:
     """Mask what identifies people in FILE ("-" or nothing: standard input), of any size.
 
@@ -58,6 +73,11 @@ def redact(
         with _opened(file) as stream:
             if jsonl:
                 _lines(stream, rules, words)
+            elif look or wanted:
+                text = stream.read(_MOST + 1).decode("utf-8", "surrogateescape")
+                if len(text) > _MOST:
+                    raise ConfigInvalid("--preview and --keep are for texts of up to 10 MB")
+                _chosen(text, rules, words, wanted, confirmed, look, as_json)
             else:
                 _text(stream, rules, words, as_json)
     except VeildeskError as error:
@@ -112,6 +132,45 @@ def _text(stream: IO[bytes], rules: RuleSet | None, words: tuple[str, ...], as_j
     click.echo(f"{'type':<{width}}  count", err=True)
     for name, count in sorted(counts.items()):
         click.echo(f"{name:<{width}}  {count}", err=True)
+
+
+def _chosen(
+    text: str,
+    rules: RuleSet | None,
+    words: tuple[str, ...],
+    wanted: tuple[str, ...],
+    confirmed: tuple[str, ...],
+    look: bool,
+    as_json: bool,
+) -> None:
+    """List the findings, or mask all but the chosen ones. Ids count in the order of the text."""
+    from veildesk.redact.apply import redact_text, settled
+    from veildesk.redact.preview import choices, preview
+
+    shown = preview(text, settled(text, rules=rules, own_words=words))
+    chosen = choices(text, shown, wanted, confirmed)
+    for name in chosen.unconfirmed:
+        click.echo(
+            f"{name} is secret and stays hidden: add --confirm-secret {name} if you are sure", err=True
+        )
+    if not look:
+        numbering = MaskNumbering(secrets.token_bytes(32))
+        masked = redact_text(
+            text, numbering, rules=rules, own_words=words, kept=chosen.kept, confirmed=chosen.confirmed
+        )
+        sys.stdout.buffer.write(masked.text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+        return
+    rows = [
+        {"id": i.id, "line": i.line, "type": i.type, "value": i.shortened, "mask": i.mask, "secret": i.secret}
+        for i in shown.items
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
+        mark = "  secret" if row["secret"] else ""
+        click.echo(f"{row['id']:<6} line {row['line']:<6} {row['type']:<12} {row['value']}{mark}")
 
 
 def _lines(stream: IO[bytes], rules: RuleSet | None, words: tuple[str, ...]) -> None:

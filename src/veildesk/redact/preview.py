@@ -6,14 +6,14 @@ that their owner knows them again. Labels are message ids for translation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from veildesk.core.finding import Finding, MaskNumbering
 from veildesk.redact.masks import mask_word
 from veildesk.redact.numbering import mask_for
 
-__all__ = ["GROUPS", "Item", "Preview", "Segment", "group_of", "preview"]
+__all__ = ["GROUPS", "Choices", "Item", "Preview", "Segment", "choices", "group_of", "preview"]
 
 GROUPS: dict[str, str] = {
     "API_TOKEN": "Access tokens and keys",
@@ -89,6 +89,34 @@ class Preview:
 
     items: tuple[Item, ...]
     segments: tuple[Segment, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user wants agents to see: values for `find(kept=..., confirmed=...)`.
+
+    `unconfirmed` are ids of secrets that were chosen and not confirmed; they stay hidden.
+    """
+
+    kept: tuple[str, ...] = field(default=(), repr=False)
+    confirmed: tuple[str, ...] = field(default=(), repr=False)
+    unconfirmed: tuple[str, ...] = ()
+
+
+def choices(text: str, shown: Preview, wanted: Collection[str], confirmed: Collection[str] = ()) -> Choices:
+    """Values of the wanted findings. `wanted` holds ids ("f3") and types ("EMAIL"); a secret needs its id, or
+    its type, in `confirmed` as well, which is the second question.
+
+    After any change of the text it is looked at again: choices are values, not places.
+    """
+    chosen = [item for item in shown.items if item.id in wanted or item.type in wanted]
+    plain = [item for item in chosen if not item.secret]
+    sure = [item for item in chosen if item.secret and (item.id in confirmed or item.type in confirmed)]
+    return Choices(
+        tuple(dict.fromkeys(text[item.start : item.end] for item in plain)),
+        tuple(dict.fromkeys(text[item.start : item.end] for item in sure)),
+        tuple(item.id for item in chosen if item.secret and item not in sure),
+    )
 
 
 def group_of(type_: str) -> str:
