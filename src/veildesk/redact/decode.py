@@ -36,6 +36,7 @@ CASED_TRIGGERS: tuple[bytes, ...] = (
     rb"=[0-9A-F][0-9A-F]=[0-9A-F][0-9A-F]",
 )
 TRIGGERS: tuple[bytes, ...] = (
+    rb"[^\r\n=]=\r?\n[> ]{0,6}[^\r\n>]",
     rb"%[0-9a-f][0-9a-f]",
     rb"&#?[a-z0-9]{2,8};",
     rb"\\[\"/nrtux\\]",
@@ -48,7 +49,8 @@ TRIGGERS: tuple[bytes, ...] = (
 """Byte patterns (case matters for the first few only), one of which fires wherever something may be undone."""
 
 _LEFTOVER = re.compile(
-    r"(?P<qp>(?-i:(?:=[0-9A-F]{2})+))"
+    r"(?P<soft>(?<=[^\n\r=])=\r?\n(?:> ?)*(?=[^\r\n>])(?![\"']?[A-Za-z_][\w. -]{0,40}[\"']?[ \t]?[=:][^=]|-----|[0-9]{4}-[0-9]{2}-|=))"
+    r"|(?P<qp>(?-i:(?:=[0-9A-F]{2})+))"
     r"|(?P<pct>(?:%(?:25){0,3}[0-9A-Fa-f]{2})+)"
     r"|(?P<ent>&(?:amp;)?(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
     r"|(?P<esc>(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|(?-i:\\[\"/nrt\\]))"
@@ -94,6 +96,8 @@ def _replacement(match: re.Match[str]) -> str | None:
         return "@"
     if kind in ("dot", "word"):
         return "."
+    if kind == "soft":
+        return ""
     if kind == "qp":
         return _bytes_text(bytes.fromhex(piece.replace("=", "")))
     if kind == "pct":

@@ -65,7 +65,7 @@ class Searcher:
             for start, stop in _windows(decodable, _DECODE_REACH, _DECODE_REACH, len(text)):
                 found.extend(self._decoded(text, start, stop, depth))
         if depth == 0:
-            found.extend(joins.joined_findings(text, breaks, found, self._exact))
+            found.extend(joins.joined_findings(text, breaks, found, self._exact, self._inside))
             found.extend(joins.continued(text, found))
         return found
 
@@ -96,6 +96,10 @@ class Searcher:
         for item in self.search(view.text, depth=depth + 1):
             if view.touches_edit(max(0, item.start - _CONTEXT), item.end + 1):
                 yield _moved(item, view, start)
+
+    def _inside(self, text: str) -> list[Finding]:
+        """Findings of all rules in a short text that is taken as it stands."""
+        return self.search(text, depth=2)
 
     def _exact(self, text: str) -> list[Finding]:
         """Findings of the exact rules alone, for a short text."""

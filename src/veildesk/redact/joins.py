@@ -31,7 +31,7 @@ _CONTEXT = 60
 _REACH = 200
 _MAX_LINES = 24
 _TAIL = re.compile(r"[A-Za-z0-9_.:+/@%=-]*")
-_BREAK = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]?")
+_BREAK = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]{0,2}")
 _HEAD = re.compile(r"[A-Za-z0-9_.:+/@%=-]+")
 
 
@@ -44,14 +44,20 @@ _PREFIX = re.compile(
     r"eyJ|AGE-|A[KS]IA|gh[pousr]_|_pat_|xox|sk[-_]|[spr]k_|glpat|AIza|[0-9]:A|://|SG\.|npm_|pypi-|-KEY-"
 )
 
-_GAP = rb"=?\r?\n(?:[ \t]?>){0,6}[ \t]?"
+_GAP = rb"=?\r?\n(?:[ \t]?>){0,6}[ \t]{0,2}"
 TRIGGERS: tuple[bytes, ...] = (
     rb"[a-z0-9_.:-]{14}" + _GAP + rb"[a-z0-9_.:-]{2}",
     rb"[a-z0-9_.:-]{10}" + _GAP + rb"[a-z0-9_.:]{5}",
-    rb"[a-z0-9_.:-]{4}" + _GAP + rb"[a-z0-9_]{12}",
+    rb"[a-z0-9_.:-]{4}" + _GAP + rb"[a-z0-9_-]{12}",
     rb"[0-9a-f][.:][0-9a-f]{0,4}" + _GAP + rb"[0-9a-f]{0,4}[.:][0-9a-f]",
     rb"[0-9a-f]:[0-9a-f]{0,4}" + _GAP + rb"[0-9a-f]{1,4}[^0-9a-z]",
     rb"[0-9]{6}" + _GAP + rb"[0-9]{2}",
+    rb"[0-9]" + _GAP + rb"[0-9]{0,4}[ .-][0-9]{2}",
+    rb"[0-9]{2}" + _GAP + rb"[0-9]{8}",
+    rb"[a-z0-9_-]{8}" + _GAP + rb"[a-z0-9_-]{8}",
+    rb"[0-9][ .-][0-9]{1,4}" + _GAP + rb"[0-9]",
+    rb"[a-z0-9]{2}" + _GAP + rb"[a-z0-9:_-]{18}",
+    rb"[0-9a-f]{2}" + _GAP + rb"[:.-][0-9a-f]{2}",
     rb"@[a-z0-9.-]{0,40}" + _GAP + rb"[a-z0-9.-]{2}",
     rb"[a-z0-9_.-]" + _GAP + rb"[a-z0-9_.-]{0,20}@",
 )
@@ -59,11 +65,15 @@ TRIGGERS: tuple[bytes, ...] = (
 
 
 def joined_findings(
-    text: str, ends: Sequence[int], found: Sequence[Finding], exact: Callable[[str], list[Finding]]
+    text: str,
+    ends: Sequence[int],
+    found: Sequence[Finding],
+    exact: Callable[[str], list[Finding]],
+    every: Callable[[str], list[Finding]],
 ) -> Iterator[Finding]:
     """Findings that span line breaks of `text`.
 
-    `ends` are where the triggers ended, `exact` searches a short text.
+    `ends` are where the triggers ended; `exact` searches a short text with the exact rules, `every` with all.
     """
     breaks = sorted({text.rfind("\n", 0, end) for end in ends})
     if not breaks:
@@ -76,13 +86,17 @@ def joined_findings(
         while blocks and blocks[0][0] < at:
             done = max(done, blocks.pop(0)[1] - 1)
         if at > done:
-            item, done = _at_break(text, at, complete, exact)
+            item, done = _at_break(text, at, complete, exact, every)
             if item is not None and not (item.type == "ONION" and at + 1 in begun):
                 yield item
 
 
 def _at_break(
-    text: str, newline: int, complete: Mapping[int, str], exact: Callable[[str], list[Finding]]
+    text: str,
+    newline: int,
+    complete: Mapping[int, str],
+    exact: Callable[[str], list[Finding]],
+    every: Callable[[str], list[Finding]],
 ) -> tuple[Finding | None, int]:
     """(the value broken at `newline`, up to where breaks need no further look)."""
     end = newline - (text[newline - 1 : newline] == "\r")
@@ -92,7 +106,7 @@ def _at_break(
     whole = complete.get(end) or complete.get(end + 1)
     if whole is None and text[end - 1 : end] == "." and complete.get(end - 1) == "EMAIL":
         whole = "EMAIL" if is_top_level(text[:end].rpartition(".")[0].rpartition(".")[2]) else None
-    if left < 2 or (whole and whole not in _OUTDONE):
+    if left < 2 - text[end - 1 : end].isdigit() or (whole and whole not in _OUTDONE):
         return None, newline
     start, at = end - left, end
     breaks: list[tuple[int, int]] = []
@@ -105,7 +119,9 @@ def _at_break(
         at = head.end() - (head[0].endswith("=") and text[head.end() : head.end() + 1] in ("\r", "\n"))
         last = text[at : at + 1] not in ("\r", "\n", "=") or head.end() - gap.end() < 30
         if (count <= 2 or last) and _likely(text[start:end], head[0]):
-            item = _joined(text, start, head.end(), breaks, exact)
+            item = _joined(text, start, head.end(), breaks, exact) or _said_before(
+                text, start, head.end(), breaks, every
+            )
             if item is not None and (whole is None or item.type == "PRIVKEY"):
                 return item, item.end
         if last:
@@ -121,7 +137,13 @@ def _likely(left: str, right: str) -> bool:
     begin = _FIRST.match(right)
     if plain and begin and len(plain[0]) + len(begin[0]) >= _LEAST:
         return True
-    if right.startswith("onion") or ":AA" in right[:8] or (left[-1:].isdigit() and right[:1].isdigit()):
+    if plain and begin and len(begin[0]) >= 20:
+        return True
+    if (
+        right.startswith("onion")
+        or ":AA" in right[:8]
+        or (left[-1:].isdigit() and right[:1] in "0123456789.")
+    ):
         return True
     return _PREFIX.search(left) is not None or _NET.search(left[-45:] + right[:45]) is not None
 
@@ -144,6 +166,22 @@ def _joined(
     return None
 
 
+def _said_before(
+    text: str, start: int, stop: int, breaks: list[tuple[int, int]], every: Callable[[str], list[Finding]]
+) -> Finding | None:
+    """A secret that only its keyword gives away, broken before it was long enough to be seen as one."""
+    low, high = max(0, start - _CONTEXT), min(len(text), stop + 20)
+    view: View = edited(text[low:high], (Edit(a - low, b - low, "") for a, b in breaks))
+    for item in every(view.text):
+        first, last = view.source(item.start, item.end)
+        first, last = first + low, last + low
+        if item.type in _CONTINUED and first < breaks[0][0] and last > breaks[-1][1]:
+            left, right = text[first : breaks[0][0]], text[breaks[-1][1] : last]
+            if len(right) >= 4 and _goes_on(left, right, item.type):
+                return Finding(first, last, item.type, item.rule, item.confidence, item.secret)
+    return None
+
+
 def _address(text: str, start: int, end: int) -> bool:
     """Whether a joined mail address can be one: a true top-level domain, and no decorator of a program."""
     top = re.split(r"[.@]", text[start:end])[-1]
@@ -163,7 +201,7 @@ def continued(text: str, found: Sequence[Finding]) -> Iterator[Finding]:
     The next token must be of the same make and as random; a value of a usual full length is whole.
     """
     for item in found:
-        if item.type not in _CONTINUED or item.confidence >= COMPLETE:
+        if item.type not in _CONTINUED or (item.confidence >= COMPLETE and item.type != "API_TOKEN"):
             continue
         left = text[item.start : item.end]
         soft = left.endswith("=") and len(left) % 4 != 0
@@ -181,7 +219,7 @@ def _goes_on(left: str, right: str, type_: str) -> bool:
     if _HEX.fullmatch(left):
         return len(left) not in _WHOLE_HEX and _HEX.fullmatch(right) is not None
     if _BASE32.fullmatch(left):
-        return len(left) not in (16, 32, 64) and _BASE32.fullmatch(right) is not None
+        return (len(left) not in (16, 32, 64) or len(right) in (16, 32)) and bool(_BASE32.fullmatch(right))
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9/-]+", right):
         return False
     kinds = [0 if char.isdigit() else 1 if char.islower() else 2 for char in right if char.isalnum()]

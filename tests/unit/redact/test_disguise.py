@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -67,9 +68,41 @@ def _right_to_left(value: str, rng: random.Random) -> str:
     return "\u202e" + value + "\u202c"
 
 
+def _defanged(value: str, rng: random.Random) -> str:
+    return re.sub(r"(?<=\w)[.](?=\w)", rng.choice(("[.]", "(.)", "[dot]")), value)
+
+
+def _spelled(value: str, rng: random.Random) -> str:
+    return re.sub(r"(?<=\w)@(?=\w)", rng.choice((" (at) ", " [at] ", "(at)")), value)
+
+
+_SHORT = 14
+
+
+def _broken(value: str, rng: random.Random, gap: str) -> str:
+    """Broken at the end of a line, as mail programs do with what is too long for one."""
+    if "\n" in value or len(value) < _SHORT:
+        return value
+    at = len(value) // 2
+    at += bool(unicodedata.combining(value[at]))
+    return value[:at] + gap + value[at:]
+
+
+def _soft_break(value: str, rng: random.Random) -> str:
+    return _broken(value, rng, "=\n")
+
+
+def _hard_break(value: str, rng: random.Random) -> str:
+    return _broken(value, rng, "\n")
+
+
+def _quoted_break(value: str, rng: random.Random) -> str:
+    return _broken(value, rng, "\n> ")
+
+
 DISGUISES: list[Callable[[str, random.Random], str]] = [
     _zero_width, _full_width, _mathematical, _no_break, _quoted_printable, _percent, _entities, _json, _json_slash,
-    _quoted, _styled_dash, _right_to_left,
+    _quoted, _styled_dash, _right_to_left, _defanged, _spelled, _soft_break, _hard_break, _quoted_break,
 ]  # fmt: skip
 
 

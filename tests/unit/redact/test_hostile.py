@@ -35,9 +35,9 @@ def test_time_grows_with_the_input(unit: str) -> None:
 def _seconds(text: str) -> float:
     best = 60.0
     for _ in range(2):
-        start = time.perf_counter()
+        start = time.process_time()
         find(text)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 

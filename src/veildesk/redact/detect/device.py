@@ -38,7 +38,7 @@ def _imei(match: re.Match[str], text: str) -> Iterator[Finding]:
 _LAT = r"[-+]?(?:90(?:\.0+)?|[0-8]?[0-9]\.[0-9]{3,})"
 _LON = r"[-+]?(?:180(?:\.0+)?|(?:1[0-7][0-9]|[0-9]{1,2})\.[0-9]{3,})"
 _PAIR = re.compile(
-    rf"(?<![0-9A-Za-z.])(?P<lat>{_LAT})°?(?P<sep>[ \t]?[,;/|][ \t]?(?:=?\r?\n(?:> ?)*)?|[ \t]|%2C)(?P<lon>{_LON})(?![0-9A-Za-z]|\.[0-9])"
+    rf"(?<![0-9A-Za-z.])(?P<lat>{_LAT})°?(?P<sep>[ \t]?[,;/|][ \t]?(?:=?\r?\n(?:> ?)*[ ]?)?|[ \t]|%2C)(?P<lon>{_LON})(?![0-9A-Za-z]|\.[0-9])"
 )
 _PLACE_CUE = re.compile(
     r"gps|geo|location|coord|координат|lat|lon|position|позици|точк|местополож|ubicaci|posici|standort|koordinat|位置|坐标|定位|fix|place|@|ll=|q=|maps|场所|where|map",
@@ -115,7 +115,7 @@ RULES = (
     Rule("imei", (rb"[^0-9a-z_][0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei", rb"#06#"),
          pattern_search(_IMEI, _imei), back=24, ahead=44, exact=True),
     Rule("gps-pair", (rb"[0-9]\.[0-9]{3,20}[ \t]?[,;/| ][=\s>]{0,5}[-+]?[0-9]{1,3}\.[0-9]{3}", rb"[0-9]\.[0-9]{3,20}%2c[-+]?[0-9]{1,3}\.[0-9]{3}"),
-         pattern_search(_PAIR, _pair), back=40, ahead=24),
+         pattern_search(_PAIR, _pair), back=40, ahead=24, exact=True),
     Rule("gps-named", (rb"lat(?:itude?)?[\"']?[ \t]{0,2}[=: ]", rb"lon(?:g|gitude?)?[\"']?[ \t]{0,2}[=: ]", rb"lng[\"']?[ \t]{0,2}[=:]",
                        "(?:широта|Широта|долгота|Долгота|纬度|经度|緯度|經度)".encode(), "(?:breite|l(?:ä|Ä)nge)".encode()),
          pattern_search(_NAMED, _named), back=20, ahead=50),

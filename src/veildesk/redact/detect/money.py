@@ -15,7 +15,7 @@ from veildesk.redact.rule import Rule, before, finding, pattern_search
 
 __all__ = ["RULES"]
 
-_GAP = r"(?:[ \t.]|-|[ ]?=?\r?\n(?:>[ \t]?)*)?"
+_GAP = r"(?:[ \t.]|-|[ ]?=?\r?\n(?:>[ \t]?)*[ ]?)?"
 _CARD = re.compile(
     rf"(?<![0-9A-Za-z_+])(?<![0-9A-Za-z][.,:-])[1-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z_])(?![.,:-][0-9])"
 )

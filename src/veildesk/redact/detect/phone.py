@@ -84,14 +84,26 @@ def _plus(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 _HALVES = re.compile(
-    r"(?<![0-9A-Za-z_+])(?P<left>\+[ ]?\(?[1-9][0-9 ().-]{0,12}[0-9)])(?:[ ]?=?\r?\n(?:>[ \t]?)*)[ ]?(?P<right>\(?[0-9][0-9 ().-]{2,14}[0-9])(?![0-9A-Za-z:.-])"
+    r"(?<![0-9A-Za-z_+])(?P<left>\+[ ]?\(?[1-9](?:[0-9 ().-]{0,12}[0-9)])?)(?:[ ]?=?\r?\n(?:>[ \t]?)*)[ ]?(?P<right>\(?[0-9](?:[0-9 ().-]{0,14}[0-9])?)(?![0-9A-Za-z:.-])"
 )
 
 
 def _wrapped(match: re.Match[str], text: str) -> Iterator[Finding]:
     """A number broken at a line end: the left half is none yet, both together are one."""
     whole = match["left"] + match["right"]
-    if not _possible(match["left"], valid=True) and _possible(whole) and len(re.sub(r"\D", "", whole)) >= 10:
+    short = len(match["right"]) <= 4 and text[match.end() : match.end() + 1] in (
+        "",
+        "\n",
+        "\r",
+        " ",
+        ".",
+        ",",
+    )
+    if (
+        (short or not _possible(match["left"], valid=True))
+        and _possible(whole, valid=short)
+        and len(re.sub(r"\D", "", whole)) >= 10
+    ):
         yield finding(match.start(), match.end(), "PHONE", "e164-wrapped", 0.9)
 
 

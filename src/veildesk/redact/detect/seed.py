@@ -153,25 +153,49 @@ def _lists() -> dict[str, int]:
     return lists
 
 
+_BREAK = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]?")
+
+
+def _words(text: str, start: int, end: int, lists: dict[str, int]) -> Iterator[tuple[int, int]]:
+    """Words, those broken at a line end as one if only both halves together are in a list."""
+    held: tuple[int, int] | None = None
+    for match in _TOKEN.finditer(text, start, end):
+        span = match.span()
+        if held is not None:
+            both = text[held[0] : held[1]] + match[0]
+            if _BREAK.fullmatch(text, held[1], span[0]) and lists.get(_plain(both)):
+                yield held[0], span[1]
+                held = None
+                continue
+            yield held
+            held = None
+        if text[span[1] : span[1] + 1] in ("\n", "\r", "=") and not lists.get(_plain(match[0])):
+            held = span
+        else:
+            yield span
+    if held is not None:
+        yield held
+
+
 def _word_runs(text: str, start: int, end: int) -> Iterator[Finding]:
     lists = _lists()
     run: list[tuple[int, int]] = []
     kinds = shape = 0
-    for match in _TOKEN.finditer(text, start, end):
-        word = match[0]
-        bits = lists.get(word) or lists.get(_plain(word), 0)
+    for span in _words(text, start, end, lists):
+        word = text[span[0] : span[1]]
+        bits = lists.get(word) or lists.get(_plain(_BREAK.sub("", word)), 0)
         if not bits:
             if run:
                 yield from _judged(text, run)
                 run = []
             continue
         case = _case(word)
-        if run and bits & kinds and case == shape and _gap_ok(text, run[-1][1], match.start()):
+        if run and bits & kinds and case == shape and _gap_ok(text, run[-1][1], span[0]):
             kinds &= bits
-            run.append(match.span())
+            run.append(span)
             continue
         yield from _judged(text, run)
-        run, kinds, shape = [match.span()], bits, case
+        run, kinds, shape = [span], bits, case
     yield from _judged(text, run)
 
 
@@ -296,7 +320,7 @@ def _unknown(text: str, start: int, end: int) -> Iterator[Finding]:
 _LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
 _SEP = rb"(?:[\s,;.)>\"'|*/\\n_-]{1,5}|[\s.)\"',]{1,4}[0-9]{1,2}[\s.):-]{1,3})"
 RULES = (
-    Rule("bip39", (rb"(?:[a-z\x80-\xff]{3,30}" + _SEP + rb"){8}", *keywords.triggers(keywords.SEED_WORDS)),
+    Rule("bip39", (rb"(?:[a-z\x80-\xff]{3,30}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}", *keywords.triggers(keywords.SEED_WORDS)),
          _word_runs, back=420, ahead=420),
     Rule("bip39-han", keywords.triggers(keywords.SEED_WORDS), _han_runs, back=24, ahead=8),
     Rule("phrase-word", keywords.triggers(keywords.SEED_WORDS), _unknown, back=40, ahead=60),
