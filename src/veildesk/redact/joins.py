@@ -35,6 +35,11 @@ _BREAK = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]{0,2}")
 _HEAD = re.compile(r"[A-Za-z0-9_.:+/@%=-]+")
 
 
+_STAMP = re.compile(
+    r"[\[(<]?[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}(?![0-9])|[0-9]{2}:[0-9]{2}:[0-9]{2}(?![:0-9a-f])"
+)
+"""How lines of a log begin: nothing goes on in such a line."""
+
 _MIXED = re.compile(r"[0-9]|[a-z][A-Z]")
 _LEAST = 25
 _LAST = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]*\Z")
@@ -52,11 +57,14 @@ TRIGGERS: tuple[bytes, ...] = (
     rb"[0-9a-f][.:][0-9a-f]{0,4}" + _GAP + rb"[0-9a-f]{0,4}[.:][0-9a-f]",
     rb"[0-9a-f]:[0-9a-f]{0,4}" + _GAP + rb"[0-9a-f]{1,4}[^0-9a-z]",
     rb"[0-9]{6}" + _GAP + rb"[0-9]{2}",
-    rb"[0-9]" + _GAP + rb"[0-9]{0,4}[ .-][0-9]{2}",
+    rb"[0-9]" + _GAP + rb"[0-9]{0,4} [0-9]{2}",
+    rb"[0-9]" + _GAP + rb"[0-9]{0,4}-[0-9]{4}",
+    rb"[0-9]" + _GAP + rb"\.[0-9]{2}",
     rb"[0-9]{2}" + _GAP + rb"[0-9]{8}",
     rb"[a-z0-9_-]{8}" + _GAP + rb"[a-z0-9_-]{8}",
     rb"[0-9][ .-][0-9]{1,4}" + _GAP + rb"[0-9]",
-    rb"[a-z0-9]{2}" + _GAP + rb"[a-z0-9:_-]{18}",
+    rb"[a-z0-9]{2}" + _GAP + rb"[a-z0-9]{18}",
+    rb"[0-9a-f]{2}" + _GAP + rb"[0-9a-f:]{18}",
     rb"[0-9a-f]{2}" + _GAP + rb"[:.-][0-9a-f]{2}",
     rb"@[a-z0-9.-]{0,40}" + _GAP + rb"[a-z0-9.-]{2}",
     rb"[a-z0-9_.-]" + _GAP + rb"[a-z0-9_.-]{0,20}@",
@@ -83,6 +91,8 @@ def joined_findings(
     blocks = sorted((item.start, item.end) for item in found if item.type in _BLOCKS)
     done = -1
     for at in breaks:
+        if _STAMP.match(text, at + 1):
+            continue
         while blocks and blocks[0][0] < at:
             done = max(done, blocks.pop(0)[1] - 1)
         if at > done:
