@@ -189,6 +189,7 @@ def test_the_gateway_runs_without_the_secret_notice_key(tmp_path: Path) -> None:
         room.command("notice", "preview", str(draft), "--out", str(text))
         done = room.command("notice", "sign", str(text), "--home", str(away), "--key", key)
         assert "Veildesk statement 1" in done.stderr
+        assert not (away / "gpg-agent.conf").exists(), "somebody's own home is left as it is"
         room.run("notice", "publish", str(text) + ".asc")
         assert room.run("notice", "verify")["sound"] is True
         stop_agents(away)

@@ -67,10 +67,12 @@ async def verify_files(
 
 async def sign_offline(text: str, home: Path, keys: Sequence[str], passphrase: str | None) -> str:
     """Clear-sign with the keys of a GnuPG home. Raises `KeyUnusable`."""
+    if not home.is_dir():
+        raise ConfigInvalid("--home: there is no such folder")
     with runtime_folder(None) as runtime:
         phrases = [passphrase.encode()] if passphrase else []
+        # Not started: that would settle gpg-agent's options in somebody's own home.
         engine = GnuPGEngine(home.absolute(), runtime_dir=runtime, passphrases=phrases)
-        await engine.start()
         return await sign_text(text, engine, [one.replace(" ", "").upper() for one in keys])
 
 
