@@ -196,7 +196,7 @@ class Load:
         patience = min(max(0.5, time.monotonic() - begun), 5.0)
         time.sleep(self.random.uniform(0, patience))
         if gateway.point:
-            wait_until(lambda: not gateway.alive, patience)
+            wait_until(lambda: not gateway.alive, max(patience, 10.0))
         if gateway.alive:
             gateway.kill()
             self.tally.kills["gateway"] += 1
@@ -211,8 +211,11 @@ class Load:
                 self.tally.kills["gateway"] += 1
                 if point in self._points:
                     self._points.remove(point)
-            chosen = self.random.choice(self._points or list(_LOADED))
-            gateway.start(f"{chosen}:{self.random.randint(1, 3)}" if self.random.random() < 0.6 else "")
+            if self.random.random() < 0.6:
+                chosen = self.random.choice(self._points or list(_LOADED))
+                gateway.start(f"{chosen}:{1 if self._points else self.random.randint(1, 3)}")
+            else:
+                gateway.start()
 
     def _judge_end(self, gateway: Gateway) -> None:
         """A gateway may end by our hand, at its crash point, or because its store was gone."""
