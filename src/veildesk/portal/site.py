@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -249,7 +250,7 @@ class Visit:
         )
         response.headers["content-language"] = self.language
         if self.clearnet and self.site.settings.onion:
-            path = self.request.url.path
+            path = quote(self.request.scope["path"])
             response.headers["onion-location"] = f"http://{self.site.settings.onion}{path}"
         return self._cookie(response, wanted=bool(forms) and not led_here)
 

@@ -111,6 +111,18 @@ async def test_pages_are_well_built(inside: Visitor) -> None:
                 assert node.get("href")[1:] in ids
 
 
+async def test_words_codes_and_keys_are_left_to_right_in_any_language(inside: Visitor) -> None:
+    seen = 0
+    for _path, response in await html_pages(inside):
+        tree = html5lib.parse(response.text, namespaceHTMLElements=False)
+        for node in tree.iter():
+            latin = node.tag == "pre" or "words" in (node.get("class") or "").split()
+            if latin or (node.get("name") in ("words", "code", "challenge") and node.get("type") != "hidden"):
+                seen += 1
+                assert node.get("dir") == "ltr", (response.url, node.tag)
+    assert seen > 10
+
+
 async def test_links_lead_somewhere(inside: Visitor) -> None:
     targets = set()
     for _path, response in await html_pages(inside):

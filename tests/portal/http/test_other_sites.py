@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import unquote
 
 from starlette.routing import Route
 
@@ -33,6 +34,18 @@ async def test_without_tor_pages_point_to_the_onion_and_say_so(world: World) -> 
         assert HOST in response.text
         assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
     assert "You are not using Tor" in (await visitor.client.get("/en", headers=CLEARNET)).text
+
+
+async def test_an_address_cannot_put_anything_else_into_the_header(world: World) -> None:
+    visitor = Visitor(with_clearnet(world))
+    for path in ("/en/%0d%0aset-cookie:%20a=b", "/en/%D0%B6", "/en/%00", "/en/%22%3e"):
+        response = await visitor.client.get(path, headers=CLEARNET)
+        assert response.status_code == 404
+        location = response.headers["onion-location"]
+        assert location.isascii()
+        assert unquote(location) == f"http://{HOST}{unquote(path)}"
+        assert not set(location) & set('\r\n\0"<> ')
+        assert "set-cookie" not in response.headers
 
 
 async def test_over_tor_nothing_of_it_is_seen(world: World) -> None:
