@@ -6,7 +6,9 @@ the same as visitors get.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import axe_playwright_python
@@ -51,6 +53,8 @@ PATHS = [
 
 @pytest.fixture
 def site(world: World) -> Iterator[str]:
+    world.settings = replace(world.settings, challenge=True, circuits=True)
+    world.parked = True
     with served(world, policy=False) as port:
         yield f"http://{HOST}:{port}"
 
@@ -102,7 +106,17 @@ def test_no_violations(visit: tuple[str, BrowserContext], site: str, world: Worl
     press("main form button")
     examine("lines of a report")
     page.goto(f"{site}/{language}/new/check")
+    words = page.locator("ol.words li").all_inner_texts()
     press("button[value=send]")
+    examine("check with a word to type")
+    number = int(re.search(r"\d", page.locator("label[for=challenge]").inner_text())[0])
+    page.locator("#challenge").fill(words[number - 1])
+    for box in page.locator("[name=hide]").all():
+        box.uncheck()
+    press("button[value=send]")
+    page.locator("main details summary").last.click()
+    examine("confirm")
+    press("button[value=send-hidden]")
     examine("receipt")
     inside = (
         "/ticket",

@@ -175,13 +175,19 @@ def test_no_page_scrolls_sideways(
     context.close()
 
 
-def test_print_shows_the_words_and_no_buttons(page: Page, site: str) -> None:
+def test_print_shows_words_and_codes_and_no_buttons(page: Page, site: str) -> None:
     write(page, site, "hello")
+    page.emulate_media(media="print")
+    expect(page.locator("ol.words")).to_be_visible()
+    for element in page.locator("button, nav, textarea").all():
+        expect(element).to_be_hidden()
+    page.emulate_media(media="screen")
     page.get_by_role("button", name="Send with these choices").click()
     page.emulate_media(media="print")
     expect(page.locator("ol.words")).to_be_visible()
-    expect(page.locator("nav")).to_be_hidden()
-    expect(page.locator("button")).to_be_hidden()
+    expect(page.locator("ul.words")).to_be_visible()
+    for element in page.locator("button, nav").all():
+        expect(element).to_be_hidden()
 
 
 def test_keyboard_reaches_the_skip_link_first(page: Page, site: str) -> None:
