@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
+
 from testbed.postgres_fixture import postgres
 from testbed.tor_fixture import private_tor
 
 __all__ = ["postgres", "private_tor"]
+
+# A loaded machine is no counter-example: properties are judged by what they say, never by the clock.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
