@@ -17,7 +17,10 @@ _BASES = (
     r"(?:Users|Benutzer|Usuarios|Utilisateurs|Utilizadores|Utenti|Пользователи|用户|Documents and Settings)"
     r"|(?<![\w.])[\\/]{1,4}(?:(?:usr|export|var|mnt|vol|data|srv|net|nfs|Volumes)[\\/](?:[\w.-]{1,40}[\\/]){0,2})?home(?:[\\/]users)?"
     r"|(?<=[\w$])\\{1,2}home|(?<![\w.])/(?:run/)?media|(?<![\w.])/var/(?:spool/)?mail|(?<![\w.])/var/spool/cron(?:/crontabs)?|(?<![\w.])/usr/people"
-    r"|[\\/]{2}[\w.$-]{1,63}[\\/]{1,2}(?:Users|home|homes|profiles)\$?)"
+    r"|[\\/]{2}[\w.$-]{1,63}[\\/]{1,2}(?:Users|home|homes|profiles)\$?"
+    # Folders for each person beside the system's own; a folder of digits is a date or a number there.
+    r"|(?<![0-9A-Za-z])[A-Za-z]:[\\/]{1,4}(?:Backups?|Sicherung(?:en)?|Profiles|Homes?)"
+    r"(?=[\\/]{1,4}(?![0-9_.-]+[\\/])[^\\/\s]{1,60}[\\/]))"
 )
 _CAPITAL = r"[A-ZÀ-ÖØ-ÞĀ-ŽА-ЯЁ][\w.'-]{1,24}"
 _USER = re.compile(
@@ -140,7 +143,7 @@ def _env(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule("path", (rb"[\\/](?:users|home|benutzer|usuarios|utilisateurs|utilizadores|utenti|homes|profiles|mail|media|people|documents and settings)(?:/users)?\$?[\\/]",
+    Rule("path", (rb"[\\/](?:users|home|benutzer|usuarios|utilisateurs|utilizadores|utenti|homes?|profiles|backups?|sicherung|sicherungen|mail|media|people|documents and settings)(?:/users)?\$?[\\/]",
                   rb"/cron(?:/crontabs)?/", "[\\\\/](?:Пользователи|用户)[\\\\/]".encode()),
          pattern_search(_USER, _user), back=110, ahead=66),
     Rule("tilde", (rb"[^a-z0-9/.~]~[a-z]",), pattern_search(_TILDE, _tilde), back=4, ahead=40),

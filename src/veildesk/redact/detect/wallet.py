@@ -28,14 +28,29 @@ _CUE = re.compile(
     re.IGNORECASE,
 )
 
-_LEGACY = re.compile(rf"{_EDGE}(?:[13]|[2mn9ADLMTX]|r){_B58}{{24,34}}{_STOP}")
+_LEGACY = re.compile(rf"{_EDGE}(?:[13]|[2mn9ADLMTX]|r|t[123m]|tz[1-4]|KT1){_B58}{{24,34}}{_STOP}")
 _VERSIONS = {
     0x00: "BTC", 0x05: "BTC", 0x6F: "BTC", 0xC4: "BTC",
     0x30: "LTC", 0x32: "LTC", 0x3A: "LTC",
     0x1E: "DOGE", 0x16: "DOGE", 0x71: "DOGE",
     0x41: "TRX", 0x4C: "WALLET", 0x10: "WALLET",
 }  # fmt: skip
-_FIRST = {"1": "BTC", "3": "BTC", "D": "DOGE", "L": "LTC", "M": "LTC", "T": "TRX", "r": "XRP"}
+# Zcash transparent (its protocol specification, 5.6.1.1), Tezos (its base58 prefixes).
+_LONG_VERSIONS = {
+    22: (b"\x1c\xb8", b"\x1c\xbd", b"\x1c\xba", b"\x1d\x25"),
+    23: (b"\x06\xa1\x9f", b"\x06\xa1\xa1", b"\x06\xa1\xa4", b"\x06\xa1\xa6", b"\x02\x5a\x79"),
+}
+_FIRST = {
+    "1": "BTC",
+    "3": "BTC",
+    "D": "DOGE",
+    "L": "LTC",
+    "M": "LTC",
+    "T": "TRX",
+    "r": "XRP",
+    "t": "WALLET",
+    "K": "WALLET",
+}
 
 
 def _legacy(match: re.Match[str], text: str) -> Iterator[Finding]:
@@ -46,6 +61,9 @@ def _legacy(match: re.Match[str], text: str) -> Iterator[Finding]:
     payload = base58.check(value)
     if payload is not None and len(payload) == 21 and payload[0] in _VERSIONS:
         yield finding(match.start(), match.end(), _VERSIONS[payload[0]], "base58check")
+        return
+    if payload is not None and payload.startswith(_LONG_VERSIONS.get(len(payload), ())):
+        yield finding(match.start(), match.end(), "WALLET", "base58check")
         return
     type_ = _FIRST.get(value[0])
     if type_ and len(value) >= 33 and _mixed(value) and _CUE.search(before(text, match.start(), 40)):
@@ -126,7 +144,7 @@ def _other(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 _B58B = rb"[1-9a-hj-np-z]"
 RULES = (
-    Rule("base58", (rb"[^0-9A-Za-z][123mn9ADLMTXr][1-9A-HJ-NP-Za-km-z]{24}",), pattern_search(_LEGACY, _legacy),
+    Rule("base58", (rb"[^0-9A-Za-z][123mn9ADKLMTXrt][1-9A-HJ-NP-Za-km-z]{24}",), pattern_search(_LEGACY, _legacy),
          back=28, ahead=16, exact=True, cased=True),
     Rule("bech32", (rb"(?:bc|tb|bcrt|ltc|addr|stake|cosmos|osmo|juno|terra|inj|celestia|thor|zs|u|bnb|one|kava|erd|npub|nprofile|lnurl|lno)1[ac-hj-np-z02-9]{20}",
                     rb"addr_test1", rb"ln(?:bc|tb)[0-9]"),
