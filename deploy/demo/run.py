@@ -83,13 +83,14 @@ def build(told: Told, stack: ExitStack) -> World:
         pid = gateway.start()
         onion = _onion(gateway)
         visitor = OnionClient(tor.socks_port, onion)
-        saw.update(pid=pid, onion=onion, reachable_after=round(visitor.wait_reachable(90), 2))
+        saw.update(pid=pid, onion=onion, reachable_after=round(visitor.wait_reachable(240), 2))
     return World(FOLDER, tor, mail, gateway, person, keys, onion, [])
 
 
 def _onion(gateway: GatewayProcess) -> str:
     status = gateway.status()
     assert status is not None
+    assert status["onion"], "the gateway runs without its onion service"
     return str(status["onion"])
 
 

@@ -177,8 +177,8 @@ def test_an_incident_on_every_channel(
         )
         status = OnionClient(private_tor.socks_port, load_key(room.folder / "keys" / "status-onion").address)
         until((room.folder / "run" / "status.sock").exists, "the status site starts")
-        portal.wait_reachable(120)
-        status.wait_reachable(120)
+        portal.wait_reachable()
+        status.wait_reachable()
         room.run("identity", "publish")
 
         # A reader subscribes by mail, with the token of the portal.

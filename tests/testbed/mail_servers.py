@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -40,6 +41,12 @@ def _free_ports(count: int) -> list[int]:
         for sock in sockets:
             sock.bind(("127.0.0.1", 0))
         return [sock.getsockname()[1] for sock in sockets]
+
+
+def _arrival(path: Path) -> tuple[int, int, str]:
+    """When a Maildir file came: its name begins with seconds and microseconds, without leading zeros."""
+    found = re.match(r"(\d+)\.M(\d+)", path.name)
+    return (int(found[1]), int(found[2]), path.name) if found else (0, 0, path.name)
 
 
 def _until(ready: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
@@ -275,11 +282,11 @@ class MailServers:
     @contextlib.contextmanager
     def mailbox(self, user: str, folder: str = "INBOX") -> Iterator[Mapping[str, bytes]]:
         """The mails in a folder as they are now, by file name."""
-        yield {path.name: path.read_bytes() for path in self._mail_files(user, folder)}
+        yield dict(self._read_mails(user, folder))
 
     def messages(self, user: str, folder: str = "INBOX") -> list[bytes]:
         """The mails in a folder, in order of arrival."""
-        return [path.read_bytes() for path in self._mail_files(user, folder)]
+        return [content for _, content in self._read_mails(user, folder)]
 
     def wait_messages(
         self, user: str, count: int, *, folder: str = "INBOX", seconds: float = 20
@@ -288,11 +295,16 @@ class MailServers:
         _until(lambda: len(self._mail_files(user, folder)) >= count, f"{count} mails", seconds)
         return self.messages(user, folder)
 
+    def _read_mails(self, user: str, folder: str) -> Iterator[tuple[str, bytes]]:
+        for path in self._mail_files(user, folder):
+            with contextlib.suppress(FileNotFoundError):  # Dovecot moved or renamed it just now
+                yield path.name, path.read_bytes()
+
     def _mail_files(self, user: str, folder: str) -> list[Path]:
         base = self.root / "dovecot" / "mail" / user
         base = base if folder == "INBOX" else base / f".{folder}"
         files = [path for part in ("new", "cur") for path in (base / part).glob("*")]
-        return sorted(files, key=lambda path: path.name)
+        return sorted(files, key=_arrival)
 
     # ------------------------------------------------------------------ files and processes
 

@@ -67,15 +67,17 @@ def wait_reachable(
     onion: str,
     *,
     port: int = 80,
-    timeout: float = 60.0,
+    timeout: float = 240.0,
     each: float = 5.0,
     speak: bool = True,
 ) -> float:
     """Seconds until the onion answers. Raises `TimeoutError`.
 
     Each try has its own SOCKS user: a try that was introduced in the moment a service died would hold
-    all later ones of the same circuit for tor's rendezvous time limit of 60 s. With `speak` an HTTP
-    request is made and one byte awaited; without, an open stream is enough.
+    all later ones of the same circuit for tor's rendezvous time limit of 60 s. As a new user also means
+    circuits from nothing, each try that ran out of time gives the next one more of it: a loaded machine
+    would otherwise never get to the end of one. With `speak` an HTTP request is made and one byte
+    awaited; without, an open stream is enough.
     """
     begun = time.monotonic()
     last = "not tried"
@@ -89,6 +91,8 @@ def wait_reachable(
                     return time.monotonic() - begun
         except OSError as error:
             last = str(error)
+            if isinstance(error, TimeoutError):
+                each = min(each * 1.5, 45.0)
         time.sleep(0.05)
     raise TimeoutError(f"onion not reachable within {timeout:.0f} s: {last}")
 
@@ -136,7 +140,7 @@ class OnionClient:
         self._user = secrets.token_hex(8)
         self._referrer: str | None = None
 
-    def wait_reachable(self, timeout: float = 60.0) -> float:
+    def wait_reachable(self, timeout: float = 240.0) -> float:
         """Seconds until the service answers."""
         return wait_reachable(self._socks_port, self.onion, port=self._port, timeout=timeout)
 

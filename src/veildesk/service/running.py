@@ -61,6 +61,8 @@ class Running:
         self._workers: list[Worker] = []
         self._onions: dict[str, OnionService] = {}
         self._imap: ImapPoller | None = None
+        # The control socket answers before every part is there; until then nothing is called running.
+        self._ready = False
         self._erased: dict[bytes, Deletion] = {}
         self._lag = LoopLag()
         self._measuring = Measuring(gateway.spool, self._lag, self._done, self._healthy)
@@ -113,6 +115,7 @@ class Running:
             jobs.append(("imap", self._alone("imap", self._imap.run)))
         if (seconds := watchdog_seconds()) is not None:
             jobs.append(("watchdog", _watchdog(seconds)))
+        self._ready = True
         return jobs
 
     def _sweeper(self) -> Sweeper:
@@ -251,7 +254,7 @@ class Running:
         onion = self._onions["onion"].state() if self._onions else None
         alone = self._onions["status-onion"].state() if "status-onion" in self._onions else None
         return {
-            "running": True,
+            "running": self._ready,
             "messages": dict(await self._gateway.spool.counts()),
             "deletions": await asyncio.to_thread(self._gateway.eraser.counts),
             "done": sum(worker.done for worker in self._workers),

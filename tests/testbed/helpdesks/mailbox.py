@@ -11,11 +11,29 @@ from email.message import EmailMessage
 from typing import Any
 
 from testbed.mail_servers import MailServers
-from veildesk.core.ticket import Erased, File
+from veildesk.core.ticket import Delivered, Erased, File, TicketEntry
 from veildesk.deliver.backends.mailbox import MailboxBackend, from_config
 
 DESK, ANSWERS = "desk@users.test", "answers@users.test"
 RESULTS = "mx.users.test; dkim=pass (2048-bit) header.d=users.test header.s=k1"
+
+
+class InTurn(MailboxBackend):
+    """Each mail lies in the box before the next one goes: Postfix delivers what waits side by side."""
+
+    servers: MailServers
+
+    async def deliver(self, entry: TicketEntry) -> Delivered:
+        done = await super().deliver(entry)
+        await drained(self.servers)
+        return done
+
+
+async def drained(servers: MailServers) -> None:
+    for _ in range(400):
+        if not servers.queued():
+            return
+        await asyncio.sleep(0.05)
 
 
 class MailboxDesk:
@@ -30,10 +48,7 @@ class MailboxDesk:
 
     async def _settled(self, thread: str) -> list[EmailMessage]:
         """Postfix has taken the mails; wait until they lie in the box."""
-        for _ in range(200):
-            if not self.servers.queued():
-                break
-            await asyncio.sleep(0.05)
+        await drained(self.servers)
         return await asyncio.to_thread(self.mails, thread)
 
     async def texts(self, thread: str) -> list[str]:
@@ -99,4 +114,7 @@ async def mailbox_desk(servers: MailServers, folder: Any, **changes: Any) -> Asy
         "authserv": "mx.users.test",
         **changes,
     }
-    yield MailboxDesk(servers, from_config("mailbox", settings))
+    backend = from_config("mailbox", settings)
+    backend.__class__ = InTurn
+    backend.servers = servers
+    yield MailboxDesk(servers, backend)
