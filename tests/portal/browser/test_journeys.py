@@ -264,7 +264,10 @@ def test_the_status_site_from_a_plain_web_server(page: Page, world: World, tmp_p
         expect(page.get_by_role("link", name="Report after the incident")).to_be_visible()
         page.get_by_role("link", name="Canary").click()
         page.get_by_role("navigation").get_by_role("link", name="Verify this site").click()
-        assert page.locator("img").evaluate("node => node.naturalWidth") > 100
+        picture = page.locator("img")
+        expect(picture).to_be_visible()
+        picture.evaluate("async node => { await node.decode() }")  # loaded, however late
+        assert picture.evaluate("node => node.naturalWidth") > 100
         page.get_by_role("link", name="Русский").click()
         expect(page.locator("html")).to_have_attribute("lang", "ru")
         with page.expect_download() as download:
