@@ -18,6 +18,7 @@ from veildesk.core.notice import MAINTENANCE_STATES, Impact, IncidentState, Kind
 from veildesk.notices.archive import NoticeRefused, replace_file
 from veildesk.notices.draft import Draft, draft_text, read_draft, template_names, template_text
 from veildesk.notices.signing import BEGIN, combine, signed_body
+from veildesk.notices.story import next_notice
 from veildesk.notices.text import parse_statement
 from veildesk.service.config import load_config
 
@@ -298,7 +299,6 @@ def story_command(name: str, state: IncidentState | None, help_text: str) -> Cal
         allow: tuple[str, ...],
         as_json: bool,
     ) -> None:
-        from veildesk.cli.notice_story import next_notice
 
         texts = {"action": action, "summary": summary, "fix": fix}
         wanted = state or (IncidentState(state_name) if state_name else None)
