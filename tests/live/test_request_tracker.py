@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import pytest
 import pytest_asyncio
@@ -11,6 +13,7 @@ from testbed.helpdesks.rt import RTDesk, RTServer, rt_desk, rt_server
 from veildesk.conformance.suite import *  # noqa: F403
 from veildesk.conformance.suite import collected, entry, fresh, position
 from veildesk.core.ticket import Erased, Level
+from veildesk.ops.webhook_server import WebhookServer
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("rt")]
 
@@ -54,6 +57,30 @@ async def test_no_mail_leaves_request_tracker_for_a_person(desk: RTDesk, server:
     await desk.answer(thread, "An answer.")
     await desk.close_ticket(thread)
     assert set((server.home / "mail").iterdir()) == before
+
+
+async def test_an_answer_is_announced_and_the_announcement_proves_itself(
+    desk: RTDesk, server: RTServer
+) -> None:
+    """The scrip of deploy/helpdesk/rt; it holds no content, and our own messages announce nothing."""
+    told: asyncio.Queue[bytes] = asyncio.Queue()
+    bodies: list[bytes] = []
+
+    def proves(headers: Mapping[str, str], body: bytes) -> bool:
+        bodies.append(body)
+        return desk.backend.hint(headers, body)
+
+    taker = {"rt": (proves, lambda: told.put_nowait(b"")), "other": (proves, lambda: None)}
+    listening = await WebhookServer(taker, port=server.webhook_port).start()
+    async with listening:
+        thread = fresh()
+        delivered = await desk.backend.deliver(entry(thread))
+        await desk.note(thread, "between us")
+        await desk.answer(thread, "An answer with words.")
+        await asyncio.wait_for(told.get(), 30)
+    assert [json.loads(body) for body in bodies] == [
+        {"type": "replies.waiting", "data": {"ref": delivered.ref}}
+    ]
 
 
 async def test_a_lost_session_is_renewed(desk: RTDesk) -> None:

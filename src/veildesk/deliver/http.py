@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from veildesk.core.errors import BackendRefused, BackendUnavailable, ConfigInvalid
+from veildesk.deliver.settings import Settings
 
-__all__ = ["Answer", "HelpdeskClient", "Upload", "check_url", "read_secret"]
+__all__ = ["Answer", "HelpdeskClient", "Upload", "check_url", "client_from", "read_secret"]
 
 MAX_ANSWER: Final = 32 * 1024 * 1024
 MAX_FILE: Final = 64 * 1024 * 1024
@@ -59,6 +60,21 @@ def check_url(name: str, url: Any) -> str:
     if parts.scheme == "http" and not _is_loopback(host):
         raise ConfigInvalid(f"[backends.{name}] url: http is for loopback only; use https")
     return url.rstrip("/")
+
+
+def client_from(read: Settings) -> HelpdeskClient:
+    """The client for url, ca_file (relative to the configuration) and timeout of `[backends.NAME]`."""
+    ca_file = read.values.get("ca_file")
+    if ca_file is not None and not isinstance(ca_file, str):
+        raise read.wrong("ca_file", "a path")
+    path = Path(read.values.get("base", ".")) / ca_file if ca_file else None
+    if path is not None and not path.is_file():
+        raise read.wrong("ca_file", "a file with certificates")
+    return HelpdeskClient(
+        check_url(read.name, read.values.get("url")),
+        ca_file=str(path) if path else None,
+        seconds=float(read.whole("timeout", 30)),
+    )
 
 
 def _is_loopback(host: str) -> bool:
@@ -129,10 +145,10 @@ class HelpdeskClient:
                 raise _fault(response.status_code)
             return Answer(response.status_code, dict(response.headers.items()), bytes(body))
 
-    async def pieces(self, path: str, **request: Any) -> AsyncIterator[bytes]:
-        """The content behind a GET, in pieces."""
+    async def pieces(self, path: str, *, method: str = "GET", **request: Any) -> AsyncIterator[bytes]:
+        """The content behind an address, in pieces."""
         total = 0
-        async with self.open("GET", path, **request) as response:
+        async with self.open(method, path, **request) as response:
             if response.status_code != 200:
                 raise _fault(response.status_code)
             async for piece in response.aiter_bytes(65536):

@@ -20,7 +20,14 @@ from veildesk.core.errors import ConfigInvalid
 from veildesk.portal.ports import TOPICS
 from veildesk.redact.masks import SECRET_TYPES, WORDS
 from veildesk.redact.rules import RuleSet, rule_set
-from veildesk.service.config_helpdesk import AnswersConfig, RouteConfig, check_retention, check_routes
+from veildesk.service.config_helpdesk import (
+    AnswersConfig,
+    RouteConfig,
+    WebhooksConfig,
+    check_retention,
+    check_routes,
+    check_webhooks,
+)
 from veildesk.service.config_store import MetricsConfig, StoreConfig
 from veildesk.service.notice_config import (
     NOTICE_QUEUE,
@@ -229,6 +236,7 @@ class Config:
     answers: AnswersConfig = field(default_factory=AnswersConfig)
     store: StoreConfig | None = None
     metrics: MetricsConfig | None = None
+    webhooks: WebhooksConfig | None = None
     lmtp: ListenConfig | None = None
     smtp: ListenConfig | None = None
     imap: ImapConfig | None = None
@@ -319,6 +327,7 @@ def _check(config: Config) -> None:
             raise ConfigInvalid(f"[portal.queues] {topic}: unknown topic; known: {', '.join(TOPICS)}")
         if name not in config.queues:
             raise ConfigInvalid(f"[portal.queues] {topic}: there is no [queues.{name}]")
+    check_webhooks(config.webhooks)
     check_routes(config.routes, config.backends, config.queues)
     check_retention(config.gateway.retention_days, {n: q.retention_days for n, q in config.queues.items()})
     if config.gateway.reply_delimiter not in ("", "+", "-", "=", "_", "."):

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from veildesk.core.errors import ConfigInvalid
 
-__all__ = ["AnswersConfig", "RouteConfig", "check_retention", "check_routes"]
+__all__ = [
+    "AnswersConfig",
+    "RouteConfig",
+    "WebhooksConfig",
+    "check_retention",
+    "check_routes",
+    "check_webhooks",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,22 @@ class AnswersConfig:
     allow: tuple[str, ...] = ()
     internal: tuple[str, ...] = ()
     remarks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WebhooksConfig:
+    """Where helpdesks may say that there is something to fetch: "unix:PATH", or "HOST:PORT" on loopback."""
+
+    listen: str
+
+
+def check_webhooks(webhooks: WebhooksConfig | None) -> None:
+    """Raise `ConfigInvalid` for a place that others than this machine could reach."""
+    if webhooks is None or webhooks.listen.startswith("unix:"):
+        return
+    host, _, port = webhooks.listen.rpartition(":")
+    if host.strip("[]") not in ("127.0.0.1", "::1") or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigInvalid("[webhooks] listen: expected unix:PATH, 127.0.0.1:PORT or [::1]:PORT")
 
 
 def check_routes(

@@ -39,6 +39,7 @@ from veildesk.service.parking import Parking
 from veildesk.service.portal_site import ROTATION_DAYS, portal_ports, portal_settings, status_settings
 from veildesk.service.reporting import Reporter
 from veildesk.service.status_site import Upkeep
+from veildesk.service.webhooks import webhook_server
 from veildesk.service.workers import Poller, Sweeper, Worker
 
 __all__ = ["Running"]
@@ -91,6 +92,8 @@ class Running:
             pause = self._config.backends[name].poll_seconds
             self._pollers[name] = Poller(backend, gateway.spool, gateway.inbound.secret, pause)
             jobs.append((f"poll-{name}", self._alone(f"poll-{name}", self._pollers[name].run)))
+        if (webhooks := webhook_server(self._config, self._pollers)) is not None:
+            await stack.enter_async_context(await webhooks.start())
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
         jobs.append(("erase", gateway.eraser.run()))
         jobs.append(("store", self._watch_store()))

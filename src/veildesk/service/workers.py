@@ -31,6 +31,7 @@ __all__ = ["Poller", "Sweeper", "Worker", "reason_of"]
 _log = logging.getLogger("veildesk.service")
 _UNDER_WAY = (State.ACCEPTED, State.DELIVERING, State.COLLECTED, State.SENDING)
 _GRACE_DAYS = 2
+_LEAST_PAUSE = 0.5
 _QUARANTINE = frozenset(
     {
         Reason.UNPARSABLE,
@@ -161,6 +162,8 @@ class Poller:
     async def run(self) -> None:
         """Poll until cancelled; a fault is logged and tried again."""
         while True:
+            # Before the poll, so that whoever asks during it is answered by the next one.
+            self._nudge.clear()
             try:
                 await collect_replies(self.backend, self.spool, self.secret, place_in, self.limits)
                 self.healthy = True
@@ -170,12 +173,11 @@ class Poller:
             except Exception:
                 self.healthy = False
                 _log.exception("poll-failed backend=%s reason=internal", self.backend.name)
-            self._nudge.clear()
-            try:
-                async with asyncio.timeout(self.seconds):
+            # However often it is asked, a helpdesk gets two polls a second at most.
+            await asyncio.sleep(min(_LEAST_PAUSE, self.seconds))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self.seconds - _LEAST_PAUSE)):
                     await self._nudge.wait()
-            except TimeoutError:
-                pass
 
 
 @dataclass(slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +21,7 @@ from veildesk.deliver.backends.rt import RequestTracker, from_config
 SHARE = Path("/usr/share/request-tracker5")
 ROOT = Path(__file__).parents[3]
 INITIALDATA = ROOT / "deploy" / "helpdesk" / "rt" / "veildesk.initialdata"
+WEBHOOK = ROOT / "deploy" / "helpdesk" / "rt" / "veildesk-webhook.initialdata"
 ERASE = ROOT / "deploy" / "helpdesk" / "rt" / "veildesk-rt-erase"
 PASSWORDS = {"veildesk": "gateway-pass-1", "agent": "agent-pass-1"}
 
@@ -66,6 +69,7 @@ class RTServer:
     environment: dict[str, str]
     settings: dict[str, Any] = field(default_factory=dict)
     agent_session: dict[str, str] = field(default_factory=dict)
+    webhook_port: int = 0
 
     def run(self, *command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """A command on the server's host with its configuration."""
@@ -85,7 +89,15 @@ def rt_server(home: Path) -> Iterator[RTServer]:
     catch = home / "catch-mail"
     catch.write_text(f"#!/bin/sh\ncat > $(mktemp {home}/mail/XXXXXXXX)\n")
     catch.chmod(0o755)
-    (home / "RT_SiteConfig.pm").write_text(_site_config(home, port, catch))
+    webhook_port, secret = free_port(), f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    (home / "hints").write_text(secret)
+    (home / "RT_SiteConfig.pm").write_text(
+        _site_config(home, port, catch).replace(
+            "1;\n",
+            f"Set($VeildeskWebhook, 'http://127.0.0.1:{webhook_port}/rt');\n"
+            f"Set($VeildeskWebhookKey, '{secret}');\n1;\n",
+        )
+    )
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C.UTF-8",
@@ -94,13 +106,14 @@ def rt_server(home: Path) -> Iterator[RTServer]:
         "RT_SITE_CONFIG_DIR": str(home / "site.d"),
         **{f"PASS_{name}": password for name, password in PASSWORDS.items()},
     }
-    server = RTServer(f"http://127.0.0.1:{port}", home, environment)
+    server = RTServer(f"http://127.0.0.1:{port}", home, environment, webhook_port=webhook_port)
     _expect(server.run("rt-setup-database-5", "--action", "init", "--skip-create"))
     _expect(server.run("perl", "-e", _SEED))
-    data = home / "veildesk.initialdata"
-    data.write_text(INITIALDATA.read_text().replace("Support", "Secure"))
-    insert = ("rt-setup-database-5", "--action", "insert", "--skip-create", "--datafile")
-    _expect(server.run(*insert, str(data)))
+    for source in (INITIALDATA, WEBHOOK):
+        data = home / source.name
+        data.write_text(source.read_text().replace("Support", "Secure"))
+        insert = ("rt-setup-database-5", "--action", "insert", "--skip-create", "--datafile")
+        _expect(server.run(*insert, str(data)))
     log = (home / "server.log").open("wb")
     process = subprocess.Popen(
         [
@@ -124,6 +137,7 @@ def rt_server(home: Path) -> Iterator[RTServer]:
             "password_file": "password",
             "queue": "Secure",
             "erase_command": [str(_erase_command(server))],
+            "webhook_file": "hints",
         }
         yield server
     finally:

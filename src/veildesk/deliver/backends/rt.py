@@ -12,6 +12,7 @@ import base64
 import binascii
 import io
 import json
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -32,12 +33,16 @@ from veildesk.core.ticket import (
 from veildesk.deliver.answers import Seen, answer_text
 from veildesk.deliver.backends.rt_check import KEY, THREAD, check_queue
 from veildesk.deliver.host_command import erase_on_host
-from veildesk.deliver.http import Answer, HelpdeskClient, check_url, read_secret
+from veildesk.deliver.http import Answer, HelpdeskClient, client_from, read_secret
 from veildesk.deliver.settings import Settings, token
+from veildesk.deliver.standard_webhook import SharedSecret, shared_secret
 
 __all__ = ["RequestTracker", "from_config"]
 
-_KNOWN: Final = {"url", "user", "password_file", "token_file", "queue", "ca_file", "timeout", "erase_command"}
+_KNOWN: Final = {
+    *("url", "user", "password_file", "token_file", "queue", "ca_file", "timeout", "erase_command"),
+    "webhook_file",
+}
 _PRIORITIES: Final = {"low": 10, "high": 70, "urgent": 90}
 _INACTIVE: Final = frozenset({"resolved", "rejected", "stalled"})
 _WINDOW: Final = 200
@@ -51,17 +56,13 @@ def from_config(name: str, settings: Mapping[str, Any]) -> RequestTracker:
     read = Settings(name, settings, _KNOWN)
     by_token = "token_file" in settings
     secret = read_secret(name, settings, "token_file" if by_token else "password_file")
-    client = HelpdeskClient(
-        check_url(name, settings.get("url")),
-        ca_file=settings.get("ca_file"),
-        seconds=float(read.whole("timeout", 30)),
-    )
     return RequestTracker(
         name,
-        client,
+        client_from(read),
         Login(read.text("user"), secret, by_token),
         read.places(read.text("queue")),
         erase_command=read.words("erase_command"),
+        hints=shared_secret(read, "webhook_file"),
     )
 
 
@@ -78,7 +79,7 @@ class Login:
 
 
 class RequestTracker:
-    """Implements `core.ports.Backend`. `queues` are RT's, the first for entries without a place."""
+    """Implements `core.ports.Backend` and `Hints`. `queues` are RT's, the first for those without a place."""
 
     def __init__(
         self,
@@ -88,12 +89,14 @@ class RequestTracker:
         queues: tuple[str, ...],
         *,
         erase_command: tuple[str, ...] = (),
+        hints: SharedSecret | None = None,
     ) -> None:
         self.name = name
         self._client = client
         self._login = login
         self._queues = queues
         self._erase_command = erase_command
+        self._hints = hints
         self._seen = Seen()
         self._agents: OrderedDict[str, bool] = OrderedDict()
         self._sound: set[str] = set()
@@ -324,6 +327,10 @@ class RequestTracker:
             return base64.b64decode(_member(answer, "Content", str))
         except binascii.Error:
             raise BackendUnavailable("answer-form") from None
+
+    def hint(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """A notice of the scrip in deploy/helpdesk/rt, signed with the secret in `webhook_file`."""
+        return self._hints is not None and self._hints.verifies(headers, body, int(time.time()))
 
     # ---------------------------------------------------------------- changes
     async def update(self, ref: str, change: TicketChange) -> None:

@@ -27,7 +27,7 @@ from veildesk.core.ticket import (
     TicketEntry,
 )
 from veildesk.deliver.answers import Seen, answer_text
-from veildesk.deliver.http import Answer, HelpdeskClient, check_url, read_secret
+from veildesk.deliver.http import Answer, HelpdeskClient, client_from, read_secret
 from veildesk.deliver.settings import Settings, token
 
 __all__ = ["Zammad", "from_config"]
@@ -44,14 +44,9 @@ _API: Final = "/api/v1"
 def from_config(name: str, settings: Mapping[str, Any]) -> Zammad:
     """Make the connector from `[backends.NAME]`: url, token_file, group, customer, webhook_file."""
     read = Settings(name, settings, _KNOWN)
-    client = HelpdeskClient(
-        check_url(name, settings.get("url")),
-        ca_file=settings.get("ca_file"),
-        seconds=float(read.whole("timeout", 30)),
-    )
     return Zammad(
         name,
-        client,
+        client_from(read),
         read_secret(name, settings, "token_file"),
         read.places(read.text("group")),
         customer=read.text("customer"),

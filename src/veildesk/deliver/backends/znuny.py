@@ -28,7 +28,7 @@ from veildesk.core.ticket import (
 )
 from veildesk.deliver.answers import Seen, answer_text
 from veildesk.deliver.host_command import erase_on_host
-from veildesk.deliver.http import HelpdeskClient, check_url, read_secret
+from veildesk.deliver.http import HelpdeskClient, client_from, read_secret
 from veildesk.deliver.settings import Settings, token
 
 __all__ = ["Znuny", "from_config"]
@@ -48,14 +48,9 @@ _FILES_ANSWER: Final = 160 * 1024 * 1024
 def from_config(name: str, settings: Mapping[str, Any]) -> Znuny:
     """Make the connector from `[backends.NAME]`; `url` is that of the web service."""
     read = Settings(name, settings, _KNOWN)
-    client = HelpdeskClient(
-        check_url(name, settings.get("url")),
-        ca_file=settings.get("ca_file"),
-        seconds=float(read.whole("timeout", 30)),
-    )
     return Znuny(
         name,
-        client,
+        client_from(read),
         (read.text("user"), read_secret(name, settings, "password_file")),
         read.places(read.text("queue")),
         customer=read.text("customer", "veildesk"),
