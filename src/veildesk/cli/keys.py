@@ -15,6 +15,7 @@ import click
 from veildesk.cli.options import config_option, json_option
 from veildesk.cli.output import fail, print_json, print_table
 from veildesk.core.errors import VeildeskError
+from veildesk.ops.control import ask
 from veildesk.service.config import load_config
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def list_keys(config_file: Path, as_json: bool) -> None:
 @json_option
 def extend(role: str, period: str, config_file: Path, as_json: bool) -> None:
     """Give a key a later end. Nothing else about it changes; publish it again afterwards."""
-    _tell(_do(config_file, as_json, lambda care: care.extend(role, period)), as_json, publish=True)
+    _tell(_changed(config_file, as_json, lambda care: care.extend(role, period)), as_json, publish=True)
 
 
 @keys.command()
@@ -67,28 +68,41 @@ def extend(role: str, period: str, config_file: Path, as_json: bool) -> None:
 def rotate(role: str, period: str, config_file: Path, as_json: bool) -> None:
     """Make a new encryption subkey and give the key a later end.
 
-    The fingerprint stays; mail to the old subkey still opens. Publish the key again, and restart the gateway
-    where its keys are in memory.
+    The fingerprint stays; mail to the old subkey still opens. A running gateway takes the new subkey up at
+    once. Publish the key again wherever else it is.
     """
-    _tell(_do(config_file, as_json, lambda care: care.rotate(role, period)), as_json, publish=True)
+    _tell(_changed(config_file, as_json, lambda care: care.rotate(role, period)), as_json, publish=True)
 
 
 @keys.command()
 @_role
 @_period
+@click.option("--use", is_flag=True, help="Also name it in the configuration, to be used after a restart.")
 @config_option
 @json_option
-def replace(role: str, period: str, config_file: Path, as_json: bool) -> None:
+def replace(role: str, period: str, use: bool, config_file: Path, as_json: bool) -> None:
     """Make a whole new key, certified by the present one, for when the old one must go.
 
-    The configuration is left as it is: put the new fingerprint there when people have had time to see it.
+    Both keys sign a statement that the portal and the status pages show at once, beside the new key. Without
+    --use the configuration is left as it is: put the new fingerprint there when people had time to see it.
     """
-    new = _do(config_file, as_json, lambda care: care.replace(role, period))
+    from veildesk.service.key_care import put_in_use
+
+    made = _do(config_file, as_json, lambda care: care.replace(role, period))
+    if use:
+        try:
+            put_in_use(config_file, made)
+        except VeildeskError as error:
+            fail(error, as_json)
     if as_json:
-        print_json({"role": role, "fingerprint": new})
-    else:
-        click.echo(new)
-        click.echo(f'Next: [keys] {role} = "{new}", restart, publish the key again.', err=True)
+        print_json(
+            {"role": role, "fingerprint": made.fingerprint, "statement": str(made.statement), "in_use": use}
+        )
+        return
+    click.echo(made.fingerprint)
+    click.echo(f"Signed by both keys: {made.statement}", err=True)
+    line = "" if use else f'[keys] {role} = "{made.fingerprint}" in {config_file}, then '
+    click.echo(f"Next: {line}restart the gateway, 'veildesk identity publish', publish the key.", err=True)
 
 
 @keys.command("revocation")
@@ -116,7 +130,7 @@ def revoke(role: str, certificate: Path, yes: bool, config_file: Path, as_json: 
     if not yes:
         click.confirm(f"Revoke the {role} key? This cannot be undone", abort=True, err=True)
     data = certificate.read_bytes()
-    _tell(_do(config_file, as_json, lambda care: care.revoke(role, data)), as_json, publish=True)
+    _tell(_changed(config_file, as_json, lambda care: care.revoke(role, data)), as_json, publish=True)
 
 
 @keys.command("export")
@@ -153,6 +167,25 @@ def _do(config_file: Path, as_json: bool, work: Callable[[KeyCare], Awaitable[T]
         return asyncio.run(run())
     except VeildeskError as error:
         fail(error, as_json)
+
+
+def _changed(config_file: Path, as_json: bool, work: Callable[[KeyCare], Awaitable[KeyLine]]) -> KeyLine:
+    """Change a key, show it on our pages, and let a running gateway look at it."""
+
+    async def run(care: KeyCare) -> KeyLine:
+        line = await work(care)
+        await care.serve_now()
+        return line
+
+    line = _do(config_file, as_json, run)
+    socket = load_config(config_file, os.environ).gateway.state_dir / "control"
+    try:
+        told = bool(ask(socket, {"command": "keys"}).get("ok"))
+    except (OSError, TimeoutError, ValueError):
+        told = False
+    if told and not as_json:
+        click.echo("The running gateway has taken it up.", err=True)
+    return line
 
 
 def _tell(line: KeyLine, as_json: bool, *, publish: bool) -> None:

@@ -237,9 +237,11 @@ class Component:
 class Board:
     """All that a status page shows: the whole series in order and what stands beside it.
 
-    `keys` are the armored public keys of all signers ever; `heartbeat` and `security_txt` are exact
-    clear-signed texts; `verifier` is the program for people who check themselves. `as_of` is when the
-    components were looked at, seconds since 1970 UTC, 0 when never.
+    `keys` are the armored public keys of all signers ever; `support_key` is the mail key, `support_next` the
+    one that will replace it, `directory_key` its binary form for a Web Key Directory. `heartbeat`,
+    `security_txt` and the `transitions` by role are exact clear-signed texts; `verifier` is the program for
+    people who check themselves. `as_of` is when the components were looked at, seconds since 1970 UTC, 0
+    when never.
     """
 
     statements: tuple[PublishedNotice, ...] = ()
@@ -249,6 +251,10 @@ class Board:
     keys: bytes = field(default=b"", repr=False)
     verifier: bytes = field(default=b"", repr=False)
     as_of: int = 0
+    support_key: bytes = field(default=b"", repr=False)
+    support_next: bytes = field(default=b"", repr=False)
+    directory_key: bytes = field(default=b"", repr=False)
+    transitions: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def notices(self) -> tuple[PublishedNotice, ...]:

@@ -15,9 +15,20 @@ from veildesk.notices.components import component_states
 from veildesk.notices.heartbeat import HEARTBEAT_FILE
 from veildesk.notices.identity import SECURITY_TXT
 
-__all__ = ["KEYS_FILE", "NoticeBoard", "verifier"]
+__all__ = [
+    "DIRECTORY_KEY_FILE",
+    "KEYS_FILE",
+    "NEXT_KEY_FILE",
+    "SUPPORT_KEY_FILE",
+    "TRANSITION_FILES",
+    "NoticeBoard",
+    "verifier",
+]
 
 KEYS_FILE = "keys.asc"
+SUPPORT_KEY_FILE, NEXT_KEY_FILE, DIRECTORY_KEY_FILE = "support.asc", "support-next.asc", "support.pgp"
+TRANSITION_FILES = {role: f"transition-{role}.asc" for role in ("support", "notice")}
+"""What says, signed by both, that one key replaces another."""
 _COARSE = 900
 
 
@@ -41,11 +52,24 @@ class NoticeBoard:
             heartbeat=self._text(HEARTBEAT_FILE),
             components=component_states(self._folder, self._components, self._clock.now()),
             security_txt=self._text(SECURITY_TXT),
-            keys=(self._text(KEYS_FILE) or "").encode(),
+            keys=self._bytes(KEYS_FILE),
             verifier=verifier(),
             # Coarse, so that a site that does not change is not written again every minute.
             as_of=self._clock.now() // _COARSE * _COARSE if self._components else 0,
+            support_key=self._bytes(SUPPORT_KEY_FILE),
+            support_next=self._bytes(NEXT_KEY_FILE),
+            directory_key=self._bytes(DIRECTORY_KEY_FILE),
+            transitions={
+                role: text
+                for role, name in TRANSITION_FILES.items()
+                if (text := self._text(name)) is not None
+            },
         )
+
+    def _bytes(self, name: str) -> bytes:
+        with contextlib.suppress(OSError):
+            return (self._folder / name).read_bytes()
+        return b""
 
     def _text(self, name: str) -> str | None:
         with contextlib.suppress(OSError, UnicodeDecodeError):

@@ -50,6 +50,7 @@ class _Worker:
     locked: bool
     signing: int
     decryption: int
+    generation: int
 
 
 class InProcessEngine:
@@ -80,6 +81,7 @@ class InProcessEngine:
         self._memory = memory
         self._idle: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
         self._all: set[asyncio.subprocess.Process] = set()
+        self._generation = 0
 
     # ------------------------------------------------------------------ life
 
@@ -99,12 +101,18 @@ class InProcessEngine:
                     "openpgp-worker-without-keys signing=%d decryption=%d", one.signing, one.decryption
                 )
 
+    def renew(self, own: Sequence[bytes]) -> None:
+        """Our keys have changed: workers that started with the earlier ones take no further message."""
+        self._own = tuple(own)
+        self._generation += 1
+
     async def close(self) -> None:
         """End the workers; nothing may be under way."""
         for process in list(self._all):
             await self._end(process)
 
     async def _spawn(self) -> _Worker:
+        generation = self._generation
         reading, writing = os.pipe() if self._secret is not None else (-1, -1)
         try:
             process = await asyncio.create_subprocess_exec(
@@ -131,7 +139,8 @@ class InProcessEngine:
                 process.stdin.write(self._first())
                 await self._pour(writing)
                 ready = await _answer(process)
-            return _Worker(process, *(ready.header[name] for name in ("locked", "signing", "decryption")))
+            locked, signing, decryption = (ready.header[name] for name in ("locked", "signing", "decryption"))
+            return _Worker(process, locked, signing, decryption, generation)
         except (TimeoutError, OSError, EOFError, FrameMalformed, KeyError) as error:
             await self._end(process)
             raise EngineUnavailable("worker-start") from error
@@ -171,6 +180,9 @@ class InProcessEngine:
     async def _ask(self, operation: str, blobs: Sequence[bytes], **words: Any) -> Frame:
         worker = await self._idle.get()
         try:
+            if worker is not None and worker.generation != self._generation:
+                old, worker = worker, None
+                await asyncio.shield(self._end(old.process))
             if worker is None:
                 worker = await self._spawn()
             request = encode({"op": operation, "now": self._now(), **words}, blobs)

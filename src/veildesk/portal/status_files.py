@@ -139,6 +139,19 @@ def _notice_keys(settings: PortalSettings, shot: Snapshot) -> bytes:
     return (shot.board.keys if shot.board else b"") or settings.notices_key
 
 
+def _support_key(settings: PortalSettings, shot: Snapshot) -> bytes:
+    """As it is now; the settings have it as it was at the start."""
+    return (shot.board.support_key if shot.board else b"") or settings.support_key
+
+
+def _transition(role: str) -> StatusFile:
+    def file(settings: PortalSettings, shot: Snapshot) -> bytes | None:
+        text = shot.board.transitions.get(role) if shot.board else None
+        return text.encode() if text else None
+
+    return file
+
+
 FILES: Mapping[str, StatusFile] = {
     "status.json": index,
     "status.atom": _feed,
@@ -148,7 +161,10 @@ FILES: Mapping[str, StatusFile] = {
     "addresses.asc": _latest(Kind.IDENTITY),
     "canary.asc": _latest(Kind.CANARY),
     "keys/notices.asc": _notice_keys,
-    "keys/support.asc": lambda settings, shot: settings.support_key,
+    "keys/support.asc": _support_key,
+    "keys/support-next.asc": lambda settings, shot: (shot.board.support_next or None) if shot.board else None,
+    "transition-support.asc": _transition("support"),
+    "transition-notice.asc": _transition("notice"),
     ".well-known/security.txt": _text("security_txt"),
     "verify-notices.py": lambda settings, shot: shot.board.verifier if shot.board else None,
     "onion.png": _qr,

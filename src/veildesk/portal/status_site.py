@@ -29,7 +29,7 @@ __all__ = ["StatusSite", "create_status_app"]
 
 
 class StatusSite:
-    """Renders all files of the site; `extra` are further ones, such as a Web Key Directory."""
+    """Renders all files of the site; `extra` are those of a Web Key Directory."""
 
     def __init__(self, settings: PortalSettings, extra: Mapping[str, bytes] | None = None) -> None:
         self._settings = settings
@@ -40,7 +40,10 @@ class StatusSite:
         """Path to content. None for a series that cannot be read: the pages then say so."""
         shot = snapshot(board)
         name, content = stylesheet()
-        out = {f"static/{name}": content, "robots.txt": b"User-agent: *\nDisallow: /\n", **self._extra}
+        out = {f"static/{name}": content, "robots.txt": b"User-agent: *\nDisallow: /\n"}
+        for path, given in self._extra.items():
+            # The key of a Web Key Directory as it is now; its policy is empty.
+            out[path] = (board.directory_key if board and given else b"") or given
         for path, make in FILES.items():
             made = make(self._settings, shot)
             if made is not None:

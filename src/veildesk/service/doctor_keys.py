@@ -57,7 +57,8 @@ async def _key(engine: GnuPGEngine, role: str, fingerprint: str, config: Config)
         return [CheckResult(name, title, Level.FAIL, reason, "usable", _RENEW)]
     left = days_left(key, role, SystemClock().now())
     if left is not None and left <= WARN_DAYS[0]:
-        last = " the gateway stops then" if left <= WARN_DAYS[-1] else ""
+        then = "publishing stops then" if role == "notice" else "the gateway stops then"
+        last = f" {then}" if left <= WARN_DAYS[-1] else ""
         found = f"{left} days left;{last}" if last else f"{left} days left"
         results = [CheckResult(name, title, Level.WARN, found, f"more than {WARN_DAYS[0]} days", _RENEW)]
     else:

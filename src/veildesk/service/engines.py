@@ -38,7 +38,7 @@ async def open_engine(
     ours = tuple(dict.fromkeys((keys.support, keys.notice)))
     in_memory = keys.secret == "memory"  # noqa: S105
     secret = from_home(gpg, ours) if in_memory else None
-    return await in_front_of(gpg, limits, stack, secret=secret), watch
+    return await in_front_of(gpg, limits, stack, secret=secret, watch=watch), watch
 
 
 def from_home(gpg: GnuPGEngine, fingerprints: Sequence[str]) -> SecretSource:
@@ -71,14 +71,29 @@ async def in_front_of(
     *,
     secret: SecretSource | None = None,
     workers: int = 2,
+    watch: KeyWatch | None = None,
 ) -> CombinedEngine:
-    """The in-process engine in front of a started gpg engine, with secret keys in its memory if given."""
+    """The in-process engine in front of a started gpg engine, with secret keys in its memory if given.
+
+    When `watch` sees that our keys have changed, the workers get them anew.
+    """
+    first = InProcessEngine(await _own(gpg), secret=secret, limits=limits, workers=workers)
+    await first.start()
+    stack.push_async_callback(first.close)
+
+    async def renew() -> None:
+        first.renew(await _own(gpg))
+
+    if watch is not None:
+        watch.changed.append(renew)
+    return CombinedEngine(first, gpg)
+
+
+async def _own(gpg: GnuPGEngine) -> list[bytes]:
+    """Our own certificates."""
     own: list[bytes] = []
     for fingerprint in await gpg.own_fingerprints():
         # What gpg cannot give out as one key is left to it.
         with contextlib.suppress(KeyUnusable):
             own.append(await gpg.export(fingerprint))
-    first = InProcessEngine(own, secret=secret, limits=limits, workers=workers)
-    await first.start()
-    stack.push_async_callback(first.close)
-    return CombinedEngine(first, gpg)
+    return own

@@ -1,23 +1,32 @@
-"""What `veildesk keys` does with our own keys: look, extend, rotate, revoke, publish."""
+"""What `veildesk keys` does with our own keys: look, extend, rotate, replace, revoke, publish."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from veildesk.core.errors import ConfigInvalid, KeyUnusable
+from veildesk.core.errors import ConfigInvalid, KeyUnusable, VeildeskError
+from veildesk.notices.archive import replace_file
+from veildesk.notices.board import NEXT_KEY_FILE, TRANSITION_FILES
+from veildesk.notices.signing import sign_text
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.openpgp.own_keys import OwnKey
 from veildesk.openpgp.wkd_export import wkd_paths
 from veildesk.ops.clock import SystemClock
 from veildesk.service.config import Config
+from veildesk.service.key_pages import keep_file, keep_mail_key, notices_folder
 from veildesk.service.key_watch import days_left, roles, why_unusable
+from veildesk.service.onions import portal_address
 from veildesk.service.runtime import runtime_folder
 
-__all__ = ["KeyCare", "KeyLine", "key_care"]
+__all__ = ["KeyCare", "KeyLine", "Replacement", "key_care", "put_in_use", "transition_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,58 @@ class KeyLine:
     trouble: str | None
     subkeys: tuple[str, ...]
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A key that is to take the place of another. `statement` is the file that both have signed."""
+
+    role: str
+    old: str
+    fingerprint: str
+    statement: Path
+
+
+def transition_text(config: Config, role: str, old: str, new: str, now: int) -> str:
+    """What both keys sign when one replaces the other."""
+    purpose = "mail" if role == "support" else "notices"
+    where: list[str] = []
+    with contextlib.suppress(VeildeskError):
+        if (onion := portal_address(config.onion)) is not None:
+            where = [f"http://{onion}/transition-{role}.asc"]
+            where += [f"http://{onion}/keys/support-next.asc"] if role == "support" else []
+    lines = [
+        "OpenPGP key transition",
+        "",
+        f"Organisation: {config.gateway.name}",
+        f"Address: {config.gateway.address}",
+        f"Purpose: {purpose}",
+        f"Date: {datetime.fromtimestamp(now, UTC):%Y-%m-%d}",
+        f"Old key: {old}",
+        f"New key: {new}",
+        "",
+        "The new key replaces the old one. Both have signed this statement, and the",
+        "old key has certified the new one.",
+        *(["Where this statement and the new key are:", *where] if where else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def put_in_use(config_file: Path, replacement: Replacement) -> None:
+    """Name the new key in the configuration file; everything else of it stays byte for byte.
+
+    Raises `ConfigInvalid` when the line is not there exactly once.
+    """
+    text = config_file.read_text(encoding="utf-8")
+    line = re.compile(
+        rf"^([ \t]*{replacement.role}[ \t]*=[ \t]*)([\"']){replacement.old}\2", re.MULTILINE | re.IGNORECASE
+    )
+    changed, count = line.subn(rf"\g<1>\g<2>{replacement.fingerprint}\g<2>", text)
+    if count != 1:
+        raise ConfigInvalid(
+            f"[keys] {replacement.role}: the line was not found exactly once; write it yourself"
+        )
+    replace_file(config_file, changed.encode(), config_file.stat().st_mode & 0o777)
 
 
 @asynccontextmanager
@@ -94,11 +155,11 @@ class KeyCare:
         await self._home.add_encryption_subkey(name, period, key.primary.algorithm if rsa else "cv25519")
         return self._line(await self._home.own_key(name), role)
 
-    async def replace(self, role: str, period: str) -> str:
-        """A new key for a role, certified by the present one; returns its fingerprint.
+    async def replace(self, role: str, period: str) -> Replacement:
+        """A new key for a role, certified by the present one, and a statement that both have signed.
 
-        The configuration is not touched: the operator puts the fingerprint there. The old key stays in the
-        home, so that mail to it can still be opened.
+        The pages show the statement and the new key at once. The configuration is not touched here, and the
+        old key stays in the home, so that mail to it can still be opened.
         """
         old = self._fingerprint(role)
         await self._home.own_key(old)
@@ -106,7 +167,18 @@ class KeyCare:
         user_id = f"{name} <{address}>" if role == "support" else f"{name} notices <{address}>"
         new = await self._home.generate_key(user_id, expires=period, again=True)
         await self._home.certify(new, old)
-        return new
+        text = transition_text(self._config, role, old, new, self._now())
+        folder = notices_folder(self._config)
+        statement = folder / TRANSITION_FILES[role]
+        signed = await sign_text(text, self._home, [old, new])
+        await asyncio.to_thread(keep_file, statement, signed.encode())
+        if role == "support":
+            await asyncio.to_thread(keep_file, folder / NEXT_KEY_FILE, await self._home.export(new))
+        return Replacement(role, old, new, statement)
+
+    async def serve_now(self) -> None:
+        """Let pages show the mail key as it is now."""
+        await keep_mail_key(self._config, self._home)
 
     async def revocation(self, role: str, target: Path) -> None:
         """Write a revocation certificate to a new file that only its owner can read."""

@@ -34,6 +34,7 @@ from veildesk.portal.status_files import base_address
 from veildesk.portal.status_site import StatusSite
 from veildesk.service.build import outgoing_mailer, tls_context
 from veildesk.service.config import Config
+from veildesk.service.key_pages import keep_file, keep_mail_key
 from veildesk.service.official import mail_footer, own_onions, wanted_identity, where_listed
 from veildesk.service.runtime import runtime_folder
 from veildesk.service.subscriptions import subscribers
@@ -82,7 +83,7 @@ class Press:
     """Everything it takes to publish, for as long as the context is open."""
 
     config: Config
-    engine: Engine
+    engine: GnuPGEngine
     clock: SystemClock
     directory: NoticeDirectory
     publisher: Publisher
@@ -120,7 +121,8 @@ class Press:
         return True
 
     async def keep_keys(self) -> None:
-        """The public keys of everyone who ever signed, for readers."""
+        """Public keys for readers, as they are now: ours for mail, and of everyone who ever signed."""
+        await keep_mail_key(self.config, self.engine)
         names: dict[str, None] = {}
         for item in self.directory.published():
             content = item.statement.content
@@ -131,10 +133,9 @@ class Press:
         for name in names:
             with contextlib.suppress(KeyUnusable):
                 blocks.append(await self.engine.export(name))
-        path = self.directory.folder / KEYS_FILE
-        content_now = b"".join(block.rstrip(b"\n") + b"\n" for block in blocks)
-        if blocks and (not path.exists() or path.read_bytes() != content_now):
-            await asyncio.to_thread(replace_file, path, content_now)
+        if blocks:
+            joined = b"".join(block.rstrip(b"\n") + b"\n" for block in blocks)
+            await asyncio.to_thread(keep_file, self.directory.folder / KEYS_FILE, joined)
 
     async def write_security_txt(self, *, days: int = 365) -> str:
         """Sign security.txt for at most a year and never longer than the key lasts."""

@@ -32,6 +32,7 @@ from veildesk.service.config import ListenConfig, PortalConfig
 from veildesk.service.eraser import look_up_erasure
 from veildesk.service.eraser_wiring import old_mail_expunger
 from veildesk.service.feedback import FeedbackCounts
+from veildesk.service.key_pages import keep_mail_key
 from veildesk.service.measuring import Measuring
 from veildesk.service.notices import open_press
 from veildesk.service.onions import build_onions
@@ -100,6 +101,8 @@ class Running:
         jobs.append(("lag", self._lag.run()))
         if self._config.metrics is not None:
             jobs.append(("metrics", MetricsServer(self._config.metrics.socket, self._measuring.gather).run()))
+        await self._keep_mail_key()
+        gateway.key_watch.changed.append(self._keep_mail_key)
         jobs.append(("keys", gateway.key_watch.run()))
         if self._config.status is None:
             # With a status site its process does this, so that it goes on without the gateway.
@@ -249,6 +252,7 @@ class Running:
             "portal-parking": self._portal_parking,
             "portal-release": self._portal_release,
             "spool-approve": self._spool_approve,
+            "keys": self._look_at_keys,
             "erasure": self._erasure,
         }
         return handlers
@@ -268,6 +272,7 @@ class Running:
             "status_onion": alone.address if alone else None,
             "status_onion_published": alone.published if alone else None,
             "key_days": self._gateway.key_watch.days,
+            "key_trouble": self._gateway.key_watch.trouble,
             "feedback": self._feedback.totals(),
             "parking": self._parking.on,
             "parked": len(await self._parking.waiting()),
@@ -277,6 +282,13 @@ class Running:
         for poller in self._pollers.values():
             poller.nudge()
         return True
+
+    async def _keep_mail_key(self) -> None:
+        await keep_mail_key(self._config, self._gateway.key_watch.home)
+
+    async def _look_at_keys(self, request: Mapping[str, Any]) -> dict[str, int | None]:
+        await self._gateway.key_watch.again()
+        return self._gateway.key_watch.days
 
     async def _spool_list(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         states = [State(word) for word in request.get("states", [])]

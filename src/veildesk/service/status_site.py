@@ -58,6 +58,7 @@ class Upkeep:
         self._seconds = seconds
         self._shown: object = None
         self._watched = 0
+        self._kept = 0
         self._warned: dict[str, tuple[int | None, int]] = {}
 
     async def run(self) -> None:
@@ -81,6 +82,9 @@ class Upkeep:
             await press.beat()
         except (VeildeskError, OSError) as error:
             _log.error("heartbeat-failed reason=%s", _reason(error))
+        if (hour := press.clock.now() // _HOUR) != self._kept:
+            self._kept = hour
+            await self._keep_keys()
         board = self._board()
         await self._write(board)
         if board is not None:
@@ -89,6 +93,13 @@ class Upkeep:
                 await self._watch(board)
             except (VeildeskError, OSError) as error:
                 _log.error("notices-upkeep-failed reason=%s", _reason(error))
+
+    async def _keep_keys(self) -> None:
+        """A key may have been renewed with other means than ours."""
+        try:
+            await self._press.keep_keys()
+        except (VeildeskError, OSError) as error:
+            _log.error("keys-not-kept reason=%s", _reason(error))
 
     def _board(self) -> Board | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -16,12 +17,16 @@ from veildesk.cli import main
 from veildesk.core.errors import EngineUnavailable, KeyUnusable
 from veildesk.core.limits import Limits
 from veildesk.core.message import Verdict
+from veildesk.core.notice import Board
 from veildesk.core.ticket import Level
+from veildesk.notices.board import NoticeBoard
+from veildesk.notices.signing import sign_text
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.openpgp.own_keys import SecretPlace, read_own_keys
 from veildesk.openpgp.packets import read_certificate, split_packets
 from veildesk.openpgp.wkd_address import wkd_hash
 from veildesk.openpgp.wkd_export import wkd_paths
+from veildesk.ops.clock import SystemClock
 from veildesk.service import doctor_keys, key_watch
 from veildesk.service.config import Config, load_config
 from veildesk.service.doctor_keys import check_keys, check_memory, unencrypted_swap
@@ -35,6 +40,7 @@ name = "Desk"
 address = "support@desk.example"
 domain = "desk.example"
 runtime_dir = "{root}/run"
+state_dir = "{root}/state"
 
 [keys]
 home = "{home}"
@@ -115,12 +121,71 @@ def test_extend_and_rotate_keep_the_fingerprint_and_old_mail_opens(lab: Lab) -> 
     assert lab.gpg("desk", "--decrypt", stdin=later) == b"later"
 
 
+def board(lab: Lab) -> Board:
+    return NoticeBoard(config(lab).gateway.state_dir / "notices", (), SystemClock()).board()
+
+
 def test_replaced_key_is_certified_by_the_old_one(lab: Lab) -> None:
-    new = json.loads(run(lab, "replace", "support", "--json").stdout)["fingerprint"]
+    made = json.loads(run(lab, "replace", "support", "--json").stdout)
+    new = made["fingerprint"]
     assert new not in lab.fingerprints.values()
     found = lab.gpg("desk", "--with-colons", "--check-signatures", new).decode()
     assert f"sig:!::22:{lab.fingerprints['desk'][-16:]}:" in found
     assert listed(lab)["earlier"]["fingerprint"] == new
+    # The statement is on the pages, names both keys, and stock gpg finds the signatures of both on it.
+    statement = Path(made["statement"]).read_bytes()
+    assert board(lab).transitions == {"support": statement.decode()}
+    assert read_certificate(board(lab).support_next).fingerprint == new
+    old = lab.fingerprints["desk"]
+    assert f"Old key: {old}\nNew key: {new}\n".encode() in statement
+    status = lab.gpg("desk", "--status-fd=1", "--verify", stdin=statement).decode()
+    valid = [line.split()[2] for line in status.splitlines() if line.startswith("[GNUPG:] VALIDSIG")]
+    assert sorted(valid) == sorted([old, new])
+
+
+def test_a_replacement_can_be_put_in_use_at_once(lab: Lab) -> None:
+    path = written(lab)
+    done = CliRunner().invoke(main, ["keys", "replace", "support", "--use", "--json", "--config", str(path)])
+    assert done.exit_code == 0, done.output
+    new = json.loads(done.stdout)["fingerprint"]
+    expected = CONFIG.format(
+        root=lab.root,
+        home=lab.home("desk"),
+        support=new,
+        notice=lab.fingerprints["notice"],
+        secret="agent",
+    )
+    assert path.read_text() == expected
+    done = CliRunner().invoke(main, ["keys", "extend", "support", "--config", str(path)])
+    assert done.exit_code == 0, done.output
+    shown = board(lab)
+    assert (read_certificate(shown.support_key).fingerprint, shown.support_next) == (new, b"")
+
+
+async def test_a_rotated_key_is_served_without_a_restart(lab: Lab) -> None:
+    async with AsyncExitStack() as stack:
+        keys = config(lab, "memory").keys
+        engine, watch = await open_engine(keys, lab.root / "run", Limits(), stack, lambda: int(time.time()))
+        earlier = lab.encrypt(b"earlier")
+        assert (await engine.open(earlier, [])).data == b"earlier"
+        running = asyncio.create_task(watch.run())
+        home = GnuPGEngine(lab.home("desk"), runtime_dir=lab.root / "run")
+        await home.add_encryption_subkey(keys.support, "1y")
+        await watch.again()
+        later = lab.encrypt(b"later")
+        # gpg is not there any more: the workers open both with what they have in memory.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delattr(GnuPGEngine, "open")
+            assert (await engine.open(earlier, [])).data == b"earlier"
+            assert (await engine.open(later, [])).data == b"later"
+        running.cancel()
+
+
+def test_pages_show_a_changed_key_at_once(lab: Lab) -> None:
+    run(lab, "rotate", "support", "--for", "1y")
+    shown = board(lab)
+    assert read_certificate(shown.support_key).data == read_certificate(lab.certificate("desk")).data
+    assert len(shown.directory_key) > 200
 
 
 def test_revocation_ends_a_key_and_the_service(lab: Lab) -> None:
@@ -136,15 +201,27 @@ def test_revocation_ends_a_key_and_the_service(lab: Lab) -> None:
     assert lines["notice"]["trouble"] is None
 
 
-async def test_the_gateway_does_not_start_with_a_revoked_key(lab: Lab) -> None:
+@pytest.mark.parametrize("role", ["support", "notice"])
+async def test_without_a_mail_key_nothing_runs_and_without_a_notice_key_all_but_notices(
+    lab: Lab, role: str, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = config(lab).keys
     engine = lab.engine("desk")
-    await engine.revoke(
-        lab.fingerprints["notice"], await engine.revocation_certificate(lab.fingerprints["notice"])
-    )
+    fingerprint = {"support": settings.support, "notice": settings.notice}[role]
+    await engine.revoke(fingerprint, await engine.revocation_certificate(fingerprint))
     async with AsyncExitStack() as stack:
-        with pytest.raises(KeyUnusable, match="notice-key-revoked"):
-            await open_engine(settings, lab.root / "run", Limits(), stack, lambda: int(time.time()))
+        opening = open_engine(settings, lab.root / "run", Limits(), stack, lambda: int(time.time()))
+        if role == "support":
+            with pytest.raises(KeyUnusable, match="support-key-revoked"):
+                await opening
+            return
+        serving, watch = await opening
+        assert (await serving.open(lab.encrypt(b"Hello"), [])).data == b"Hello"
+        await watch.look()
+        assert (watch.trouble, watch.days["notice"]) == ({"notice": "revoked"}, 0)
+    assert caplog.text.count("notices-stopped key=revoked") == 1
+    with pytest.raises(KeyUnusable, match="expired or revoked"):
+        await sign_text("a statement\n", engine, [settings.notice])
 
 
 @pytest.mark.parametrize(("left", "step"), [(40, None), (29, 30), (14, 15), (4, 5)])
