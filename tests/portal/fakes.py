@@ -175,6 +175,8 @@ class FakeNotices:
         self.broken = False
         self.heartbeat: str | None = None
         self.security_txt: str | None = None
+        self.support_next = b""
+        self.transitions: dict[str, str] = {}
 
     def board(self) -> Board:
         if self.broken:
@@ -186,6 +188,8 @@ class FakeNotices:
             security_txt=self.security_txt,
             keys=b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nnotices\n",
             verifier=b"#!/usr/bin/env python3\n",
+            support_next=self.support_next,
+            transitions=self.transitions,
         )
 
     def add(
@@ -216,12 +220,14 @@ class FakeNotices:
         return self._append(kind, notice, title)
 
     def add_everything(self) -> None:
-        """A list of addresses, a canary, a heartbeat and a security.txt."""
+        """A list of addresses, a canary, a heartbeat, a security.txt and keys that are being replaced."""
         key = "C" * 40
         mails = ("support@example.org",)
         self._append(Kind.IDENTITY, Identity((NOTICES,), 1, key, SUPPORT, (HOST,), mails=mails), "list")
         self._append(Kind.CANARY, {"en": Words("Canary", "Look for the next one.", "Nothing.")}, "canary")
         self.heartbeat = self.security_txt = "-----BEGIN PGP SIGNED MESSAGE-----\n"
+        self.support_next = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nnext\n"
+        self.transitions = dict.fromkeys(("support", "notice"), "-----BEGIN PGP SIGNED MESSAGE-----\n")
 
     def _append(self, kind: Kind, content: object, word: str) -> PublishedNotice:
         signed = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{word}\n-----END PGP SIGNATURE-----\n"

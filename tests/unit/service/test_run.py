@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner
 
+from veildesk.cli import main
 from veildesk.core.errors import SpoolUnavailable
 from veildesk.ops.control import ask
 from veildesk.service.config import load_config
@@ -48,6 +50,15 @@ async def test_it_answers_on_its_control_socket_and_stops_cleanly(
 ) -> None:
     answer = await asyncio.to_thread(ask, folder / "state" / "control", {"command": "status"})
     assert answer["result"]["running"] is True
+    assert answer["result"]["key_trouble"] == {}
+    extended = await asyncio.to_thread(
+        CliRunner().invoke,
+        main,
+        ["keys", "extend", "support", "--for", "90d", "--config", str(folder / "veildesk.toml")],
+    )
+    assert "The running gateway has taken it up." in extended.output
+    answer = await asyncio.to_thread(ask, folder / "state" / "control", {"command": "status"})
+    assert answer["result"]["key_days"]["support"] in (89, 90)
     unknown = await asyncio.to_thread(ask, folder / "state" / "control", {"command": "explode"})
     assert unknown["ok"] is False
     gateway.send_signal(signal.SIGTERM)
