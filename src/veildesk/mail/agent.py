@@ -70,7 +70,7 @@ def compose_ticket(
         # Answers by machines would come back here; who heeds this sends none.
         fields += [("Reply-To", address_field(reply_to)), ("X-Auto-Response-Suppress", "All")]
     if day is not None:
-        fields.append(("Date", coarse_date(day)))
+        fields.append(("Date", coarse_date(day * 86400)))
     if in_reply_to is not None:
         fields += [("In-Reply-To", id_field(in_reply_to)), ("References", id_field(in_reply_to))]
     fields.append(("MIME-Version", "1.0"))

@@ -2,8 +2,8 @@
 
 Encrypted mail: the entity inside carries the true headers (RFC 9788, `hp="cipher"`), the outside only
 what transport and threading need, with the subject "[...]". Signed mail: RFC 3156 § 5, the same headers
-inside with `hp="clear"`. No field tells the program, the host, the time of day or the time zone. Nothing
-here has a clock or randomness: the caller passes the day and a random message id.
+inside with `hp="clear"`. No field tells the program, the host, the minute or the time zone. Nothing
+here has a clock or randomness: the caller passes the time and a random message id.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _MAX_REFERENCES = 20
 class Draft:
     """One outgoing mail.
 
-    `day` counts from 1970 UTC. `message_id` and `references` (oldest first, the last one is answered)
-    come without angle brackets. `subject` is hidden in encrypted mail and visible in signed mail.
-    `reply_to` is where an answer goes, "" for the sender. `autocrypt` is the value of that header in signed
-    mail, "" for none: who can be written to encrypted has our key. `automatic` marks a note that no person
-    wrote (RFC 3834 § 5). `footer` goes below the text after a signature line.
+    `moment` is in seconds since 1970; the mail tells its half hour. `message_id` and `references` (oldest
+    first, the last one is answered) come without angle brackets. `subject` is hidden in encrypted mail and
+    visible in signed mail. `reply_to` is where an answer goes, "" for the sender. `autocrypt` is the value of
+    that header in signed mail, "" for none: who can be written to encrypted has our key. `automatic` marks a
+    note that no person wrote (RFC 3834 § 5). `footer` goes below the text after a signature line.
     """
 
     sender: str
@@ -59,7 +59,7 @@ class Draft:
     subject: str = field(repr=False)
     text: str = field(repr=False)
     message_id: str
-    day: int
+    moment: int
     sender_name: str = ""
     reply_to: str = field(default="", repr=False)
     references: tuple[str, ...] = ()
@@ -133,7 +133,7 @@ def _common(draft: Draft, subject: str) -> list[tuple[str, str]]:
         ("From", address_field(draft.sender, draft.sender_name)),
         ("To", address_field(draft.recipient)),
         ("Subject", subject),
-        ("Date", coarse_date(draft.day)),
+        ("Date", coarse_date(draft.moment)),
         ("Message-ID", id_field(draft.message_id)),
     ]
     if draft.reply_to:

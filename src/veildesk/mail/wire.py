@@ -29,6 +29,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ATOM_TEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _MESSAGE_ID = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
 _PLAIN_LINE = re.compile(r"(?!From )[\t -~]{0,76}(?<![\t ])")
+_HALF_HOUR = 1800
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -102,11 +103,15 @@ def id_field(*message_ids: str) -> str:
     return " ".join(f"<{message_id}>" for message_id in message_ids)
 
 
-def coarse_date(day: int) -> str:
-    """Midnight UTC of a day counted from 1970: a date that says no more than the day."""
-    moment = datetime.fromtimestamp(day * 86400, UTC)
-    name, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
-    return f"{name}, {moment.day:02d} {month} {moment.year:04d} 00:00:00 +0000"
+def coarse_date(moment: int) -> str:
+    """The half hour UTC that a moment (seconds since 1970) lies in.
+
+    As coarse as it can be: Thunderbird takes a signature for invalid that was made more than an hour before
+    or after the date of its mail.
+    """
+    when = datetime.fromtimestamp(moment // _HALF_HOUR * _HALF_HOUR, UTC)
+    name, month = _DAYS[when.weekday()], _MONTHS[when.month - 1]
+    return f"{name}, {when.day:02d} {month} {when.year:04d} {when:%H:%M}:00 +0000"
 
 
 def disposition_field(name: str) -> str:

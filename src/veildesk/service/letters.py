@@ -73,7 +73,7 @@ class Letters:
             text=text,
             message_id=message_id_of(token, self.domain),
             references=contact.references,
-            day=self.clock.now() // 86400,
+            moment=self.clock.now(),
             files=files,
             automatic=automatic,
             footer=self.footer,

@@ -27,7 +27,7 @@ DRAFT = Draft(
     subject="Re: my wallet",
     text="Hello,\n\nall is well.\n",
     message_id="8c0ffee0@desk.example",
-    day=20_000,
+    moment=20_000 * 86400,
     references=("first@mail.example", "second@mail.example"),
 )
 ARMOR = "-----BEGIN PGP MESSAGE-----\n\nwcBM\n=abcd\n-----END PGP MESSAGE-----\n"

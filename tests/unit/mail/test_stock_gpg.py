@@ -22,7 +22,7 @@ DRAFT = Draft(
     subject="Über die Wallet",
     text="Grüße  \n\n.\nFrom me\n-- \nlast line" + "x" * 200,
     message_id="1@desk.example",
-    day=20_000,
+    moment=20_000 * 86400,
     files=(File("a.bin", "application/octet-stream", bytes(range(256))),),
 )
 

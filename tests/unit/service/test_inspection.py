@@ -59,7 +59,7 @@ DRAFT = Draft(
     subject="My wallet",
     text="Mail me at someone@mail.example\n",
     message_id="1@mail.example",
-    day=20_000,
+    moment=20_000 * 86400,
     files=(File("photo.jpg", "image/jpeg", jpeg()),),
 )
 

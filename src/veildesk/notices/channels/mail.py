@@ -117,7 +117,7 @@ class MailChannel:
             subject=f"[notice {item.number}] {title}",
             text=mail_text(item, stop, settings.address),
             message_id=f"{tag}@{settings.domain}",
-            day=self._clock.now() // 86400,
+            moment=self._clock.now(),
             files=(File(f"notice-{item.number}.asc", "text/plain", item.signed_text.encode()),),
             automatic=True,
             footer=settings.footer,
