@@ -28,9 +28,10 @@ from veildesk.core.notice import (
 from veildesk.core.ports import Cleaned, ThreadKeys, ThreadView
 from veildesk.core.spare_code import from_bytes
 from veildesk.core.submission import Accepted, PortalAnchor, SpareCode, Submission
-from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
-from veildesk.core.ticket import Deletion, Erased
+from veildesk.core.thread_entry import SealedFile, ThreadEntry, encode_thread_entry, piece_name
+from veildesk.core.ticket import Deletion, Erased, File
 from veildesk.portal.ports import PortalPorts, PortalSettings
+from veildesk.service.answer_files import seal_files
 
 HOST = "p" * 56 + ".onion"
 SUPPORT = "A" * 40
@@ -69,6 +70,21 @@ class FakeCipher:
         codes = (from_bytes(lookup[:13]), from_bytes(lookup[13:26]))
         return ThreadKeys(lookup, public, private, codes)
 
+    def seal_file(self, content: bytes) -> SealedFile:
+        key = os.urandom(32)
+        halves = (content[: len(content) // 2], content[len(content) // 2 :] + b"\0\0")
+        pieces = (
+            AESGCM(key).encrypt(bytes(11) + bytes([number]), half, None) for number, half in enumerate(halves)
+        )
+        return SealedFile(key, tuple(pieces))
+
+    def open_piece(self, key: bytes, number: int, pieces: int, sealed: bytes) -> bytes:
+        assert pieces == 2
+        try:
+            return AESGCM(key).decrypt(bytes(11) + bytes([number]), sealed, None)
+        except InvalidTag:
+            raise AuthenticationFailed("piece") from None
+
     def spares(self, keys: ThreadKeys) -> tuple[SpareCode, ...]:
         made = []
         for code in keys.spare_codes:
@@ -106,6 +122,7 @@ class FakeSpool:
     erased: list[bytes] = field(default_factory=list)
     outcome: Erased = Erased.REQUESTED
     spares: dict[bytes, bytes] = field(default_factory=dict)
+    pieces: dict[str, bytes] = field(default_factory=dict)
     between: bool = False
 
     async def accept(self, submission: Submission) -> Accepted:
@@ -124,6 +141,9 @@ class FakeSpool:
     async def thread(self, lookup_id: bytes) -> ThreadView | None:
         entries = self.threads.get(lookup_id)
         return None if entries is None else ThreadView("t1", tuple(entries), expires_day=20_800)
+
+    async def thread_piece(self, lookup_id: bytes, place: str, number: int) -> bytes | None:
+        return self.pieces.get(piece_name(place, number)) if lookup_id in self.threads else None
 
     async def spare(self, digest: bytes) -> bytes | None:
         return self.spares.get(digest)
@@ -274,10 +294,12 @@ class World:
             subscription=lambda: "start-" + "a" * 40,
         )
 
-    async def answer(self, words: str, text: str, signed: str) -> None:
+    async def answer(self, words: str, text: str, signed: str, *files: File) -> None:
         """What the delivery side does with an agent's answer."""
         keys = await self.cipher.derive(words)
-        entry = ThreadEntry("support", "2026-09-21", text, signed=signed)
+        sealed = seal_files(files, self.cipher, os.urandom)
+        self.spool.pieces |= sealed.parts
+        entry = ThreadEntry("support", "2026-09-21", text, files=sealed.listed, signed=signed)
         self.spool.threads[keys.lookup_id].append(
             self.cipher.seal(keys.public_key, encode_thread_entry(entry))
         )

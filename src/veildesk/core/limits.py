@@ -22,5 +22,6 @@ class Limits:
     plaintext_size: int = 64 * 1024 * 1024
     attachment_size: int = 10 * 1024 * 1024
     attachments: int = 20
+    answer_files_size: int = 25 * 1024 * 1024
     text_size: int = 2 * 1024 * 1024
     crypto_seconds: float = 30.0

@@ -14,6 +14,7 @@ from veildesk.core.contact import KnownKey
 from veildesk.core.message import Integrity, Signature
 from veildesk.core.notice import Board
 from veildesk.core.submission import Accepted, PortalAnchor, SpareCode, Submission
+from veildesk.core.thread_entry import SealedFile
 from veildesk.core.ticket import (
     AgentReply,
     CheckResult,
@@ -242,6 +243,9 @@ class Spool(Intake, Protocol):
     async def thread(self, lookup_id: bytes) -> ThreadView | None:
         """A portal thread by the id derived from its words."""
 
+    async def thread_piece(self, lookup_id: bytes, place: str, number: int) -> bytes | None:
+        """One sealed piece of a file of a thread (ticket part `core.thread_entry.piece_name`)."""
+
     async def spare(self, digest: bytes) -> bytes | None:
         """What is sealed under a spare code (`SpareCode.sealed`), None if it is unknown or used."""
 
@@ -328,6 +332,12 @@ class ThreadCipher(Protocol):
 
     def unseal(self, keys: ThreadKeys, sealed: bytes) -> bytes:
         """Open one thread entry. Raises `AuthenticationFailed`."""
+
+    def seal_file(self, content: bytes) -> SealedFile:
+        """Seal a file under a fresh key, which then goes into a sealed entry."""
+
+    def open_piece(self, key: bytes, number: int, pieces: int, sealed: bytes) -> bytes:
+        """Open piece `number` (from 0) of a file; the last has padding. Raises `AuthenticationFailed`."""
 
     def spares(self, keys: ThreadKeys) -> tuple[SpareCode, ...]:
         """What to keep so that each of the keys' spare codes leads to the thread."""

@@ -7,30 +7,58 @@ The plaintext is a JSON object, UTF-8:
 `text` is what the agents got or wrote, masks included. `numbering` is there in the user's entries, so
 that masks keep their numbers in later ones, and `topic`, so that later ones go the same way. `signed` is
 there in support's and is the exact text that any OpenPGP program verifies.
+
+A file that came with an answer is kept beside the thread, and its attachment has three fields more:
+`"place"` (hex) and `"pieces"` say where it lies and in how many parts, `"key"` (base64) opens them. So it
+is reached only by who can open the entry.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from veildesk.core.errors import Unparsable
 
-__all__ = ["ThreadEntry", "ThreadFile", "decode_thread_entry", "encode_thread_entry"]
+__all__ = [
+    "SealedFile",
+    "ThreadEntry",
+    "ThreadFile",
+    "decode_thread_entry",
+    "encode_thread_entry",
+    "piece_name",
+]
 
 VERSION: Final = 1
+_PLACE: Final = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """A file under a key of its own, in pieces that are opened one by one."""
+
+    key: bytes = field(repr=False)
+    pieces: tuple[bytes, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadFile:
-    """A file that went with an entry: what it was called, its size in bytes and its SHA-256 (hex)."""
+    """A file that went with an entry: what it was called, its size in bytes and its SHA-256 (hex).
+
+    `pieces` is 0 for one that is not kept here, as are all that the user sent.
+    """
 
     name: str
     media_type: str
     size: int
     sha256: str
+    place: str = ""
+    pieces: int = 0
+    key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +75,13 @@ class ThreadEntry:
     topic: str = ""
 
 
+def piece_name(place: str, number: int) -> str:
+    """The ticket part that holds a piece of a file. Raises `ValueError` for a place that is not one."""
+    if not _PLACE.fullmatch(place) or not 0 <= number < 100_000:
+        raise ValueError("not a place of a file")
+    return f"file.{place}.{number:05d}"
+
+
 def encode_thread_entry(entry: ThreadEntry) -> bytes:
     """The plaintext to seal."""
     body = {
@@ -55,10 +90,7 @@ def encode_thread_entry(entry: ThreadEntry) -> bytes:
         "day": entry.day,
         "id": entry.entry_id,
         "text": entry.text,
-        "attachments": [
-            {"name": item.name, "type": item.media_type, "size": item.size, "sha256": item.sha256}
-            for item in entry.files
-        ],
+        "attachments": [_file_out(item) for item in entry.files],
         "numbering": None if entry.numbering is None else dict(entry.numbering),
         "signed": entry.signed,
         "topic": entry.topic,
@@ -78,13 +110,24 @@ def decode_thread_entry(plaintext: bytes) -> ThreadEntry:
             day=str(body["day"]),
             text=str(body["text"]),
             entry_id=str(body.get("id", "")),
-            files=tuple(
-                ThreadFile(str(item["name"]), str(item["type"]), int(item["size"]), str(item["sha256"]))
-                for item in body["attachments"]
-            ),
+            files=tuple(_file_in(item) for item in body["attachments"]),
             numbering=None if numbering is None else dict(numbering),
             signed=None if signed is None else str(signed),
             topic=str(body.get("topic", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Unparsable("thread-entry-form") from None
+
+
+def _file_out(item: ThreadFile) -> dict[str, Any]:
+    told = {"name": item.name, "type": item.media_type, "size": item.size, "sha256": item.sha256}
+    if not item.pieces:
+        return told
+    return {**told, "place": item.place, "pieces": item.pieces, "key": base64.b64encode(item.key).decode()}
+
+
+def _file_in(item: Mapping[str, Any]) -> ThreadFile:
+    told = str(item["name"]), str(item["type"]), int(item["size"]), str(item["sha256"])
+    if "place" not in item:
+        return ThreadFile(*told)
+    return ThreadFile(*told, str(item["place"]), int(item["pieces"]), base64.b64decode(item["key"]))

@@ -27,6 +27,7 @@ from veildesk.portal.render import stylesheet
 from veildesk.portal.site import Overloaded, Site, View, Visit
 from veildesk.portal.status_files import FILES
 from veildesk.portal.views import (
+    answer_file,
     check,
     compose,
     feedback,
@@ -63,6 +64,7 @@ GET: dict[str, View] = {
     "/recover/unknown": words.recover_unknown,
     "/ticket": ticket.ticket,
     "/ticket/message/{number:int}.asc": ticket.message,
+    "/ticket/message/{number:int}/file/{item:int}": answer_file.answer_file,
     "/ticket/export": ticket.export,
     "/ticket/words": words.change_form,
     "/ticket/proof": proof.proof,

@@ -22,6 +22,9 @@ __all__ = ["CircuitConnection", "Connection", "circuit_of"]
 HEAD_SECONDS: Final = 30.0
 """How long a request's head may take."""
 
+TAKING_SECONDS: Final = 60.0
+"""How long a client may take nothing of an answer that waits for it."""
+
 MOST_CONNECTIONS: Final = 1024
 """More are closed at once."""
 
@@ -43,9 +46,10 @@ def circuit_of(line: bytes) -> int:
 
 
 class Connection(H11Protocol):
-    """A connection that is closed when a request's head takes too long."""
+    """A connection that ends when a request's head does not come or an answer is not taken."""
 
     _waiting: asyncio.TimerHandle | None = None
+    _untaken: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait; too many connections are closed at once."""
@@ -58,7 +62,24 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._wait(False)
+        self._taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that is slow to take an answer."""
+        super().pause_writing()
+        if self._untaken is None:
+            self._untaken = self.loop.call_later(TAKING_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It took what was sent."""
+        super().resume_writing()
+        self._taken()
+
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def data_received(self, data: bytes) -> None:
         """Hand data on; wait on as long as it completes no request."""

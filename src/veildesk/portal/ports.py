@@ -36,6 +36,9 @@ class Threads(Protocol):
     async def thread(self, lookup_id: bytes) -> ThreadView | None:
         """A portal thread by the id derived from its words."""
 
+    async def thread_piece(self, lookup_id: bytes, place: str, number: int) -> bytes | None:
+        """One sealed piece of a file of a thread."""
+
     async def spare(self, digest: bytes) -> bytes | None:
         """What is sealed under a spare code, None if it is unknown or used."""
 
@@ -97,7 +100,8 @@ class PortalSettings:
     `form_secret` (32 bytes) signs forms; if it survives a restart, so do the forms that people have open.
     `support_key` and `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all
     visitors together, `circuit_rate` and `circuit_burst` those of one Tor circuit, where tor tells circuits
-    apart; `posts` is how many forms are taken at the same time, `stall` how long a form may send nothing.
+    apart; `posts` and `downloads` are how many forms are taken and files given out at the same time, `stall`
+    how long a form may send nothing.
     `form_min_age` is asked for only while less than half of `burst` is left.
     """
 
@@ -134,6 +138,7 @@ class PortalSettings:
     session_idle: float = 30 * 60
     session_life: float = 2 * 60 * 60
     posts: int = 64
+    downloads: int = 16
     stall: float = 60.0
     form_max_age: int = 24 * 60 * 60
     form_min_age: int = 3

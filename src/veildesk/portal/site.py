@@ -56,6 +56,7 @@ class Site:
     budget: MemoryBudget
     circuits: CircuitBuckets
     deriving: int = 0
+    downloading: int = 0
 
     @classmethod
     def build(cls, settings: PortalSettings, ports: PortalPorts) -> Site:

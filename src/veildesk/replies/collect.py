@@ -83,20 +83,28 @@ async def _take(backend: Backend, spool: Spool, reply: AgentReply, secret: bytes
 
 async def _with_files(backend: Backend, reply: AgentReply, limits: Limits) -> AgentReply:
     """The answer with its files; one too large or gone is named as missing, which holds the answer."""
-    files = list(reply.files)
-    missing = [file.name for file in files[limits.attachments :]]
-    del files[limits.attachments :]
+    files: list[File] = []
+    missing: list[str] = []
+    room = limits.answer_files_size
+    for file in reply.files:
+        if len(files) < limits.attachments and len(file.content) <= room:
+            files.append(file)
+            room -= len(file.content)
+        else:
+            missing.append(file.name)
     for remote in reply.remote:
         content = bytearray()
         try:
-            if len(files) >= limits.attachments or (remote.size or 0) > limits.attachment_size:
+            most = min(limits.attachment_size, room)
+            if len(files) >= limits.attachments or (remote.size or 0) > most:
                 raise BackendRefused("file-too-large")
             async for piece in backend.download(remote):
                 content += piece
-                if len(content) > limits.attachment_size:
+                if len(content) > most:
                     raise BackendRefused("file-too-large")
         except BackendRefused:
             missing.append(remote.name or "file")
         else:
             files.append(File(remote.name, remote.media_type, bytes(content)))
+            room -= len(content)
     return dataclasses.replace(reply, files=tuple(files), remote=(), missing=(*reply.missing, *missing))

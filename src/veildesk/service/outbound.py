@@ -6,6 +6,7 @@ unchanged after a crash, under the same Message-ID, so that a repeated mail can 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import dataclasses
 import json
@@ -26,6 +27,7 @@ from veildesk.mail.compose import Draft
 from veildesk.mail.quotes import without_quotes
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.replies.guard import AnswerRules, guard_contact
+from veildesk.service.answer_files import seal_files, signed_text
 from veildesk.service.letters import Letters
 from veildesk.service.screening import screen_files, screen_text
 from veildesk.service.trust import Trust
@@ -102,9 +104,8 @@ class Outbound:
         reason = Reason.NONE if approved else await screen_text(text, contact, self.rules)
         if reason is Reason.NONE and anchor is None:
             reason = guard_contact(contact)
-        if reason is Reason.NONE and (item.reply.missing or (anchor is not None and item.reply.files)):
-            # Files that could not be taken over; or the portal thread, which shows signed text only. An
-            # answer must not arrive without its files.
+        if reason is Reason.NONE and item.reply.missing:
+            # Files that could not be taken over. An answer must not arrive without its files.
             reason = Reason.FILES
         screened = item.reply
         if reason is Reason.NONE and self.cleaner is not None and screened.files:
@@ -122,12 +123,7 @@ class Outbound:
     async def seal(self, item: Outgoing) -> Outgoing:
         """Sign; encrypt to the user, or seal into the thread that only the words open."""
         if item.anchor is not None:
-            signed = await self.engine.clearsign(item.reply.text.rstrip("\n") + "\n", self.signer)
-            day = datetime.fromtimestamp(self.clock.now(), UTC).strftime("%Y-%m-%d")
-            entry = ThreadEntry(author="support", day=day, text=item.reply.text, signed=signed)
-            wire = self.cipher.seal(item.anchor.public_key, encode_thread_entry(entry))
-            work = await self._ready(item.work, _pack({"to": None}, wire), None)
-            return dataclasses.replace(item, work=work, wire=wire)
+            return await self._seal_entry(item, item.anchor)
         draft, contact = _needed(item.draft), _needed(item.contact)
         try:
             wire = await self._letters.finish(draft, contact.certificate)
@@ -139,6 +135,17 @@ class Outbound:
             return await self._hold(item, Reason.NO_KEY)
         route = {"to": contact.address, "from": self._letters.return_path(draft)}
         work = await self._ready(item.work, _pack(route, wire), draft.message_id, contact)
+        return dataclasses.replace(item, work=work, wire=wire)
+
+    async def _seal_entry(self, item: Outgoing, anchor: PortalAnchor) -> Outgoing:
+        """An entry for the thread; its files are stored in the commit that stores the entry's bytes."""
+        reply = item.reply
+        files = await asyncio.to_thread(seal_files, reply.files, self.cipher, self.random_bytes)
+        signed = await self.engine.clearsign(signed_text(reply.text, files.listed), self.signer)
+        day = datetime.fromtimestamp(self.clock.now(), UTC).strftime("%Y-%m-%d")
+        entry = ThreadEntry("support", day, reply.text, files=files.listed, signed=signed)
+        wire = self.cipher.seal(anchor.public_key, encode_thread_entry(entry))
+        work = await self._ready(item.work, _pack({"to": None}, wire), None, files=files.parts)
         return dataclasses.replace(item, work=work, wire=wire)
 
     async def send(self, item: Outgoing) -> Outgoing:
@@ -192,16 +199,24 @@ class Outbound:
         return await self._hand_over(await self._ready(work, _pack(route, wire), draft.message_id))
 
     async def _ready(
-        self, work: Work, packed: bytes, message_id: str | None, contact: Contact | None = None
+        self,
+        work: Work,
+        packed: bytes,
+        message_id: str | None,
+        contact: Contact | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> Work:
-        """Store the exact bytes, what leads an answer to them back here, and the key that they were encrypted
-        to, before the first attempt."""
+        """Store the exact bytes, what leads an answer to them back here, the key that they were encrypted
+        to, and sealed files of a thread, before the first attempt."""
+        kept: dict[str, bytes | None] = dict(files or {})
+        if contact is not None:
+            kept["contact"] = encode_contact(contact)
         marker = dedup_key(self.secret, b"message-id", message_id.encode()) if message_id else None
         return await self.spool.advance(
             work,
             State.SENDING,
             parts={"wire": packed, "reply": None, "approved": None},
-            ticket_parts={"contact": encode_contact(contact)} if contact is not None else None,
+            ticket_parts=kept,
             marker=marker,
         )
 

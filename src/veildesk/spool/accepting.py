@@ -25,6 +25,7 @@ __all__ = [
     "Incoming",
     "Known",
     "Target",
+    "anchored",
     "find_known",
     "keep",
     "keep_all",
@@ -105,7 +106,7 @@ def find_known(connection: sa.Connection, vault: Vault, digest: bytes, lookup: b
     accepted = _accepted(connection, digest)
     if accepted is not None or lookup is None:
         return Known(accepted, None)
-    ticket_id = _anchored(connection, lookup)
+    ticket_id = anchored(connection, lookup)
     return Known(None, None if ticket_id is None else target_of(connection, vault, ticket_id))
 
 
@@ -137,7 +138,7 @@ def keep(connection: sa.Connection, vault: Vault, incoming: Incoming) -> Accepte
         return accepted
     if incoming.lookup is not None:
         expected = None if incoming.target.fresh else incoming.target.ticket
-        if _anchored(connection, incoming.lookup, stays=True) != expected:
+        if anchored(connection, incoming.lookup, stays=True) != expected:
             return None
     if not incoming.target.fresh:
         current = target_of(connection, vault, incoming.target.ticket)
@@ -206,7 +207,7 @@ def _accepted(connection: sa.Connection, digest: bytes) -> Accepted | None:
     return None if row is None else Accepted(row.message_id, row.ticket_id, fresh=False)
 
 
-def _anchored(connection: sa.Connection, lookup: bytes, *, stays: bool = False) -> str | None:
+def anchored(connection: sa.Connection, lookup: bytes, *, stays: bool = False) -> str | None:
     """The ticket behind a lookup id; with `stays` the words cannot change before this commit."""
     query = sa.select(anchor.c.ticket_id).where(anchor.c.lookup_id == lookup)
     if stays:

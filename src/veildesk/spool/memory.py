@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from veildesk.core.errors import WorkLost
 from veildesk.core.ports import Clock, ThreadView
 from veildesk.core.submission import Accepted, Channel, PortalAnchor, SpareCode, Submission
+from veildesk.core.thread_entry import piece_name
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.spool.claiming import LONGEST_DELAY, check_transition, retried
 from veildesk.spool.rewording import answer_under_way, spare_part
@@ -258,6 +259,11 @@ class MemorySpool:
             return None
         ticket = self._tickets[ticket_id]
         return ThreadView(ticket_id, tuple(ticket.entries), expires_day=ticket.expires_day)
+
+    async def thread_piece(self, lookup_id: bytes, place: str, number: int) -> bytes | None:
+        """One sealed piece of a file of a thread."""
+        name, ticket_id = piece_name(place, number), self._anchored(lookup_id)
+        return None if ticket_id is None else await self.ticket_part(ticket_id, name)
 
     async def spare(self, digest: bytes) -> bytes | None:
         """What is sealed under a spare code."""

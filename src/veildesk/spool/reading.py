@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from veildesk.core.ports import ThreadView
 from veildesk.core.submission import PortalAnchor
+from veildesk.core.thread_entry import piece_name
 from veildesk.core.work import State, Work
-from veildesk.spool import anchored, claiming, erasing, rewording
+from veildesk.spool import accepting, anchored, claiming, erasing, rewording
 from veildesk.spool.opening import Opened
 from veildesk.spool.parts import Stored, select_part
 from veildesk.spool.sealing import Place
@@ -82,6 +83,11 @@ class StoreReader:
             return None
         entries = [await self._files.open(found.key, stored) for stored in found.entries]
         return ThreadView(found.ticket, tuple(entries), expires_day=found.expires_day)
+
+    async def thread_piece(self, lookup_id: bytes, place: str, number: int) -> bytes | None:
+        """One sealed piece of a file of a thread."""
+        name = piece_name(place, number)
+        return await self._open_part(lambda connection: accepting.anchored(connection, lookup_id), "", name)
 
     async def listing(
         self,

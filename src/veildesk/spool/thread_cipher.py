@@ -10,6 +10,8 @@ derivation) lies a copy of lookup id and private key: AES-256-GCM, version 1, no
 
 Sealed entry: suite 1, then encapsulated key and ciphertext. Public key: suite 1, ML-KEM-768 (1184),
 X25519 (32). Private key: suite 1, ML-KEM-768 seed (64), X25519 (32).
+
+Files of answers are sealed under a random key each, which lies in a sealed entry (thread_files.py).
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from veildesk.core import spare_code
 from veildesk.core.errors import AuthenticationFailed, KeyUnusable
 from veildesk.core.ports import ThreadKeys
 from veildesk.core.submission import SpareCode
+from veildesk.core.thread_entry import SealedFile
+from veildesk.spool import thread_files
 from veildesk.spool.sealing import pad, unpad
 
 __all__ = ["WordsCipher"]
@@ -106,6 +110,14 @@ class WordsCipher:
             return unpad(_HPKE.decrypt(sealed[1:], private, info=_INFO))
         except (InvalidTag, ValueError):
             raise AuthenticationFailed("thread entry does not open") from None
+
+    def seal_file(self, content: bytes) -> SealedFile:
+        """Seal a file under a fresh key."""
+        return thread_files.seal_file(content)
+
+    def open_piece(self, key: bytes, number: int, pieces: int, sealed: bytes) -> bytes:
+        """Open one piece of a file. Raises `AuthenticationFailed`."""
+        return thread_files.open_piece(key, number, pieces, sealed)
 
     def spares(self, keys: ThreadKeys) -> tuple[SpareCode, ...]:
         """What to keep for the keys' spare codes."""

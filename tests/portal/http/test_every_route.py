@@ -13,6 +13,7 @@ from starlette.routing import Route
 from portal.fakes import HOST, World, settings
 from portal.visitor import Visitor
 from veildesk.core.notice import IncidentState
+from veildesk.core.ticket import File
 from veildesk.portal.app import create_app
 from veildesk.portal.headers import HEADERS
 
@@ -28,7 +29,8 @@ SOMETIMES = {"content-language", "set-cookie", "location", "content-disposition"
 
 
 def concrete(path: str) -> str:
-    return path.replace("message/{number:int}", "message/2").replace("{number:int}", "1")
+    path = path.replace("message/{number:int}", "message/2").replace("{item:int}", "1")
+    return path.replace("{number:int}", "1")
 
 
 async def html_pages(visitor: Visitor) -> list[tuple[str, httpx.Response]]:
@@ -50,7 +52,8 @@ async def inside(world: World) -> Visitor:
     world.notices.add_everything()
     visitor = Visitor(world)
     words = await visitor.open_ticket("Nothing works")
-    await world.answer(words, "It does now", "-----BEGIN PGP SIGNED MESSAGE-----\n")
+    signed, file = "-----BEGIN PGP SIGNED MESSAGE-----\n", File("steps.txt", "text/plain", b"x" * 3000)
+    await world.answer(words, "It does now", signed, file)
     return visitor
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -15,7 +14,6 @@ from veildesk.core.message import Scope, Verdict
 from veildesk.core.portal_entry import encode_portal_entry
 from veildesk.core.submission import Channel, PortalAnchor, PortalEntry, Submission
 from veildesk.core.thread_entry import decode_thread_entry
-from veildesk.core.ticket import File
 from veildesk.core.work import Reason, State
 from veildesk.replies.collect import collect_replies
 from veildesk.service.erasure import place_in
@@ -95,7 +93,6 @@ async def test_an_answer_seen_twice_is_sent_once(house: House) -> None:
     (entry,) = await house.deliver(mail("Help\n"))
     await house.answer(entry.thread, ANSWER)
     await house.spool.set_cursor("desk", "0")
-    from veildesk.replies.collect import collect_replies
 
     assert await collect_replies(house.backend, house.spool, b"s" * 32, place_in, Limits()) == 0
     await house.work()
@@ -164,20 +161,3 @@ async def test_portal_answer_is_signed_and_only_the_words_open_it(tmp_path: Path
             assert not path.is_file() or b"4.2.18" not in path.read_bytes()
         await house.spool.erase(accepted.ticket_id)
         assert await house.spool.thread(keys.lookup_id) is None
-
-
-async def test_files_for_a_portal_thread_hold_the_answer_instead_of_vanishing(house: House) -> None:
-    keys = await house.outbound.cipher.derive("eight words that only the visitor knows well")
-    anchor = PortalAnchor(keys.lookup_id, keys.public_key)
-    lodged = Submission(
-        Channel.PORTAL, b"d" * 32, encode_portal_entry(PortalEntry("Help.")), anchor=anchor, thread_entry=b"s"
-    )
-    await house.spool.accept(lodged)
-    await house.work()
-    (entry,) = house.entries()
-    reply = house.backend.answer(entry.thread, ANSWER)
-    house.backend.answers[-1] = dataclasses.replace(reply, files=(File("a.txt", "text/plain", b"x"),))
-    await collect_replies(house.backend, house.spool, b"s" * 32, place_in, Limits())
-    await house.work()
-    (held,) = await house.rows(State.HELD)
-    assert held.reason is Reason.FILES

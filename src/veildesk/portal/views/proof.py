@@ -11,26 +11,21 @@ from starlette.responses import Response
 
 from veildesk.core.thread_entry import ThreadEntry
 from veildesk.portal.site import SESSION_COST, Visit
-from veildesk.portal.views.thread import OpenThread, decode_keys, open_thread
+from veildesk.portal.views.thread import OpenThread, opened_thread
 
 __all__ = ["proof", "proof_file"]
 
 
-async def _opened(visit: Visit) -> OpenThread | None:
-    kept = visit.session().data.get("ticket")
-    return None if kept is None else await open_thread(visit, decode_keys(kept))
-
-
 async def proof(visit: Visit) -> Response:
     """What such a receipt shows, before anybody has one."""
-    if await _opened(visit) is None:
+    if await opened_thread(visit) is None:
         return visit.page("ticket-gone.html", status=410)
     return visit.page("proof.html")
 
 
 async def proof_file(visit: Visit) -> Response:
     """The receipt, clear-signed with the support key."""
-    thread = await _opened(visit)
+    thread = await opened_thread(visit)
     if thread is None:
         return visit.page("ticket-gone.html", status=410)
     visit.spend(SESSION_COST)

@@ -15,7 +15,7 @@ from veildesk.core.thread_entry import ThreadEntry, decode_thread_entry
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import Visit
 
-__all__ = ["OpenThread", "decode_keys", "encode_keys", "next_numbering", "open_thread"]
+__all__ = ["OpenThread", "decode_keys", "encode_keys", "next_numbering", "open_thread", "opened_thread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,12 @@ async def open_thread(visit: Visit, keys: ThreadKeys) -> OpenThread | None:
     if view is None:
         return None
     return OpenThread(view, tuple(_entry(visit, keys, sealed) for sealed in view.entries))
+
+
+async def opened_thread(visit: Visit) -> OpenThread | None:
+    """The thread that this visitor has open, None if none is or it is gone."""
+    kept = visit.session().data.get("ticket")
+    return None if kept is None else await open_thread(visit, decode_keys(kept))
 
 
 def _entry(visit: Visit, keys: ThreadKeys, sealed: bytes) -> ThreadEntry | None:

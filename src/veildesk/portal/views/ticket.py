@@ -15,7 +15,7 @@ from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
 from veildesk.portal.draft import Draft
 from veildesk.portal.render import day
 from veildesk.portal.site import SESSION_COST, Overloaded, Visit
-from veildesk.portal.views.thread import OpenThread, decode_keys, encode_keys, open_thread
+from veildesk.portal.views.thread import OpenThread, decode_keys, encode_keys, open_thread, opened_thread
 
 __all__ = [
     "delete",
@@ -109,14 +109,9 @@ def _keys(visit: Visit) -> ThreadKeys | None:
     return None if value is None else decode_keys(value)
 
 
-async def _opened(visit: Visit) -> OpenThread | None:
-    keys = _keys(visit)
-    return None if keys is None else await open_thread(visit, keys)
-
-
 async def ticket(visit: Visit) -> Response:
     """The thread, with the form for a further message."""
-    thread = await _opened(visit)
+    thread = await opened_thread(visit)
     if thread is None:
         return visit.page("ticket-gone.html", status=410)
     session = visit.session()
@@ -151,7 +146,7 @@ def _thread_page(visit: Visit, thread: OpenThread, *, readonly: bool, **values: 
 
 async def message(visit: Visit) -> Response:
     """The exact clear-signed text of one answer."""
-    thread = await _opened(visit)
+    thread = await opened_thread(visit)
     if thread is None:
         return visit.page("ticket-gone.html", status=410)
     number = visit.request.path_params["number"]
@@ -163,7 +158,7 @@ async def message(visit: Visit) -> Response:
 
 async def export(visit: Visit) -> Response:
     """Everything of the thread as JSON: the user's own data."""
-    thread = await _opened(visit)
+    thread = await opened_thread(visit)
     if thread is None:
         return visit.page("ticket-gone.html", status=410)
     body = {
@@ -181,12 +176,15 @@ def _exported(entry: ThreadEntry | None) -> dict[str, Any] | None:
         return None
     value: dict[str, Any] = json.loads(encode_thread_entry(entry))
     del value["numbering"]
+    for item in value["attachments"]:
+        for inner in ("place", "pieces", "key"):
+            item.pop(inner, None)
     return value
 
 
 async def delete_form(visit: Visit) -> Response:
     """What deleting does and does not do, before it is done."""
-    if await _opened(visit) is None:
+    if await opened_thread(visit) is None:
         return visit.page("ticket-gone.html", status=410)
     session = visit.session()
     unsure = session.data.pop("unsure", False)
