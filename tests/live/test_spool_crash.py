@@ -14,11 +14,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from veildesk.core.contact import KnownKey, Provenance
 from veildesk.core.errors import WorkLost
 from veildesk.core.submission import Channel, PortalAnchor, Submission
 from veildesk.core.work import Reason, State
 from veildesk.spool import KeyRing, SqlSpool
 from veildesk.spool.crashpoint import POINTS
+from veildesk.spool.erase_jobs import EraseJob
+from veildesk.spool.holds import Hold
 
 pytestmark = pytest.mark.live
 
@@ -46,11 +49,22 @@ def post(number: int, lookup: bytes = b"l" * 32) -> Submission:
     return Submission(Channel.PORTAL, dedup, b"post", anchor=anchor, thread_entry=b"entry %d" % number)
 
 
+def ring_of(directory: Path) -> KeyRing:
+    """The ring under a root credential, so that its half is renewed with each rotation."""
+    ring = KeyRing.load(directory / "ring", b"r" * 32)
+    ring.bind()
+    return ring
+
+
+def known(day: int) -> KnownKey:
+    return KnownKey(
+        b"certificate", "A" * 40, ("A" * 40,), ("user@users.test",), next(iter(Provenance)), None, day
+    )
+
+
 async def scenario(directory: Path) -> None:
     """What the child does; repeated after a crash it goes on where it was, as senders do."""
-    spool = await SqlSpool.open(
-        directory / "state", KeyRing.load(directory / "ring"), RealClock(), 30, min_free=0
-    )
+    spool = await SqlSpool.open(directory / "state", ring_of(directory), RealClock(), 30, min_free=0)
 
     def tell(line: str) -> None:
         with (directory / "ledger").open("a") as ledger:
@@ -85,7 +99,12 @@ async def scenario(directory: Path) -> None:
     with contextlib.suppress(WorkLost):  # When it was reworded before the crash.
         await spool.reword(b"x" * 32, PortalAnchor(b"y" * 32, b"q" * 32), [b"entry, sealed anew"], [])
     await spool.set_cursor("desk", "2")
+    await spool.contacts.remember(known(1))
+    await spool.holds.add(Hold(first, "court order", "2099-12-31"))
+    await spool.erase_jobs.put(EraseJob("j" * 48, extra.ticket_id, "desk/1"))
+    tell("job")
     await spool.rotate()
+    assert (await spool.contacts.by_address("user@users.test")) == (known(1),)
     tell("erasing")
     await spool.erase(extra.ticket_id)
     tell("erased")
@@ -131,9 +150,7 @@ def ledger_of(directory: Path) -> list[list[str]]:
 async def check_acknowledged(directory: Path) -> None:
     """Directly after the crash: everything that was acknowledged is there."""
     lines = ledger_of(directory)
-    spool = await SqlSpool.open(
-        directory / "state", KeyRing.load(directory / "ring"), RealClock(), 30, min_free=0
-    )
+    spool = await SqlSpool.open(directory / "state", ring_of(directory), RealClock(), 30, min_free=0)
     works = {work.message_id: work for work in await spool.listing()}
     for line in lines:
         if line[0] == "mail":
@@ -142,6 +159,10 @@ async def check_acknowledged(directory: Path) -> None:
                 assert await spool.part(line[2], "raw") == mail(int(line[1])).payload
         if line[0] == "delivered":
             assert works[line[1]].state is State.DELIVERED
+    if ["job"] in lines:
+        assert await spool.erase_jobs.get("j" * 48) is not None
+        assert await spool.contacts.by_key("A" * 40) == known(1)
+        assert [hold.until for hold in await spool.holds.all()] == ["2099-12-31"]
     view = await spool.thread(b"l" * 32)
     posts = [line for line in lines if line[0] == "post"]
     assert len(view.entries if view else ()) >= len(posts)
@@ -155,9 +176,7 @@ async def check_whole(directory: Path) -> None:
     assert len(ids) == 4, "a mail came back under another id"
     done = [line[1] for line in lines if line[0] == "delivered"]
     assert len(done) == len(set(done)), "a mail was delivered twice"
-    spool = await SqlSpool.open(
-        directory / "state", KeyRing.load(directory / "ring"), RealClock(), 30, min_free=0
-    )
+    spool = await SqlSpool.open(directory / "state", ring_of(directory), RealClock(), 30, min_free=0)
     works = await spool.listing()
     states = sorted(work.state.value for work in works)
     assert states == ["collected", *["delivered"] * 6]
@@ -170,7 +189,7 @@ async def check_whole(directory: Path) -> None:
 
 
 def spool_epochs(directory: Path) -> tuple[int, ...]:
-    return KeyRing.load(directory / "ring").epochs
+    return ring_of(directory).epochs
 
 
 if __name__ == "__main__":

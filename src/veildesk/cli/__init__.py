@@ -34,6 +34,7 @@ def main() -> None:
 
 main.add_command(gateway.init)
 main.add_command(gateway.run)
+main.add_command(gateway.accept)
 main.add_command(gateway.check_config)
 main.add_command(gateway.status)
 main.add_command(gateway.doctor)

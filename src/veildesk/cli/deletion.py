@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +16,11 @@ from veildesk.cli.output import fail, print_json, print_table
 from veildesk.cli.spool import ask_gateway
 from veildesk.core.errors import VeildeskError
 from veildesk.service.config import load_config
-from veildesk.service.holds import Hold, Holds
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from veildesk.spool.vault import Vault
 
 __all__ = ["erasure", "hold"]
 
@@ -30,12 +37,19 @@ def hold() -> None:
 @config_option
 def hold_add(ticket: str, reason: str, until: str, config_file: Path) -> None:
     """Put a ticket under a hold. Who asks to delete it is told until when it is kept."""
+    from veildesk.spool.holds import Hold, add
+
     try:
         if date.fromisoformat(until) < date.today():
             raise click.UsageError("--until lies in the past")
     except ValueError:
         raise click.UsageError("--until: expected a day such as 2030-12-31") from None
-    _holds(config_file).add(Hold(ticket, " ".join(reason.split()), until))
+    try:
+        with _store(config_file) as (connection, vault):
+            add(connection, vault, Hold(ticket, " ".join(reason.split()), until))
+    except LookupError:
+        click.echo("There is no such ticket; 'veildesk spool list' names them.", err=True)
+        raise click.exceptions.Exit(1) from None
 
 
 @hold.command("list")
@@ -43,7 +57,10 @@ def hold_add(ticket: str, reason: str, until: str, config_file: Path) -> None:
 @json_option
 def hold_list(config_file: Path, as_json: bool) -> None:
     """All holds that were written down, those that are over too."""
-    rows = _holds(config_file).all()
+    from veildesk.spool.holds import every
+
+    with _store(config_file) as (connection, vault):
+        rows = every(connection, vault)
     if as_json:
         print_json([{"ticket": h.ticket_id, "reason": h.reason, "until": h.until} for h in rows])
     else:
@@ -55,7 +72,11 @@ def hold_list(config_file: Path, as_json: bool) -> None:
 @config_option
 def hold_remove(ticket: str, config_file: Path) -> None:
     """Lift a hold; the next sweep deletes what is overdue."""
-    if not _holds(config_file).remove(ticket):
+    from veildesk.spool.holds import lift
+
+    with _store(config_file) as (connection, _):
+        lifted = lift(connection, ticket)
+    if not lifted:
         click.echo("There is no hold on this ticket.", err=True)
         raise click.exceptions.Exit(1)
 
@@ -76,8 +97,17 @@ def erasure(code: str, config_file: Path, as_json: bool) -> None:
         print_table(("where", "outcome"), [(key, str(value)) for key, value in found.items()])
 
 
-def _holds(config_file: Path) -> Holds:
+@contextmanager
+def _store(config_file: Path) -> Iterator[tuple[Connection, Vault]]:
+    """One transaction on the store, beside a gateway that may be running."""
+    from veildesk.service.database import database_of
+    from veildesk.spool.holds import holds_of_store
+    from veildesk.spool.keyring import KeyRing
+
     try:
-        return Holds(load_config(config_file, os.environ).gateway.state_dir / "holds.json")
+        config = load_config(config_file, os.environ)
+        ring = KeyRing.load(config.keys.ring)
+        with holds_of_store(config.gateway.state_dir, database_of(config), ring) as found:
+            yield found
     except VeildeskError as error:
         fail(error)

@@ -1,4 +1,4 @@
-"""`veildesk init`, `run`, `check-config`, `status` and `doctor`."""
+"""`veildesk init`, `run`, `accept`, `check-config`, `status` and `doctor`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from veildesk.core.errors import VeildeskError
 from veildesk.ops.control import ask
 from veildesk.service.config import load_config
 
-__all__ = ["check_config", "doctor", "init", "run", "status"]
+__all__ = ["accept", "check_config", "doctor", "init", "run", "status"]
 
 
 @click.command()
@@ -52,6 +52,24 @@ def run(config_file: Path) -> None:
     try:
         config = load_config(config_file, os.environ)
         sys.exit(asyncio.run(serve(config)))
+    except VeildeskError as error:
+        fail(error)
+
+
+@click.command()
+@config_option
+def accept(config_file: Path) -> None:
+    """Only take mail over, without the key ring, until SIGTERM or SIGINT; 'veildesk run' does the rest.
+
+    Needs [lmtp] or [smtp] of its own, the store, and the intake file that 'veildesk keys intake' writes.
+    """
+    from veildesk.ops.log import set_up_logging
+    from veildesk.service.accept_only import serve_accepting
+
+    set_up_logging()
+    try:
+        config = load_config(config_file, os.environ)
+        sys.exit(asyncio.run(serve_accepting(config)))
     except VeildeskError as error:
         fail(error)
 

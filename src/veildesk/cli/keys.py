@@ -51,6 +51,18 @@ def list_keys(config_file: Path, as_json: bool) -> None:
 
 
 @keys.command()
+@config_option
+def intake(config_file: Path) -> None:
+    """Write the file that 'veildesk accept' needs. It opens nothing; the same each time."""
+    from veildesk.service.accept_only import write_intake_file
+
+    try:
+        click.echo(f"Wrote {write_intake_file(load_config(config_file, os.environ))}", err=True)
+    except VeildeskError as error:
+        fail(error)
+
+
+@keys.command()
 @_role
 @_period
 @config_option

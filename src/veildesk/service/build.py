@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 import ssl
 from collections.abc import AsyncIterator
@@ -11,8 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import psycopg
 
 from veildesk.attachments.clamd import Clamd, ScannedCleaner
 from veildesk.attachments.sandbox import SandboxCleaner
@@ -26,7 +25,9 @@ from veildesk.replies.guard import AnswerRules
 from veildesk.replies.key_lookup import WkdLookup
 from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, Transport
 from veildesk.replies.onion_routes import OnionRoutes, parse_onion_routes
+from veildesk.service.adopt_files import adopt_files
 from veildesk.service.config import AttachmentsConfig, Config, OutgoingConfig
+from veildesk.service.database import database_of, read_secret
 from veildesk.service.dispatch import Dispatch
 from veildesk.service.engines import open_engine
 from veildesk.service.eraser import Eraser
@@ -45,7 +46,9 @@ from veildesk.spool.keyring import KeyRing
 from veildesk.spool.store import SqlSpool
 from veildesk.spool.thread_cipher import WordsCipher
 
-__all__ = ["Gateway", "build_gateway", "database_of", "outgoing_mailer", "tls_context"]
+_log = logging.getLogger("veildesk.service")
+
+__all__ = ["Gateway", "build_gateway", "outgoing_mailer", "tls_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
         if not config.keys.ring.exists():
             raise ConfigInvalid("[keys] ring: there is no key ring; 'veildesk init' makes one")
         keyring = KeyRing.load(config.keys.ring)
+        if keyring.bind():
+            _log.info("ring-bound")
         spool = await SqlSpool.open(
             config.gateway.state_dir,
             keyring,
@@ -89,6 +94,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             files=config.store.files if config.store else None,
         )
         stack.push_async_callback(spool.close)
+        await adopt_files(config.gateway.state_dir, spool, keyring)
         engine, key_watch = await open_engine(config.keys, runtime, limits, stack, clock.now)
         cleaner = cleaner_from(config.attachments or AttachmentsConfig())
         cipher = WordsCipher(keyring.derive_secret(b"words-pepper"))
@@ -101,7 +107,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
                 stack.push_async_callback(backend.close)
         contacts = await asyncio.to_thread(_contacts, config.keys.contacts)
         inbound, outbound = _pipeline(config, spool, keyring, engine, cleaner, cipher, backends, contacts)
-        eraser = make_eraser(config, spool, keyring, backends, clock)
+        eraser = make_eraser(config, spool, backends, clock)
         inbound = dataclasses.replace(inbound, erase=eraser.erase)
         yield Gateway(
             config=config,
@@ -156,7 +162,13 @@ def _pipeline(
         rules=config.redact,
         subscribe=subscription_handler(config, keyring),
         dispatch=Dispatch(
-            backends, config.queues, config.routes, {name: Gate(SystemClock()) for name in backends}
+            backends,
+            config.queues,
+            config.routes,
+            {
+                name: Gate(SystemClock(), per_minute=config.backends[name].deliveries_per_minute)
+                for name in backends
+            },
         ),
     )
     outbound = Outbound(
@@ -201,7 +213,7 @@ def outgoing_mailer(outgoing: OutgoingConfig | None, domain: str) -> Mailer | No
         port=outgoing.port,
         transport=transport[outgoing.security],
         username=outgoing.user or "",
-        password=_secret(outgoing.password_file),
+        password=read_secret(outgoing.password_file),
         proxy=_proxy(outgoing.proxy, "[outgoing] proxy"),
     )
     mailer = SmtpMailer(settings, tls_context(outgoing.ca_file))
@@ -226,27 +238,6 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def database_of(config: Config) -> str | None:
-    """The store's connection string with its password, None for SQLite. Raises `ConfigInvalid`."""
-    store = config.store
-    if store is None or store.database is None:
-        return None
-    password = _secret(store.password_file)
-    try:
-        return psycopg.conninfo.make_conninfo(store.database, **({"password": password} if password else {}))
-    except psycopg.ProgrammingError:
-        raise ConfigInvalid("[store] database: expected a PostgreSQL connection string") from None
-
-
-def _secret(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError:
-        raise ConfigInvalid("a password file cannot be read") from None
 
 
 def _contacts(folder: Path | None) -> tuple[bytes, ...]:

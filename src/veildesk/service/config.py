@@ -92,7 +92,7 @@ class KeysConfig:
     asks gpg about everything. `secret`: "agent" leaves the secret keys with gpg-agent (or a token), "memory"
     also copies unprotected Curve25519 keys into the workers' locked memory, which is many times faster.
     `wkd_proxy` ("host:port") is tor's SOCKS port, through which mail domains are asked for keys; without it
-    nobody is asked.
+    nobody is asked. `intake` is for a process that only accepts ('veildesk accept').
     """
 
     home: Path
@@ -100,6 +100,7 @@ class KeysConfig:
     notice: str
     heartbeat: str | None = None
     ring: Path = Path("keys/ring")
+    intake: Path = Path("keys/intake")
     contacts: Path | None = None
     engine: str = "both"
     secret: str = "agent"  # noqa: S105
@@ -163,11 +164,15 @@ class QueueConfig:
 
 @dataclass(frozen=True, slots=True)
 class BackendConfig:
-    """A helpdesk: `kind` is the entry point's name; the rest goes to the connector as it is."""
+    """A helpdesk: `kind` is the entry point's name; the rest goes to the connector as it is.
+
+    `deliveries_per_minute` bounds what it gets, 0 is without a bound.
+    """
 
     kind: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     poll_seconds: float = 10.0
+    deliveries_per_minute: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,12 +388,17 @@ def _with_notice_queue(
 def _backend(content: Any, place: str, base: Path) -> BackendConfig:
     if not isinstance(content, Mapping) or "kind" not in content:
         raise ConfigInvalid(f"[{place}] kind: this key is needed")
-    settings = {k: v for k, v in content.items() if k not in ("kind", "poll_seconds")}
+    numbers = {
+        name: _convert(float, content[name], f"[{place}] {name}", base)
+        for name in ("poll_seconds", "deliveries_per_minute")
+        if name in content
+    }
+    settings = {k: v for k, v in content.items() if k != "kind" and k not in numbers}
     settings["base"] = str(base)
+    if min(numbers.values(), default=0.0) < 0:
+        raise ConfigInvalid(f"[{place}]: numbers from 0 are needed")
     return BackendConfig(
-        kind=_convert(str, content["kind"], f"[{place}] kind", base),
-        settings=settings,
-        poll_seconds=_convert(float, content.get("poll_seconds", 10.0), f"[{place}] poll_seconds", base),
+        kind=_convert(str, content["kind"], f"[{place}] kind", base), settings=settings, **numbers
     )
 
 

@@ -19,6 +19,7 @@ from veildesk.service.build import cleaner_from
 from veildesk.service.config import AttachmentsConfig, Config
 from veildesk.service.doctor_keys import check_keys, check_memory
 from veildesk.service.notice_checks import check_notices
+from veildesk.service.safekeeping import check_store
 from veildesk.spool.keyring import KeyRing
 
 __all__ = ["examine"]
@@ -32,6 +33,7 @@ async def examine(config: Config) -> list[CheckResult]:
         ("files", _files),
         ("memory", check_memory),
         ("ring", _ring),
+        ("spool", _store),
         ("keys", check_keys),
         ("notices", check_notices),
         ("attachments", _attachments),
@@ -80,6 +82,15 @@ async def _files(config: Config) -> list[CheckResult]:
 async def _ring(config: Config) -> list[CheckResult]:
     ring = await asyncio.to_thread(KeyRing.load, config.keys.ring)
     return [CheckResult("ring.loads", "the store's key ring can be read", Level.OK, f"epoch {ring.newest}")]
+
+
+async def _store(config: Config) -> list[CheckResult]:
+    """Everything that 'veildesk check' looks at: every page, key and file."""
+    embedded = config.store is None or config.store.database is None
+    if embedded and not (config.gateway.state_dir / "spool.db").exists():
+        fix = "the first 'veildesk run' makes it"
+        return [CheckResult("spool", "the store is sound", Level.SKIP, "no store yet", fix=fix)]
+    return await asyncio.to_thread(check_store, config)
 
 
 async def _attachments(config: Config) -> list[CheckResult]:

@@ -20,8 +20,8 @@ from veildesk.core.errors import SpoolUnavailable, VeildeskError
 from veildesk.core.ports import Backend, Clock, Spool
 from veildesk.core.ticket import Deletion, Erased
 from veildesk.service.erasure import erase_in_helpdesk
-from veildesk.service.holds import Holds
 from veildesk.spool.erase_jobs import EraseJob, EraseJobs
+from veildesk.spool.holds import Holds
 
 __all__ = ["Eraser", "look_up_erasure"]
 
@@ -50,12 +50,12 @@ class Eraser:
 
     async def erase(self, ticket_id: str) -> Deletion:
         """Delete one ticket. Raises `SpoolUnavailable` when our own deletion must be repeated."""
-        hold = self.holds.held(ticket_id, self.clock.now() // 86400)
-        if hold is not None:
-            return Deletion(Erased.KEPT, kept_until=hold.until)
+        until = await self.holds.held(ticket_id, self.clock.now() // 86400)
+        if until is not None:
+            return Deletion(Erased.KEPT, kept_until=until)
         code = base64.b32encode(self.random_bytes(10)).decode().lower()
         job = await self._plan(ticket_id, code)
-        await asyncio.to_thread(self.jobs.put, job)
+        await self.jobs.put(job)
         unfinished: SpoolUnavailable | None = None
         try:
             await self.spool.erase(ticket_id)
@@ -65,7 +65,7 @@ class Eraser:
             async with asyncio.timeout(_NOW):
                 job = await self.attempt(job)
         except TimeoutError:
-            job = self.jobs.get(job.name) or job
+            job = await self.jobs.get(job.name) or job
         if unfinished is not None:
             raise unfinished
         return Deletion(_outcome(job), code)
@@ -88,7 +88,7 @@ class Eraser:
     async def attempt(self, job: EraseJob) -> EraseJob:
         """Try what is still open once, and store how far it came."""
         async with self._turn:
-            job, why = self.jobs.get(job.name) or job, ""
+            job, why = await self.jobs.get(job.name) or job, ""
             # After a crash in between, the ticket itself may still be there: it goes before its copies.
             await self.spool.erase(job.ticket_id)
             if job.helpdesk in ("open", "requested"):
@@ -113,7 +113,7 @@ class Eraser:
                     _log.exception("expunge-failed reason=internal")
                     why = why or "internal"
             job = self._after(job, why)
-            await asyncio.to_thread(self.jobs.put, job)
+            await self.jobs.put(job)
             if why:
                 _log.warning("erase-incomplete helpdesk=%s mailbox=%s why=%s", job.helpdesk, job.mailbox, why)
             return job
@@ -130,11 +130,11 @@ class Eraser:
     async def work(self) -> int:
         """Try every job that is due, and drop those whose 30 days are over; returns how many were tried."""
         now, tried = self.clock.now(), 0
-        for job in await asyncio.to_thread(lambda: list(self.jobs.all())):
+        for job in await self.jobs.all():
             if job.asked_day + _DAYS < now // 86400:
                 if not job.finished:
                     _log.error("erase-given-up helpdesk=%s mailbox=%s", job.helpdesk, job.mailbox)
-                await asyncio.to_thread(self.jobs.drop, job.name)
+                await self.jobs.drop(job.name)
             elif not job.finished and job.due <= now:
                 await self.attempt(job)
                 tried += 1
@@ -151,14 +151,14 @@ class Eraser:
                 _log.exception("erase-jobs-failed reason=internal")
             await asyncio.sleep(self.seconds)
 
-    def look_up(self, code: str) -> EraseJob | None:
+    async def look_up(self, code: str) -> EraseJob | None:
         """The job with this code; None for an unknown one, or one whose days are over."""
         plain = "".join(code.split()).replace("-", "").lower()
-        return self.jobs.get(self.jobs.name_of(plain)) if plain.isalnum() and plain.isascii() else None
+        return await self.jobs.get(self.jobs.name_of(plain)) if plain.isalnum() and plain.isascii() else None
 
-    def counts(self) -> dict[str, int]:
+    async def counts(self) -> dict[str, int]:
         """How many deletions are on record and how many of them are not finished."""
-        jobs = list(self.jobs.all())
+        jobs = await self.jobs.all()
         return {"asked": len(jobs), "unfinished": sum(not job.finished for job in jobs)}
 
 
@@ -167,9 +167,9 @@ def _outcome(job: EraseJob) -> Erased:
     return {"gone": Erased.GONE, "unsupported": Erased.UNSUPPORTED}.get(job.helpdesk, Erased.REQUESTED)
 
 
-def look_up_erasure(eraser: Eraser, code: str) -> dict[str, object] | None:
+async def look_up_erasure(eraser: Eraser, code: str) -> dict[str, object] | None:
     """What may be told to whoever has the code; None for an unknown one."""
-    job = eraser.look_up(code)
+    job = await eraser.look_up(code)
     if job is None:
         return None
     return {

@@ -6,23 +6,18 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from veildesk.core.ports import Backend, Clock, Spool
+from veildesk.core.ports import Backend, Clock
 from veildesk.intake.imap import ImapSettings
 from veildesk.intake.imap_expunge import expunge_before, expunge_mails
 from veildesk.service.config import Config, ImapConfig
 from veildesk.service.eraser import Eraser
-from veildesk.service.holds import Holds
-from veildesk.spool.erase_jobs import EraseJobs
-from veildesk.spool.keyring import KeyRing
+from veildesk.spool.store import SqlSpool
 
 __all__ = ["make_eraser", "old_mail_expunger"]
 
 
-def make_eraser(
-    config: Config, spool: Spool, keyring: KeyRing, backends: Mapping[str, Backend], clock: Clock
-) -> Eraser:
-    """Jobs in state_dir/erasures, holds in state_dir/holds.json."""
-    state = config.gateway.state_dir
+def make_eraser(config: Config, spool: SqlSpool, backends: Mapping[str, Backend], clock: Clock) -> Eraser:
+    """The eraser over the store's own jobs and holds."""
     imap = config.imap
 
     async def expunge(message_ids: Sequence[str]) -> None:
@@ -32,8 +27,8 @@ def make_eraser(
     return Eraser(
         spool=spool,
         backends=backends,
-        jobs=EraseJobs(state / "erasures", keyring.derive_secret(b"erase jobs")),
-        holds=Holds(state / "holds.json"),
+        jobs=spool.erase_jobs,
+        holds=spool.holds,
         clock=clock,
         random_bytes=os.urandom,
         expunge=expunge if imap is not None else None,

@@ -26,6 +26,7 @@ from veildesk.ops.notify import notify, watchdog_seconds
 from veildesk.portal import serve as portal_serve
 from veildesk.portal.app import create_app
 from veildesk.portal.ports import PortalPorts, PortalSettings
+from veildesk.service.accept_only import place_of
 from veildesk.service.approving import approve
 from veildesk.service.build import Gateway, tls_context
 from veildesk.service.config import ListenConfig, PortalConfig
@@ -96,7 +97,7 @@ class Running:
         if (webhooks := webhook_server(self._config, self._pollers)) is not None:
             await stack.enter_async_context(await webhooks.start())
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
-        jobs.append(("erase", gateway.eraser.run()))
+        jobs.append(("erase", self._alone("erase", gateway.eraser.run)))
         jobs.append(("store", self._watch_store()))
         jobs.append(("lag", self._lag.run()))
         if self._config.metrics is not None:
@@ -107,7 +108,7 @@ class Running:
         if self._config.status is None:
             # With a status site its process does this, so that it goes on without the gateway.
             press = await stack.enter_async_context(open_press(self._config))
-            jobs.append(("notices", Upkeep(press, _NOTICE_SECONDS).run()))
+            jobs.append(("notices", self._alone("notices", Upkeep(press, _NOTICE_SECONDS).run)))
         self._onions = build_onions(self._config)
         jobs += [(name, onion.run()) for name, onion in self._onions.items()]
         if self._config.portal is not None:
@@ -168,15 +169,7 @@ class Running:
 
     # --------------------------------------------------------------- parts
     async def _listen(self, channel: Channel, listen: ListenConfig) -> None:
-        kind, _, rest = listen.listen.partition(":")
-        place: dict[str, Any]
-        if kind == "unix":
-            path = self._config.base / rest
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            place = {"path": path}
-        else:
-            host, _, port = listen.listen.rpartition(":")
-            place = {"host": host.strip("[]"), "port": int(port)}
+        place = place_of(listen, self._config.base)
         # Behind Postfix a refusal would become a bounce to an address that nobody has proven to be the
         # sender's; only a client that is the sender's own server is told.
         early = self._early_check if channel is Channel.SMTP else None
@@ -263,7 +256,7 @@ class Running:
         return {
             "running": self._ready,
             "messages": dict(await self._gateway.spool.counts()),
-            "deletions": await asyncio.to_thread(self._gateway.eraser.counts),
+            "deletions": await self._gateway.eraser.counts(),
             "done": sum(worker.done for worker in self._workers),
             "backends": {name: "ok" if p.healthy else "failing" for name, p in self._pollers.items()},
             "onion": onion.address if onion else None,
@@ -315,7 +308,7 @@ class Running:
         return await self._parking.release()
 
     async def _erasure(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        return await asyncio.to_thread(look_up_erasure, self._gateway.eraser, str(request["code"]))
+        return await look_up_erasure(self._gateway.eraser, str(request["code"]))
 
     async def _spool_approve(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return _row(await approve(self._gateway.spool, str(request["message"])))

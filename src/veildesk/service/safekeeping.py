@@ -12,8 +12,8 @@ from pathlib import Path
 from veildesk.core.errors import ConfigInvalid, SpoolUnavailable, VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.ops.clock import SystemClock
-from veildesk.service.build import database_of
 from veildesk.service.config import Config
+from veildesk.service.database import database_of
 from veildesk.spool.archiving import back_up_bulk, back_up_keys, restore
 from veildesk.spool.copying import copy_tree
 from veildesk.spool.examining import examine_store
@@ -22,6 +22,8 @@ from veildesk.spool.moving import move
 from veildesk.spool.store import SqlSpool
 
 __all__ = ["back_up", "check_store", "files_of", "move_store", "repair_store", "restore_backup"]
+
+_SUBSCRIBERS = "subscribers"
 
 
 def files_of(config: Config) -> Path:
@@ -49,10 +51,12 @@ def back_up(config: Config, config_file: Path, bulk: Path | None, keys: Path | N
         if bulk is not None:
             done |= back_up_bulk(state, database, files_of(config), bulk)
             if (notices := state / "notices").is_dir():
-                copy_tree(notices, bulk / "notices")
+                # Who subscribed must be forgotten in backups too: in the newest copy only.
+                copy_tree(notices, bulk / "notices", without=[_SUBSCRIBERS])
         if keys is not None:
             done["keys"] = back_up_keys(state, database, KeyRing.load(config.keys.ring), keys)
             copy_tree(config.keys.home, keys / "gnupg")
+            _newest_subscribers(state / "notices" / _SUBSCRIBERS, keys / _SUBSCRIBERS)
             shutil.copy2(config_file, keys / "veildesk.toml")
             for name, path in _onion_keys(config):
                 if path.exists():
@@ -60,6 +64,12 @@ def back_up(config: Config, config_file: Path, bulk: Path | None, keys: Path | N
     except (OSError, shutil.Error):
         raise SpoolUnavailable("the backup folder cannot be written") from None
     return done
+
+
+def _newest_subscribers(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    if source.is_dir():
+        copy_tree(source, target)
 
 
 def restore_backup(config: Config, bulk: Path, keys: Path) -> dict[str, int]:
@@ -75,6 +85,9 @@ def restore_backup(config: Config, bulk: Path, keys: Path) -> dict[str, int]:
     try:
         if (bulk / "notices").is_dir() and not (config.gateway.state_dir / "notices").exists():
             copy_tree(bulk / "notices", config.gateway.state_dir / "notices")
+        subscribers = config.gateway.state_dir / "notices" / _SUBSCRIBERS
+        if (keys / _SUBSCRIBERS).is_dir() and not subscribers.exists():
+            copy_tree(keys / _SUBSCRIBERS, subscribers)
         if not config.keys.home.exists():
             copy_tree(keys / "gnupg", config.keys.home)
         for name, path in _onion_keys(config):

@@ -233,7 +233,7 @@ class Sweeper:
         today = self.clock.now() // 86400
         if self.expunge_before is None or self._expunged_day == today:
             return
-        if self.eraser is not None and self.eraser.holds.all():
+        if self.eraser is not None and await self.eraser.holds.any(today):
             return
         await self.expunge_before(today - self.retention_days)
         self._expunged_day = today

@@ -18,7 +18,7 @@ from veildesk.core.submission import Accepted, Channel
 from veildesk.core.work import Direction, Reason, State
 from veildesk.spool.parts import Stored, insert_parts
 from veildesk.spool.schema import anchor, dedup, marker, message, part, ticket
-from veildesk.spool.vault import Vault
+from veildesk.spool.vault import DataKeys
 
 __all__ = [
     "THREAD",
@@ -88,7 +88,7 @@ class Incoming:
     markers: Sequence[bytes] = ()
 
 
-def target_of(connection: sa.Connection, vault: Vault, ticket_id: str) -> Target | None:
+def target_of(connection: sa.Connection, vault: DataKeys, ticket_id: str) -> Target | None:
     """The sealing target of an existing ticket, None when it is gone."""
     key = vault.get(connection, ticket_id)
     if key is None:
@@ -101,7 +101,7 @@ def target_of(connection: sa.Connection, vault: Vault, ticket_id: str) -> Target
     return Target(ticket_id, key, position)
 
 
-def find_known(connection: sa.Connection, vault: Vault, digest: bytes, lookup: bytes | None) -> Known:
+def find_known(connection: sa.Connection, vault: DataKeys, digest: bytes, lookup: bytes | None) -> Known:
     """Look up the idempotency key, then the anchor."""
     accepted = _accepted(connection, digest)
     if accepted is not None or lookup is None:
@@ -110,7 +110,9 @@ def find_known(connection: sa.Connection, vault: Vault, digest: bytes, lookup: b
     return Known(None, None if ticket_id is None else target_of(connection, vault, ticket_id))
 
 
-def keep_all(connection: sa.Connection, vault: Vault, incoming: Sequence[Incoming]) -> list[Accepted | None]:
+def keep_all(
+    connection: sa.Connection, vault: DataKeys, incoming: Sequence[Incoming]
+) -> list[Accepted | None]:
     """Keep many messages with few statements; results in the same order, None as in `keep`."""
     query = sa.select(dedup).where(dedup.c.digest.in_([one.dedup for one in incoming]))
     known = {row.digest: (row.message_id, row.ticket_id) for row in connection.execute(query)}
@@ -131,7 +133,7 @@ def keep_all(connection: sa.Connection, vault: Vault, incoming: Sequence[Incomin
     return results
 
 
-def keep(connection: sa.Connection, vault: Vault, incoming: Incoming) -> Accepted | None:
+def keep(connection: sa.Connection, vault: DataKeys, incoming: Incoming) -> Accepted | None:
     """Keep a message. None when the ticket changed since it was sealed for."""
     accepted = _accepted(connection, incoming.dedup)
     if accepted is not None:
@@ -150,7 +152,7 @@ def keep(connection: sa.Connection, vault: Vault, incoming: Incoming) -> Accepte
     return Accepted(incoming.message, incoming.target.ticket, fresh=True)
 
 
-def _insert(connection: sa.Connection, vault: Vault, incoming: Sequence[Incoming]) -> None:
+def _insert(connection: sa.Connection, vault: DataKeys, incoming: Sequence[Incoming]) -> None:
     fresh = [one for one in incoming if one.target.fresh]
     tickets = [{"id": one.target.ticket, "expires_day": one.expires_day} for one in fresh]
     anchors = [

@@ -24,7 +24,7 @@ from veildesk.spool.erasing import finish_erasing
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import IMPORTING, set_version, stored_version, upgrade
 from veildesk.spool.postgres_database import connect_engine
-from veildesk.spool.schema import SCHEMA_VERSION, metadata, ring_state, ticket, ticket_key
+from veildesk.spool.schema import SCHEMA_VERSION, erase_job, hold, metadata, ring_state, ticket, ticket_key
 from veildesk.spool.sealing import unwrap_key
 from veildesk.spool.sqlite_database import open_engine, open_read_only
 from veildesk.spool.vault import Vault
@@ -32,9 +32,10 @@ from veildesk.spool.vault import Vault
 __all__ = ["back_up_bulk", "back_up_keys", "restore"]
 
 _BULK, _KEYS = "bulk.db", "keys.db"
-# Only in the newest copy: wrapped keys, and the people known, who must be forgotten in backups too.
-_NEWEST = (contact, contact_name)
-_BULK_TABLES = [table for table in metadata.sorted_tables if table not in (ticket_key, *_NEWEST)]
+# Only in the newest copy: wrapped keys, what is held and what is still to be erased elsewhere, and the people
+# known, who must be forgotten in backups too.
+_NEWEST = (contact, contact_name, erase_job)
+_BULK_TABLES = [table for table in metadata.sorted_tables if table not in (ticket_key, hold, *_NEWEST)]
 _ATTEMPTS = 5
 
 
@@ -118,9 +119,9 @@ def back_up_keys(state_dir: Path, conninfo: str | None, ring: KeyRing, folder: P
             tickets = sa.select(ticket).where(ticket.c.id.in_(sa.select(ticket_key.c.ticket_id)))
             for rows in source.execute(tickets.execution_options(yield_per=1000)).mappings().partitions():
                 target.execute(sa.insert(ticket), [dict(row) for row in rows])
-            copied = copy_tables(source, target, [ticket_key, ring_state, *_NEWEST])
+            copied = copy_tables(source, target, [ticket_key, hold, ring_state, *_NEWEST])
         _finish(engine, working, folder / _KEYS)
-        write_file(folder / "ring", [ring.path.read_bytes()], lambda _: None)
+        write_file(folder / "ring", [ring.plain()], lambda _: None)
     return copied["ticket_key"]
 
 
@@ -182,8 +183,10 @@ def _fill(
             present = set(target.execute(sa.select(ticket.c.id)).scalars())
             rows = [dict(row) for row in keys.execute(sa.select(ticket_key)).mappings()]
             wanted = [row for row in rows if row["ticket_id"] in present]
-            if wanted:
-                target.execute(sa.insert(ticket_key), wanted)
+            held = [dict(row) for row in keys.execute(sa.select(hold)).mappings()]
+            for table, kept in ((ticket_key, wanted), (hold, held)):
+                if kept := [row for row in kept if row["ticket_id"] in present]:
+                    target.execute(sa.insert(table), kept)
             copy_tables(keys, target, [ring_state, *_NEWEST])
             finish_erasing(target)
             set_version(target, IMPORTING)

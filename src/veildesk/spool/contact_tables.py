@@ -14,6 +14,8 @@ contact = sa.Table(
     sa.Column("digest", sa.LargeBinary, primary_key=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("last_day", sa.Integer, nullable=False, index=True),
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("wrapped", sa.LargeBinary),
 )
 
 contact_name = sa.Table(

@@ -1,84 +1,59 @@
 """The contact store: certificates of people who signed, found by address or by key in constant time.
 
-Addresses and fingerprints are in the database as keyed digests only, certificates and history sealed.
-The keys for both come from the root of the key ring, not from a ticket: what is here outlives tickets, by
-no more than the days of retention after it was last used.
+Addresses and fingerprints are in the database as keyed digests only, certificates and history sealed, each
+under a key of its own. Both end with the epoch: a rotation wraps the keys anew and digests the names anew, so
+that an older copy of the database neither opens nor confirms a name. What is here outlives tickets, by no
+more than the days of retention after it was last used.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hmac
 import json
-from collections.abc import Iterable
+import secrets
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from veildesk.core.contact import KeyEvent, KnownKey, Provenance
+from veildesk.core.errors import KeyUnusable
 from veildesk.spool.contact_tables import contact, contact_name
-from veildesk.spool.keyring import KeyRing
 from veildesk.spool.sealing import Place, open_row, seal_row
+from veildesk.spool.vault import Vault
 from veildesk.spool.writer import Writer
 
 __all__ = ["StoredContacts"]
 
 _VERSION = 1
 _MOST = 4
+_BATCH = 200
 
 
 class StoredContacts:
     """`veildesk.core.ports.Contacts` over the store's database."""
 
-    def __init__(self, writer: Writer, ring: KeyRing) -> None:
+    def __init__(self, writer: Writer, vault: Vault) -> None:
         self._writer = writer
-        self._names = ring.derive_secret(b"contact names")
-        self._key = ring.derive_secret(b"contacts")
+        self._vault = vault
 
     async def by_address(self, address: str) -> tuple[KnownKey, ...]:
         """Keys known for a lower-case address, the latest first, at most four."""
-        name = self._digest("address", address)
-        found = await self._writer.do("read", lambda connection: _load(connection, name))
-        return tuple(self._open(*row) for row in found)
+        return await self._writer.do("read", lambda connection: self._find(connection, "address", address))
 
     async def by_key(self, fingerprint: str) -> KnownKey | None:
         """The certificate that holds a key with this fingerprint."""
-        name = self._digest("key", fingerprint)
-        found = await self._writer.do("read", lambda connection: _load(connection, name))
-        return self._open(*found[0]) if found else None
+        found = await self._writer.do("read", lambda connection: self._find(connection, "key", fingerprint))
+        return found[0] if found else None
 
     async def remember(self, key: KnownKey, replaces: str | None = None) -> None:
         """Store or refresh a key; its history grows by what is new.
 
         A key that it `replaces` still checks old signatures but is no longer found by address.
         """
-        before = await self.by_key(key.fingerprint)
-        if before is not None:
-            events = dict.fromkeys((*before.history, *key.history))
-            key = KnownKey(
-                key.certificate,
-                key.fingerprint,
-                key.keys,
-                key.addresses,
-                key.provenance,
-                key.expires,
-                key.last_day,
-                tuple(events)[-20:],
-            )
-        old = await self.by_key(replaces) if replaces is not None else None
-        digest = self._digest("contact", key.fingerprint)
-        names = {self._digest("address", address) for address in key.addresses}
-        names |= {self._digest("key", name) for name in key.keys}
-        sealed = seal_row(self._key, Place("", digest.hex(), "contact"), _encode(key))
-        gone = [self._digest("address", address) for address in old.addresses] if old is not None else []
-
-        def run(connection: sa.Connection) -> None:
-            _store(connection, digest, sealed, key.last_day, names)
-            if old is not None:
-                before = self._digest("contact", old.fingerprint)
-                chosen = contact_name.c.contact == before, contact_name.c.digest.in_(gone)
-                connection.execute(sa.delete(contact_name).where(*chosen))
-
-        await self._writer.do("contacts", run)
+        await self._writer.do("contacts", lambda connection: self._remember(connection, key, replaces))
 
     async def forget_before(self, day: int) -> int:
         """Forget keys last used before `day`."""
@@ -91,31 +66,101 @@ class StoredContacts:
 
         return await self._writer.do("contacts", run)
 
-    def _digest(self, kind: str, name: str) -> bytes:
-        return hmac.digest(self._names, f"{kind}\0{name}".encode("utf-8", "surrogatepass"), "sha256")
+    # ------------------------------------------------------------------ in the writer thread
 
-    def _open(self, digest: bytes, sealed: bytes) -> KnownKey:
-        return _decode(open_row(self._key, Place("", digest.hex(), "contact"), sealed))
+    def _remember(self, connection: sa.Connection, key: KnownKey, replaces: str | None) -> None:
+        epoch = self._vault.epoch(connection)
+        rows = self._rows(connection, "key", key.fingerprint)
+        if rows:
+            before = self._open(rows[0])
+            events = tuple(dict.fromkeys((*before.history, *key.history)))[-20:]
+            key = dataclasses.replace(key, history=events)
+        old = self._rows(connection, "key", replaces) if replaces is not None else []
+        if old:
+            addresses = [
+                digest
+                for address in self._open(old[0]).addresses
+                for digest in self._digests(connection, "address", address)
+            ]
+            chosen = contact_name.c.contact == old[0].digest, contact_name.c.digest.in_(addresses)
+            connection.execute(sa.delete(contact_name).where(*chosen))
+        _delete(connection, [row.digest for row in rows])
+        names = {self._digest(epoch, "address", address) for address in key.addresses}
+        names |= {self._digest(epoch, "key", name) for name in key.keys}
+        self._insert(connection, epoch, key, names)
+
+    def _insert(self, connection: sa.Connection, epoch: int, key: KnownKey, names: set[bytes]) -> None:
+        digest, data_key = self._digest(epoch, "contact", key.fingerprint), secrets.token_bytes(32)
+        row = {
+            "digest": digest,
+            "sealed": seal_row(data_key, Place("", digest.hex(), "contact"), _encode(key)),
+            "last_day": key.last_day,
+            "epoch": epoch,
+            "wrapped": self._vault.wrap(epoch, f"contact:{digest.hex()}", data_key),
+        }
+        connection.execute(sa.insert(contact).values(row))
+        if names:
+            connection.execute(
+                sa.insert(contact_name), [{"digest": name, "contact": digest} for name in sorted(names)]
+            )
+
+    def rewrap(self, connection: sa.Connection) -> tuple[bool, int]:
+        """Bring the next contacts under the store's epoch, their names too.
+
+        Returns whether more may be left, and how many were changed.
+        """
+        epoch = self._vault.epoch(connection)
+        old = sa.select(contact).where(contact.c.epoch < epoch).limit(_BATCH)
+        rows = connection.execute(old).all()
+        for row in rows:
+            try:
+                key = self._open(row)
+            except KeyUnusable:
+                # Out of a backup whose epoch is gone: nobody can ever read it.
+                _delete(connection, [row.digest])
+                continue
+            query = sa.select(contact_name.c.digest).where(contact_name.c.contact == row.digest)
+            present = set(connection.execute(query).scalars())
+            pairs = [("address", one) for one in key.addresses] + [("key", one) for one in key.keys]
+            names = {
+                self._digest(epoch, kind, name)
+                for kind, name in pairs
+                if self._digest(row.epoch, kind, name) in present
+            }
+            _delete(connection, [row.digest])
+            self._insert(connection, epoch, key, names)
+        return len(rows) == _BATCH, len(rows)
+
+    def _find(self, connection: sa.Connection, kind: str, name: str) -> tuple[KnownKey, ...]:
+        return tuple(self._open(row) for row in self._rows(connection, kind, name))
+
+    def _rows(self, connection: sa.Connection, kind: str, name: str) -> Sequence[sa.Row[Any]]:
+        query = (
+            sa.select(contact)
+            .join(contact_name, contact_name.c.contact == contact.c.digest)
+            .where(contact_name.c.digest.in_(self._digests(connection, kind, name)))
+            .order_by(contact.c.last_day.desc())
+            .limit(_MOST)
+        )
+        return connection.execute(query).all()
+
+    def _digests(self, connection: sa.Connection, kind: str, name: str) -> list[bytes]:
+        # More than one epoch while a rotation is under way; 0 for what an older version wrote.
+        return [self._digest(epoch, kind, name) for epoch in (0, *self._vault.epochs(connection))]
+
+    def _digest(self, epoch: int, kind: str, name: str) -> bytes:
+        secret = self._vault.secret(epoch, b"contact names")
+        return hmac.digest(secret, f"{kind}\0{name}".encode("utf-8", "surrogatepass"), "sha256")
+
+    def _open(self, row: sa.Row[Any]) -> KnownKey:
+        if row.epoch == 0:
+            key = self._vault.secret(0, b"contacts")
+        else:
+            key = self._vault.unwrap(row.epoch, f"contact:{row.digest.hex()}", row.wrapped)
+        return _decode(open_row(key, Place("", row.digest.hex(), "contact"), row.sealed))
 
 
-def _load(connection: sa.Connection, name: bytes) -> list[tuple[bytes, bytes]]:
-    query = (
-        sa.select(contact.c.digest, contact.c.sealed)
-        .join(contact_name, contact_name.c.contact == contact.c.digest)
-        .where(contact_name.c.digest == name)
-        .order_by(contact.c.last_day.desc())
-        .limit(_MOST)
-    )
-    return [(row.digest, row.sealed) for row in connection.execute(query)]
-
-
-def _store(connection: sa.Connection, digest: bytes, sealed: bytes, day: int, names: Iterable[bytes]) -> None:
-    _delete(connection, [digest])
-    connection.execute(sa.insert(contact).values(digest=digest, sealed=sealed, last_day=day))
-    connection.execute(sa.insert(contact_name), [{"digest": name, "contact": digest} for name in names])
-
-
-def _delete(connection: sa.Connection, digests: list[bytes]) -> None:
+def _delete(connection: sa.Connection, digests: Collection[bytes]) -> None:
     for digest in digests:
         connection.execute(sa.delete(contact_name).where(contact_name.c.contact == digest))
         connection.execute(sa.delete(contact).where(contact.c.digest == digest))

@@ -80,11 +80,18 @@ def copy_files(source: Path, target: Path, names: Collection[str]) -> list[str]:
     return missing
 
 
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder of regular files as it is, over what is there; sockets and locks are left out."""
+def copy_tree(source: Path, target: Path, without: Collection[str] = ()) -> None:
+    """Copy a folder of regular files as it is, over what is there; sockets and locks are left out.
+
+    So are entries named in `without`, at any depth.
+    """
 
     def ignored(folder: str, names: list[str]) -> list[str]:
         paths = ((name, Path(folder, name)) for name in names)
-        return [name for name, path in paths if not (path.is_file() or path.is_dir()) or path.is_symlink()]
+        return [
+            name
+            for name, path in paths
+            if name in without or path.is_symlink() or not (path.is_file() or path.is_dir())
+        ]
 
     shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)

@@ -25,6 +25,9 @@ WRITES = (
     "cursor",
     "erase-key",
     "erase-rows",
+    "erase-job",
+    "contacts",
+    "hold",
     "rotate",
 )
 """Kinds of commits; each has a point before and one after."""
@@ -40,6 +43,8 @@ POINTS: frozenset[str] = frozenset(
         "file.directory-synced",
         "ring.synced",
         "ring.renamed",
+        "ring.half-added",
+        "ring.half-renewed",
         "rotate.ring-extended",
         "rotate.ring-shortened",
         "erase.key-checkpointed",

@@ -1,23 +1,28 @@
 """Erase jobs: what is left to delete elsewhere once a ticket's own key is gone.
 
-One sealed file for each, named by a keyed digest of the job's code, so that neither the folder nor a copy
-of it tells which ticket, which helpdesk number or whose mail it is about. A job outlives its ticket by
-design and is removed after its days.
+One sealed row for each, named by a keyed digest of the job's code, under a key of its own that is wrapped as
+tickets' keys are: neither the table nor an old copy of it tells which ticket, which helpdesk number or whose
+mail it is about. A job outlives its ticket by design and is removed after its days.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+import secrets
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
-from veildesk.core.errors import SpoolUnavailable, VeildeskError
-from veildesk.spool.durable import TEMPORARY, disk_error, keep_day_only, sync_directory, write_file
+import sqlalchemy as sa
+
+from veildesk.core.errors import VeildeskError
+from veildesk.spool.keyring import KeyRing
+from veildesk.spool.schema import erase_job
 from veildesk.spool.sealing import Place, open_row, seal_row, subkey
+from veildesk.spool.vault import Vault
+from veildesk.spool.writer import Writer
 
-__all__ = ["EraseJob", "EraseJobs"]
+__all__ = ["EraseJob", "EraseJobs", "rewrap_jobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,57 +53,84 @@ class EraseJob:
 
 
 class EraseJobs:
-    """Jobs in `folder`. `key` is a secret derived from the key ring."""
+    """Jobs in the store. All operations raise `SpoolUnavailable` while it cannot be used."""
 
-    def __init__(self, folder: Path, key: bytes) -> None:
-        self._folder = folder
-        self._seal_key = subkey(key, b"erase-job seal")
-        self._name_key = subkey(key, b"erase-job name")
+    def __init__(self, writer: Writer, vault: Vault, ring: KeyRing) -> None:
+        self._writer = writer
+        self._vault = vault
+        self._name_key = subkey(ring.derive_secret(b"erase jobs"), b"erase-job name")
 
     def name_of(self, code: str) -> str:
-        """The file name of the job with this code: hex."""
+        """The name of the job with this code: hex."""
         return subkey(self._name_key, code.encode()).hex()[:48]
 
-    def put(self, job: EraseJob) -> None:
-        """Write a job durably, over an older state of it. Raises `SpoolUnavailable`."""
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_error(error) from None
-        body = json.dumps({"v": 1, **dataclasses.asdict(job)}).encode()
-        write_file(self._folder / job.name, [seal_row(self._seal_key, Place("", job.name, "erase"), body)])
-        keep_day_only(self._folder / job.name)
+    async def put(self, job: EraseJob) -> None:
+        """Store a job durably, over an older state of it."""
 
-    def get(self, name: str) -> EraseJob | None:
-        """A job by its file name; None when there is none, or none that can be opened."""
-        try:
-            sealed = (self._folder / name).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise disk_error(error) from None
-        try:
-            fields = json.loads(open_row(self._seal_key, Place("", name, "erase"), sealed))
-        except (VeildeskError, ValueError):
-            return None
-        if fields.pop("v", None) != 1:
-            return None
-        return EraseJob(**{**fields, "mails": tuple(fields["mails"])})
+        def run(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(erase_job).where(erase_job.c.name == job.name))
+            connection.execute(sa.insert(erase_job).values(_sealed(connection, self._vault, job)))
 
-    def all(self) -> Iterator[EraseJob]:
-        """Every job, in no order."""
-        if not self._folder.is_dir():
-            return
-        for path in sorted(self._folder.iterdir()):
-            if not path.name.endswith(TEMPORARY):
-                job = self.get(path.name)
-                if job is not None:
-                    yield job
+        await self._writer.do("erase-job", run)
 
-    def drop(self, name: str) -> None:
-        """Remove a job. Raises `SpoolUnavailable`."""
+    async def get(self, name: str) -> EraseJob | None:
+        """A job by its name; None when there is none, or none that can be opened."""
+        query = sa.select(erase_job).where(erase_job.c.name == name)
+
+        def run(connection: sa.Connection) -> EraseJob | None:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else _opened(self._vault, row)
+
+        return await self._writer.do("read", run)
+
+    async def all(self) -> list[EraseJob]:
+        """Every job that can be opened, in no order."""
+
+        def run(connection: sa.Connection) -> list[EraseJob]:
+            rows = connection.execute(sa.select(erase_job)).all()
+            return [job for row in rows if (job := _opened(self._vault, row)) is not None]
+
+        return await self._writer.do("read", run)
+
+    async def drop(self, name: str) -> None:
+        """Remove a job."""
+        remove = sa.delete(erase_job).where(erase_job.c.name == name)
+        await self._writer.do("erase-job", lambda connection: connection.execute(remove).rowcount)
+
+
+def _sealed(connection: sa.Connection, vault: Vault, job: EraseJob) -> dict[str, Any]:
+    epoch, key = vault.epoch(connection), secrets.token_bytes(32)
+    body = json.dumps({"v": 1, **dataclasses.asdict(job)}).encode()
+    return {
+        "name": job.name,
+        "epoch": epoch,
+        "wrapped": vault.wrap(epoch, f"erase-job:{job.name}", key),
+        "sealed": seal_row(key, Place("", job.name, "erase"), body),
+    }
+
+
+def _opened(vault: Vault, row: sa.Row[Any]) -> EraseJob | None:
+    try:
+        key = vault.unwrap(row.epoch, f"erase-job:{row.name}", row.wrapped)
+        fields = json.loads(open_row(key, Place("", row.name, "erase"), row.sealed))
+    except (VeildeskError, ValueError):
+        return None
+    if fields.pop("v", None) != 1:
+        return None
+    return EraseJob(**{**fields, "mails": tuple(fields["mails"])})
+
+
+def rewrap_jobs(connection: sa.Connection, vault: Vault) -> int:
+    """Wrap all jobs' keys under the store's epoch; returns how many. What does not open is removed."""
+    epoch = vault.epoch(connection)
+    rows = connection.execute(sa.select(erase_job).where(erase_job.c.epoch < epoch)).all()
+    for row in rows:
+        here = erase_job.c.name == row.name
+        name = f"erase-job:{row.name}"
         try:
-            (self._folder / name).unlink(missing_ok=True)
-            sync_directory(self._folder)
-        except OSError:
-            raise SpoolUnavailable("io-error") from None
+            wrapped = vault.wrap(epoch, name, vault.unwrap(row.epoch, name, row.wrapped))
+        except VeildeskError:
+            connection.execute(sa.delete(erase_job).where(here))
+            continue
+        connection.execute(sa.update(erase_job).where(here).values(epoch=epoch, wrapped=wrapped))
+    return len(rows)

@@ -14,7 +14,7 @@ from veildesk.core.errors import SpoolUnavailable
 from veildesk.spool.crashpoint import crashpoint
 from veildesk.spool.database import Database
 from veildesk.spool.parts import PartFiles
-from veildesk.spool.schema import anchor, dedup, marker, message, part, ticket, ticket_key
+from veildesk.spool.schema import anchor, dedup, hold, marker, message, part, ticket, ticket_key
 from veildesk.spool.vault import Vault
 
 __all__ = ["delete_rows", "erase", "expired", "finish_erasing"]
@@ -50,7 +50,7 @@ def delete_rows(connection: sa.Connection, ticket_id: str) -> list[str]:
     """Delete all rows of a ticket but its digests; returns names of files to remove."""
     query = sa.select(part.c.file).where(part.c.ticket_id == ticket_id, part.c.file.is_not(None))
     names = list(connection.execute(query).scalars())
-    for table in (part, message, anchor, marker, ticket_key):
+    for table in (part, message, anchor, marker, hold, ticket_key):
         connection.execute(sa.delete(table).where(table.c.ticket_id == ticket_id))
     connection.execute(sa.delete(ticket).where(ticket.c.id == ticket_id))
     return [name for name in names if name is not None]

@@ -3,7 +3,7 @@
 The database, its log and their backups hold only wrapped keys. Once an epoch key is gone from the ring,
 what was wrapped under it alone can never be opened again, wherever copies lie. The file is small, mode
 0600, replaced atomically, and checked by a digest, so that damage is noticed before anything is sealed
-under a wrong key.
+under a wrong key. With a root credential the file itself is sealed (`ring_root`).
 
 File: b"VDKR", version 1, root (32), count (1), count x (epoch: 4 big-endian, key: 32), SHA-256 of all
 before.
@@ -11,11 +11,13 @@ before.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import secrets
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,9 +30,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from veildesk.core.errors import KeyUnusable, SpoolUnavailable
 from veildesk.spool.crashpoint import crashpoint
 from veildesk.spool.durable import write_file
+from veildesk.spool.ring_root import CREDENTIAL, RingRoot, root_credential
+from veildesk.spool.ring_root import MAGIC as SEALED
+from veildesk.spool.sealing import subkey
 
 __all__ = ["KeyRing"]
 
+_RACES = 3
 _MAGIC = b"VDKR\x01"
 _EPOCH = struct.Struct(">I32s")
 
@@ -65,9 +71,10 @@ class KeyRing:
     touches epoch keys in its writer thread only; `derive_secret` may be called from anywhere.
     """
 
-    def __init__(self, path: Path, content: _Content) -> None:
+    def __init__(self, path: Path, content: _Content, root: RingRoot | None = None) -> None:
         self._path = path
         self._content = content
+        self._root = root
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -80,12 +87,26 @@ class KeyRing:
         return ring
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a ring. Raises `KeyUnusable` if it is missing, readable by others or damaged."""
-        return cls(path, cls._read(path))
+    def load(cls, path: Path, credential: bytes | None = None) -> Self:
+        """Read a ring. `credential` is its root; without it that of the service manager, if there is one.
+
+        Raises `KeyUnusable` if it is missing, readable by others, damaged, or sealed under another root.
+        """
+        found = root_credential() if credential is None else credential
+        root = None if found is None else RingRoot(path, found)
+        return cls(path, cls._read(path, root), root)
+
+    @classmethod
+    def _read(cls, path: Path, root: RingRoot | None) -> _Content:
+        for _ in range(_RACES if root is not None else 0):
+            # Ring and half are two files: another process may be between them.
+            with contextlib.suppress(KeyUnusable):
+                return cls._read_once(path, root)
+            time.sleep(0.01)
+        return cls._read_once(path, root)
 
     @staticmethod
-    def _read(path: Path) -> _Content:
+    def _read_once(path: Path, root: RingRoot | None) -> _Content:
         try:
             with path.open("rb") as stream:
                 mode = os.fstat(stream.fileno()).st_mode
@@ -94,11 +115,38 @@ class KeyRing:
             raise KeyUnusable("key ring cannot be read") from None
         if mode & 0o077:
             raise KeyUnusable("key ring is accessible to other users")
+        if data.startswith(SEALED):
+            if root is None:
+                raise KeyUnusable(f"the key ring is sealed: the credential {CREDENTIAL} is needed")
+            data = root.open(data)
         return _Content.decode(data)
 
     def _store(self, content: _Content) -> None:
-        write_file(self._path, [content.encode()], _ring_point)
+        """Replace the file; under a root credential with a fresh half, so that older copies stay shut."""
+        if self._root is None:
+            write_file(self._path, [content.encode()], _ring_point)
+        else:
+            half = self._root.begin()
+            write_file(self._path, [self._root.seal(half, content.encode())], _ring_point)
+            self._root.finish(half)
         self._content = content
+
+    def bind(self) -> bool:
+        """Seal a ring that lies in clear, if there is a root credential; whether that was done now."""
+        if self._root is None or self._path.read_bytes().startswith(SEALED):
+            return False
+        with self.exclusive():
+            self._store(self._content)
+        return True
+
+    def plain(self) -> bytes:
+        """The ring without a root, for the newest backup of the keys."""
+        return self._content.encode()
+
+    @property
+    def intake_secret(self) -> bytes:
+        """What a process that only accepts is given: it knows mail that came before, and opens nothing."""
+        return self.derive_secret(b"message-markers")
 
     @property
     def path(self) -> Path:
@@ -132,7 +180,7 @@ class KeyRing:
 
     def reload(self) -> None:
         """Read the file again."""
-        self._content = self._read(self._path)
+        self._content = self._read(self._path, self._root)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -155,6 +203,15 @@ class KeyRing:
         """Destroy all epochs before `oldest`. Only after every data key was wrapped anew."""
         kept = {number: key for number, key in self._content.epochs.items() if number >= oldest}
         self._store(_Content(self._content.root, kept))
+
+    def epoch_secret(self, epoch: int, label: bytes) -> bytes:
+        """32 bytes for one purpose that end with an epoch. Raises as `epoch_key`.
+
+        Epoch 0 stands for the ring's whole life: what was sealed before secrets ended with epochs.
+        """
+        if epoch == 0:
+            return self.derive_secret(label)
+        return subkey(self.epoch_key(epoch), b"veildesk epoch secret v1|" + label)
 
     def derive_secret(self, label: bytes) -> bytes:
         """32 bytes for one purpose (HKDF-SHA-256, RFC 5869); the same for the ring's whole life."""

@@ -22,7 +22,7 @@ from veildesk.spool.sqlite_database import SqliteDatabase
 from veildesk.spool.vault import Vault
 from veildesk.spool.writer import Writer
 
-__all__ = ["Opened", "open_state", "prepare"]
+__all__ = ["Opened", "open_database", "open_state", "prepare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,19 @@ def open_state(
 
     Raises `SpoolUnavailable`, or `ConfigInvalid` for a database that cannot keep promises.
     """
+    database, files = open_database(directory, folder, conninfo)
+    vault = Vault(ring)
+    return Opened(directory, ring, database, Writer(database, loop), vault, files, Cursors(vault))
+
+
+def open_database(directory: Path, folder: Path, conninfo: str | None) -> tuple[Database, PartFiles]:
+    """Make or open the directory, the database and the folder of files. Raises as `open_state`."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         database: Database = SqliteDatabase(directory) if conninfo is None else PostgresDatabase(conninfo)
-        files = PartFiles(folder, database.owner)
+        return database, PartFiles(folder, database.owner)
     except OSError as error:
         raise disk_error(error) from None
-    return Opened(directory, ring, database, Writer(database, loop), Vault(ring), files, Cursors(ring))
 
 
 def prepare(engine: sa.Engine, state: Opened) -> None:

@@ -10,37 +10,41 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from veildesk.spool.contact_tables import contact
 from veildesk.spool.crashpoint import crashpoint
 from veildesk.spool.database import Database
 from veildesk.spool.keyring import KeyRing
-from veildesk.spool.schema import ring_state, ticket_key
+from veildesk.spool.schema import cursor, erase_job, ring_state, ticket_key
+from veildesk.spool.vault import Vault
 
 __all__ = ["adopt", "begin", "finish"]
 
 
-def begin(engine: sa.Engine, ring: KeyRing) -> None:
+def begin(engine: sa.Engine, vault: Vault, ring: KeyRing) -> None:
     """Add an epoch and let new tickets use it. Runs alone in the writer thread."""
     with ring.exclusive():
         ring.extend()
     crashpoint("rotate.ring-extended")
-    adopt(engine, ring)
+    adopt(engine, vault, ring)
 
 
-def adopt(engine: sa.Engine, ring: KeyRing) -> None:
+def adopt(engine: sa.Engine, vault: Vault, ring: KeyRing) -> None:
     """Let new tickets use the ring's newest epoch. Runs alone in the writer thread."""
     number = ring.newest
     with engine.begin() as connection:
         # Waits for transactions that are still wrapping under the old epoch (`Vault.put`).
         connection.execute(sa.update(ring_state).where(ring_state.c.epoch < number).values(epoch=number))
+        vault.publish(connection)
 
 
 def finish(database: Database, ring: KeyRing) -> bool:
     """Destroy the old epochs; False when keys under them are left. Runs alone in the writer thread."""
     with database.engine.begin() as connection:
         epoch: int = connection.execute(sa.select(ring_state.c.epoch)).scalar_one()
-        left = sa.select(ticket_key.c.ticket_id).where(ticket_key.c.epoch < epoch).limit(1)
-        if connection.execute(left).first() is not None:
-            return False
+        for table in (ticket_key, contact, erase_job, cursor):
+            left = sa.select(table.c.epoch).where(table.c.epoch < epoch).limit(1)
+            if connection.execute(left).first() is not None:
+                return False
     database.checkpoint()
     with ring.exclusive():
         ring.shorten(epoch)

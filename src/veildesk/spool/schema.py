@@ -15,6 +15,8 @@ __all__ = [
     "anchor",
     "cursor",
     "dedup",
+    "erase_job",
+    "hold",
     "marker",
     "message",
     "metadata",
@@ -24,7 +26,7 @@ __all__ = [
     "ticket_key",
 ]
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """Revision that this code reads and writes."""
 
 UNFINISHED = ("accepted", "delivering", "collected", "sending")
@@ -117,6 +119,25 @@ cursor = sa.Table(
     metadata,
     sa.Column("backend", sa.String(64), primary_key=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("wrapped", sa.LargeBinary),
+)
+
+erase_job = sa.Table(
+    "erase_job",
+    metadata,
+    sa.Column("name", sa.String(48), primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+hold = sa.Table(
+    "hold",
+    metadata,
+    sa.Column("ticket_id", sa.ForeignKey(_ticket_ref), primary_key=True),
+    sa.Column("until_day", sa.Integer, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
 
 ring_state = sa.Table(
@@ -125,4 +146,6 @@ ring_state = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("proof", sa.LargeBinary, nullable=False),
+    sa.Column("intake_public", sa.LargeBinary),
+    sa.Column("intake_tag", sa.LargeBinary),
 )

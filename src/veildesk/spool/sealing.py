@@ -4,7 +4,8 @@ Rows use AES-256-GCM-SIV (RFC 8452): a repeated random nonce would reveal equali
 nothing else. The place (ticket, message, part) is bound as associated data, so that a blob moved to
 another row does not open. Plaintext is padded so that at most 12 % of its length shows.
 
-Row blob: version 1, nonce (12), ciphertext with tag. Wrapped key: version 1, nonce (12), 48 bytes.
+Row blob: version 1, nonce (12), ciphertext with tag. Wrapped key: version 1, nonce (12), 48 bytes; or
+version 2 by a process that only accepts (`intake_key`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from veildesk.core.errors import KeyUnusable
+from veildesk.spool import intake_key
 
 __all__ = [
     "Place",
@@ -115,5 +117,7 @@ def wrap_key(epoch_key: bytes, epoch: int, ticket: str, data_key: bytes) -> byte
 
 
 def unwrap_key(epoch_key: bytes, epoch: int, ticket: str, wrapped: bytes) -> bytes:
-    """Unwrap a ticket's data key. Raises `KeyUnusable`."""
+    """Unwrap a ticket's data key, by whom it was wrapped. Raises `KeyUnusable`."""
+    if wrapped[:1] == bytes([intake_key.VERSION]):
+        return intake_key.open_key(epoch_key, epoch, ticket, wrapped)
     return _open(epoch_key, wrapped, b"veildesk data key v1" + epoch.to_bytes(4, "big") + ticket.encode())

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -20,27 +18,27 @@ import sqlalchemy as sa
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
 from veildesk.core.ports import Clock
-from veildesk.core.submission import Accepted, Channel, PortalAnchor, SpareCode, Submission
+from veildesk.core.submission import Accepted, Channel, PortalAnchor, SpareCode
 from veildesk.core.ticket import CheckResult
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.spool import accepting, anchored, checks, claiming, erasing, joining, rewording, rotation
-from veildesk.spool.accepting import Incoming, Known, Target
+from veildesk.spool.accepting import Incoming, Target
 from veildesk.spool.contacts import StoredContacts
+from veildesk.spool.erase_jobs import EraseJobs, rewrap_jobs
+from veildesk.spool.holds import Holds
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.opening import Opened, open_state, prepare
 from veildesk.spool.parts import Stored
 from veildesk.spool.reading import StoreReader
-from veildesk.spool.sealing import Place, new_data_key
+from veildesk.spool.store_intake import TRIES, Mark, StoreIntake, yield_to_others
 from veildesk.spool.wake import Wake
 
 __all__ = ["SqlSpool"]
 
-_DAY = 86_400
-_TRIES = 40
 _LEASE_SECONDS = 1.0
 
 
-class SqlSpool(StoreReader):
+class SqlSpool(StoreIntake, StoreReader):
     """A spool in `state_dir`: files/, and for SQLite spool.db with its log and workers/.
 
     Open it with `await SqlSpool.open(...)` on the event loop that will use it, and `await close()` it.
@@ -48,13 +46,22 @@ class SqlSpool(StoreReader):
     """
 
     def __init__(self, state: Opened, clock: Clock, retention_days: int, min_free: int) -> None:
-        super().__init__(state)
-        self._owner = state.database.owner
-        self._clock = clock
-        self._retention_days = retention_days
-        self._min_free = min_free
-        self.contacts = StoredContacts(state.writer, state.ring)
         self._wake = Wake()
+        StoreReader.__init__(self, state)
+        StoreIntake.__init__(
+            self,
+            state.writer,
+            state.vault,
+            state.files,
+            clock,
+            retention_days,
+            Mark(state.directory, min_free),
+            self._wake.changed,
+        )
+        self._owner = state.database.owner
+        self.contacts = StoredContacts(state.writer, state.vault)
+        self.holds = Holds(state.writer, state.vault)
+        self.erase_jobs = EraseJobs(state.writer, state.vault, state.ring)
         self._rotating = asyncio.Lock()
         self._reaper: asyncio.Task[None] | None = None
 
@@ -85,7 +92,9 @@ class SqlSpool(StoreReader):
             await state.writer.alone("open", lambda engine: prepare(engine, state))
             spool._listen()
             if len(keyring.epochs) > 1:
-                await state.writer.alone("rotate", lambda engine: rotation.adopt(engine, keyring))
+                await state.writer.alone(
+                    "rotate", lambda engine: rotation.adopt(engine, state.vault, keyring)
+                )
                 await spool._rewrap()
         except BaseException:
             await spool.close()
@@ -134,71 +143,12 @@ class SqlSpool(StoreReader):
 
     # ------------------------------------------------------------------ taking over
 
-    async def accept(self, submission: Submission) -> Accepted:
-        """Keep a submission; returns after the fsync that made it safe. Raises `SpoolUnavailable`."""
-        self._check_space()
-        anchor = submission.anchor
-        lookup = None if anchor is None else anchor.lookup_id
-        for attempt in range(_TRIES):
-            known = Known(None, None)
-            if anchor is not None or len(submission.payload) > 65536:
-                known = await self._writer.do(
-                    "read",
-                    lambda connection: accepting.find_known(
-                        connection, self._vault, submission.dedup, lookup
-                    ),
-                )
-            if known.accepted is not None:
-                return known.accepted
-            target = known.target or Target(accepting.new_id(), new_data_key(), 0, fresh=True)
-            incoming = await self._incoming(submission, target)
-            accepted = await self._settle(
-                incoming, await self._writer.many("accept", self._accept_all, incoming)
-            )
-            if accepted is not None:
-                return accepted
-            await _yield_to_others(attempt)
-        raise SpoolUnavailable("busy")
-
-    async def _incoming(self, submission: Submission, target: Target) -> Incoming:
-        message_id = accepting.new_id()
-        parts = [await self._seal(target, message_id, "raw", submission.payload)]
-        sealed_anchor: bytes | None = None
-        if submission.anchor is not None:
-            sealed_anchor = anchored.seal_anchor(target, submission.anchor)
-            if submission.thread_entry is not None:
-                name = accepting.thread_part(target.position)
-                parts.append(await self._seal(target, "", name, submission.thread_entry))
-        spares = submission.spares if target.fresh else ()
-        parts += [await self._seal(target, "", rewording.spare_part(s.digest), s.sealed) for s in spares]
-        return Incoming(
-            message=message_id,
-            target=target,
-            direction=Direction.IN,
-            channel=submission.channel,
-            queue=submission.queue,
-            dedup=submission.dedup,
-            day=self._today(),
-            expires_day=self._today() + self._retention_days,
-            parts=parts,
-            lookup=None if submission.anchor is None else submission.anchor.lookup_id,
-            sealed_anchor=sealed_anchor,
-            markers=[spare.digest for spare in spares],
-        )
-
-    async def _settle(self, incoming: Incoming, accepted: Accepted | None) -> Accepted | None:
-        if accepted is None or not accepted.fresh:
-            await self._discard(incoming.parts)
-        else:
-            self._wake.changed()
-        return accepted
-
     async def collect(
         self, ticket_id: str, dedup: bytes, parts: Mapping[str, bytes], cursor: tuple[str, str] | None
     ) -> Accepted:
         """Take over an answer of an agent. Raises `WorkLost` when the ticket is gone."""
-        self._check_space()
-        for attempt in range(_TRIES):
+        self._mark.check()
+        for attempt in range(TRIES):
             target = await self._target(ticket_id)
             message_id = accepting.new_id()
             incoming = Incoming(
@@ -216,11 +166,8 @@ class SqlSpool(StoreReader):
             accepted = await self._settle(incoming, await self._writer.do("collect", run))
             if accepted is not None:
                 return accepted
-            await _yield_to_others(attempt)
+            await yield_to_others(attempt)
         raise SpoolUnavailable("busy")
-
-    def _accept_all(self, connection: sa.Connection, items: Sequence[Incoming]) -> list[Accepted | None]:
-        return accepting.keep_all(connection, self._vault, items)
 
     def _collect(
         self, connection: sa.Connection, incoming: Incoming, cursor: tuple[str, str] | None
@@ -300,7 +247,7 @@ class SqlSpool(StoreReader):
         """
         claiming.check_transition(work, to)
         blobs = anchored.blobs(work, parts or {}, ticket_parts or {}, backend_ref)
-        for attempt in range(_TRIES):
+        for attempt in range(TRIES):
             target = await self._target(work.ticket_id) if blobs or thread_entry is not None else None
             full = blobs
             if target is not None and thread_entry is not None:
@@ -314,7 +261,7 @@ class SqlSpool(StoreReader):
                 self._wake.changed(but_me=to in (State.DELIVERING, State.SENDING))
                 return files.work
             await self._discard(sealed)
-            await _yield_to_others(attempt)
+            await yield_to_others(attempt)
         raise SpoolUnavailable("busy")
 
     async def postpone(self, work: Work, reason: Reason, delay: float) -> None:
@@ -396,7 +343,9 @@ class SqlSpool(StoreReader):
         Afterwards no older copy of the database opens with today's ring.
         """
         async with self._rotating:
-            await self._writer.alone("rotate", lambda engine: rotation.begin(engine, self._state.ring))
+            await self._writer.alone(
+                "rotate", lambda engine: rotation.begin(engine, self._vault, self._state.ring)
+            )
             return await self._rewrap()
 
     async def _rewrap(self) -> int:
@@ -408,13 +357,26 @@ class SqlSpool(StoreReader):
                 run = partial(self._vault.rewrap, after=after)
                 after, count = await self._writer.do("rotate", run)
                 changed += count
+            changed += await self._rewrap_the_rest()
             if await self._writer.alone("rotate", lambda _: end()):
                 return changed
+
+    async def _rewrap_the_rest(self) -> int:
+        """What hangs on no ticket: contacts, erase jobs, positions."""
+        changed, more = 0, True
+        while more:
+            more, count = await self._writer.do("rotate", self.contacts.rewrap)
+            changed += count
+
+        def small(connection: sa.Connection) -> int:
+            return self._state.cursors.rewrap(connection) + rewrap_jobs(connection, self._vault)
+
+        return changed + await self._writer.do("rotate", small)
 
     async def check(self) -> list[CheckResult]:
         """What can be said about the store's health, without changing anything."""
         return await self._writer.alone(
-            "check", lambda engine: checks.check(engine, self._state, self._min_free)
+            "check", lambda engine: checks.check(engine, self._state, self._mark.min_free)
         )
 
     # ------------------------------------------------------------------ inside
@@ -422,22 +384,11 @@ class SqlSpool(StoreReader):
     def _now(self) -> int:
         return self._clock.now()
 
-    def _today(self) -> int:
-        return self._clock.now() // _DAY
-
     async def _target(self, ticket_id: str) -> Target:
         target = await self._read(lambda connection: accepting.target_of(connection, self._vault, ticket_id))
         if target is None:
             raise WorkLost("ticket gone")
         return target
-
-    async def _seal(self, target: Target, message_id: str, name: str, data: bytes) -> Stored:
-        try:
-            return await self._files.seal(target.key, Place(target.ticket, message_id, name), data)
-        except SpoolUnavailable as error:
-            if error.detail == "io-error":
-                self._writer.fail(error.detail)
-            raise
 
     async def _seal_all(
         self, target: Target | None, blobs: Mapping[tuple[str, str], bytes | None]
@@ -450,23 +401,6 @@ class SqlSpool(StoreReader):
             if data is not None
         ]
 
-    async def _discard(self, parts: Iterable[Stored]) -> None:
-        await self._forget([stored.file for stored in parts if stored.file is not None])
-
-    async def _forget(self, files: Collection[str]) -> None:
-        # The rows are gone: a file that cannot be removed now is swept at the next start.
-        if files:
-            with contextlib.suppress(SpoolUnavailable):
-                await asyncio.to_thread(self._files.remove, files)
-
-    def _check_space(self) -> None:
-        try:
-            space = os.statvfs(self._state.directory)
-        except OSError:
-            raise SpoolUnavailable("state directory not readable") from None
-        if space.f_bavail * space.f_frsize < self._min_free:
-            raise SpoolUnavailable("disk-full")
-
     async def _reap(self, seconds: float) -> None:
         version: int | None = None
         while True:
@@ -476,8 +410,3 @@ class SqlSpool(StoreReader):
                 if freed or current != version:
                     version = current
                     self._wake.changed()
-
-
-async def _yield_to_others(attempt: int) -> None:
-    """After another entry of the same thread was faster: wait a moment, longer each time."""
-    await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 25)))  # noqa: S311

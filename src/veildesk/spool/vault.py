@@ -1,28 +1,41 @@
-"""The tickets' data keys in the database: made, wrapped, unwrapped, wrapped anew, destroyed.
+"""Data keys in the database: made, wrapped, unwrapped, wrapped anew, destroyed.
 
 Everything here runs inside a transaction in the writer thread. Which epoch is in use stands in the
-database, so that a process whose copy of the ring is old reads the file again before it wraps.
+database, so that a process whose copy of the ring is old reads the file again before it wraps. Who has no
+ring (`IntakeKeys`) wraps with the epoch's public half, by the version byte of the wrapped key.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from veildesk.core.errors import KeyUnusable
+from veildesk.core.errors import KeyUnusable, SpoolUnavailable
+from veildesk.spool import intake_key
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.schema import ring_state, ticket_key
 from veildesk.spool.sealing import unwrap_key, wrap_key
 
-__all__ = ["Vault"]
+__all__ = ["DataKeys", "IntakeKeys", "Vault"]
 
 # The row lock (PostgreSQL) keeps a rotation from passing by while a key is being wrapped.
 _EPOCH = sa.select(ring_state.c.epoch).with_for_update(read=True)
+_PUBLIC = sa.select(ring_state).with_for_update(read=True)
 _BATCH = 2000
 _INSERT = sa.insert(ticket_key)
+
+
+class DataKeys(Protocol):
+    """What taking over needs: `get` opens, `put` keeps the keys of new tickets."""
+
+    def put(self, connection: sa.Connection, keys: Mapping[str, bytes]) -> None:
+        """Store the data keys of new tickets, by ticket id, wrapped."""
+
+    def get(self, connection: sa.Connection, ticket: str) -> bytes | None:
+        """The data key of a ticket; None when it was destroyed or never there."""
 
 
 class Vault:
@@ -31,6 +44,7 @@ class Vault:
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
         self._proof = ring.derive_secret(b"spool identity")[:16]
+        self._intake = ring.intake_secret
 
     def attach(self, connection: sa.Connection) -> None:
         """Tie a new store to the ring. Raises `KeyUnusable` if it belongs to another one."""
@@ -38,6 +52,7 @@ class Vault:
             values = {"id": 1, "epoch": self._ring.newest, "proof": self._proof}
             connection.execute(sa.insert(ring_state).values(values))
         self.check(connection)
+        self.publish(connection)
 
     def check(self, connection: sa.Connection) -> None:
         """Raise `KeyUnusable` if the store belongs to another ring."""
@@ -45,14 +60,46 @@ class Vault:
         if proof is not None and not hmac.compare_digest(proof, self._proof):
             raise KeyUnusable("the key ring belongs to another store")
 
+    def publish(self, connection: sa.Connection) -> None:
+        """Let the public half of the store's epoch stand beside it."""
+        epoch: int = connection.execute(sa.select(ring_state.c.epoch)).scalar_one()
+        if epoch not in self._ring.epochs:
+            return  # Another process rotated, and did this.
+        public = intake_key.public_half(self._ring.epoch_key(epoch))
+        values = {"intake_public": public, "intake_tag": intake_key.tag_of(self._intake, epoch, public)}
+        same = ring_state.c.intake_tag == values["intake_tag"]
+        if connection.execute(sa.select(ring_state.c.id).where(same)).first() is None:
+            connection.execute(sa.update(ring_state).where(ring_state.c.epoch == epoch).values(values))
+
+    def epoch(self, connection: sa.Connection) -> int:
+        """The epoch to wrap under; it stays in use until this transaction ends."""
+        epoch: int = connection.execute(_EPOCH).scalar_one()
+        return epoch
+
+    def epochs(self, connection: sa.Connection) -> tuple[int, ...]:
+        """All epochs under which something may lie now, the one in use among them."""
+        self._ring.epoch_key(connection.execute(sa.select(ring_state.c.epoch)).scalar_one())
+        return self._ring.epochs
+
+    def secret(self, epoch: int, label: bytes) -> bytes:
+        """32 bytes for one purpose that end with the epoch."""
+        return self._ring.epoch_secret(epoch, label)
+
+    def wrap(self, epoch: int, name: str, key: bytes) -> bytes:
+        """Wrap a data key, bound to epoch and name."""
+        return wrap_key(self._ring.epoch_key(epoch), epoch, name, key)
+
+    def unwrap(self, epoch: int, name: str, wrapped: bytes) -> bytes:
+        """Unwrap a data key. Raises `KeyUnusable`."""
+        return unwrap_key(self._ring.epoch_key(epoch), epoch, name, wrapped)
+
     def put(self, connection: sa.Connection, keys: Mapping[str, bytes]) -> None:
         """Store the data keys of new tickets, by ticket id, wrapped."""
         if not keys:
             return
-        epoch: int = connection.execute(_EPOCH).scalar_one()
-        epoch_key = self._ring.epoch_key(epoch)
+        epoch = self.epoch(connection)
         rows = [
-            {"ticket_id": ticket, "epoch": epoch, "wrapped": wrap_key(epoch_key, epoch, ticket, key)}
+            {"ticket_id": ticket, "epoch": epoch, "wrapped": self.wrap(epoch, ticket, key)}
             for ticket, key in keys.items()
         ]
         connection.execute(_INSERT, rows)
@@ -61,9 +108,7 @@ class Vault:
         """The data key of a ticket; None when it was destroyed or never there."""
         query = sa.select(ticket_key.c.epoch, ticket_key.c.wrapped).where(ticket_key.c.ticket_id == ticket)
         row = connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        return unwrap_key(self._ring.epoch_key(row.epoch), row.epoch, ticket, row.wrapped)
+        return None if row is None else self.unwrap(row.epoch, ticket, row.wrapped)
 
     def destroy(self, connection: sa.Connection, ticket: str) -> None:
         """Delete the wrapped key."""
@@ -75,11 +120,10 @@ class Vault:
         Returns the last ticket seen, None at the end, and how many keys were changed.
         """
         epoch: int = connection.execute(sa.select(ring_state.c.epoch)).scalar_one()
-        target = self._ring.epoch_key(epoch)
         query = sa.select(ticket_key).where(ticket_key.c.ticket_id > after)
         rows = connection.execute(query.order_by(ticket_key.c.ticket_id).limit(_BATCH)).all()
         changed = [
-            {"t": row.ticket_id, "e": row.epoch, "w": self._again(target, epoch, row)}
+            {"t": row.ticket_id, "e": row.epoch, "w": self._again(epoch, row)}
             for row in rows
             if row.epoch < epoch
         ]
@@ -89,7 +133,44 @@ class Vault:
             connection.execute(change, changed)
         return (rows[-1].ticket_id if len(rows) == _BATCH else None), len(changed)
 
-    def _again(self, target: bytes, epoch: int, row: sa.Row[Any]) -> bytes:
-        ticket = row.ticket_id
-        key = unwrap_key(self._ring.epoch_key(row.epoch), row.epoch, ticket, row.wrapped)
-        return wrap_key(target, epoch, ticket, key)
+    def _again(self, epoch: int, row: sa.Row[Any]) -> bytes:
+        return self.wrap(epoch, row.ticket_id, self.unwrap(row.epoch, row.ticket_id, row.wrapped))
+
+
+class IntakeKeys:
+    """The half of a vault that a process without the ring has: it keeps keys and opens none.
+
+    `intake_secret` is what `KeyRing.intake_secret` gives.
+    """
+
+    def __init__(self, intake_secret: bytes) -> None:
+        self._secret = intake_secret
+
+    def check(self, connection: sa.Connection) -> None:
+        """Raise `KeyUnusable` if the store is another gateway's, or nobody with a ring opened it yet."""
+        self._public(connection)
+
+    def _public(self, connection: sa.Connection) -> tuple[int, bytes]:
+        row = connection.execute(_PUBLIC).one_or_none()
+        if row is None:
+            raise KeyUnusable("the store has no intake key yet: start the gateway once")
+        return row.epoch, intake_key.check_public(self._secret, row.epoch, row.intake_public, row.intake_tag)
+
+    def put(self, connection: sa.Connection, keys: Mapping[str, bytes]) -> None:
+        """Store the data keys of new tickets, wrapped so that this process cannot unwrap them again."""
+        if not keys:
+            return
+        try:
+            epoch, public = self._public(connection)
+        except KeyUnusable:
+            # The sender tries again; nothing may be sealed for whoever put another key there.
+            raise SpoolUnavailable("intake-key") from None
+        rows = [
+            {"ticket_id": ticket, "epoch": epoch, "wrapped": intake_key.seal_key(public, epoch, ticket, key)}
+            for ticket, key in keys.items()
+        ]
+        connection.execute(_INSERT, rows)
+
+    def get(self, connection: sa.Connection, ticket: str) -> bytes | None:
+        """Raises `KeyUnusable`: nothing can be opened here."""
+        raise KeyUnusable("this process only accepts")

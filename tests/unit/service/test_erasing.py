@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Sequence
 
 import pytest
+import sqlalchemy as sa
 
 from testbed.house import House, mail, pgp_mail
 from testbed.openpgp_lab import Lab
 from veildesk.core.errors import BackendUnavailable, ConfigInvalid, SpoolUnavailable
 from veildesk.core.ticket import Erased
 from veildesk.core.work import State
+from veildesk.service.adopt_files import adopt_files
 from veildesk.service.eraser import Eraser, look_up_erasure
-from veildesk.service.holds import Hold, Holds
 from veildesk.service.workers import Sweeper
-from veildesk.spool.erase_jobs import EraseJobs
+from veildesk.spool.erase_jobs import EraseJob
+from veildesk.spool.holds import Hold
+from veildesk.spool.schema import erase_job, hold
+from veildesk.spool.sealing import Place, seal_row, subkey
 
 
 @pytest.fixture
@@ -24,8 +29,8 @@ def eraser(house: House) -> Eraser:
     return Eraser(
         spool=house.spool,
         backends={"desk": house.backend},
-        jobs=EraseJobs(house.state_dir / "erasures", b"k" * 32),
-        holds=Holds(house.state_dir / "holds.json"),
+        jobs=house.spool.erase_jobs,
+        holds=house.spool.holds,
         clock=house.clock,
         random_bytes=os.urandom,
     )
@@ -37,13 +42,13 @@ async def test_all_is_gone_and_the_code_says_so_for_30_days(house: House, eraser
     assert deletion.outcome is Erased.GONE
     assert not house.entries()
     assert not await house.rows()
-    shown = look_up_erasure(eraser, deletion.code.upper())
+    shown = await look_up_erasure(eraser, deletion.code.upper())
     assert shown is not None
     assert (shown["helpdesk"], shown["finished"]) == ("gone", True)
-    assert look_up_erasure(eraser, "a" * 16) is None
+    assert await look_up_erasure(eraser, "a" * 16) is None
     house.clock.seconds += 31 * 86400
     await eraser.work()
-    assert look_up_erasure(eraser, deletion.code) is None
+    assert await look_up_erasure(eraser, deletion.code) is None
 
 
 async def test_a_job_tells_nothing_to_who_finds_it(house: House, eraser: Eraser) -> None:
@@ -51,12 +56,12 @@ async def test_a_job_tells_nothing_to_who_finds_it(house: House, eraser: Eraser)
     (entry,) = await house.deliver(mail(Message_ID="<secret-id@user.test>"))
     house.backend.outage = "down"
     deletion = await eraser.erase(entry.thread)
-    (path,) = (house.state_dir / "erasures").iterdir()
-    content = path.name.encode() + path.read_bytes()
+    query = sa.select(erase_job)
+    row = await house.spool._writer.do("read", lambda connection: connection.execute(query).one())
+    content = row.name.encode() + row.wrapped + row.sealed
+    assert (await eraser.jobs.get(eraser.jobs.name_of(deletion.code))) is not None
     for word in (entry.thread, "ref-", "secret-id", deletion.code, "desk"):
         assert word.encode() not in content
-    stranger = EraseJobs(house.state_dir / "erasures", b"x" * 32)
-    assert list(stranger.all()) == []
 
 
 async def test_a_helpdesk_that_is_down_is_asked_until_it_is_done(house: House, eraser: Eraser) -> None:
@@ -66,7 +71,7 @@ async def test_a_helpdesk_that_is_down_is_asked_until_it_is_done(house: House, e
     assert deletion.outcome is Erased.REQUESTED
     assert not await house.rows()
     assert house.entries()
-    shown = look_up_erasure(eraser, deletion.code)
+    shown = await look_up_erasure(eraser, deletion.code)
     assert shown is not None
     assert (shown["gateway"], shown["helpdesk"], shown["why"]) == ("gone", "open", "backend-unavailable")
     assert await eraser.work() == 0
@@ -78,7 +83,7 @@ async def test_a_helpdesk_that_is_down_is_asked_until_it_is_done(house: House, e
     house.clock.seconds += 3600
     assert await again.work() == 1
     assert not house.entries()
-    shown = look_up_erasure(again, deletion.code)
+    shown = await look_up_erasure(again, deletion.code)
     assert shown is not None
     assert (shown["helpdesk"], shown["finished"], shown["why"]) == ("gone", True, "")
 
@@ -101,7 +106,7 @@ async def test_what_the_helpdesk_cannot_do_is_said(
     house.backend.erase = erase  # type: ignore[method-assign]
     deletion = await eraser.erase(entry.thread)
     assert deletion.outcome is outcome
-    shown = look_up_erasure(eraser, deletion.code)
+    shown = await look_up_erasure(eraser, deletion.code)
     assert shown is not None
     assert (shown["why"], shown["finished"]) == (why, finished)
 
@@ -117,13 +122,13 @@ async def test_the_source_mailbox_is_emptied_of_its_mails(house: House, eraser: 
     eraser.expunge = expunge
     (entry,) = await house.deliver(mail(Message_ID="<one@user.test>"))
     deletion = await eraser.erase(entry.thread)
-    shown = look_up_erasure(eraser, deletion.code)
+    shown = await look_up_erasure(eraser, deletion.code)
     assert shown is not None
     assert (shown["helpdesk"], shown["mailbox"]) == ("gone", "open")
     house.clock.seconds += 120
     await eraser.work()
     assert asked == [("one@user.test",)] * 2
-    shown = look_up_erasure(eraser, deletion.code)
+    shown = await look_up_erasure(eraser, deletion.code)
     assert shown is not None
     assert shown["mailbox"] == "gone"
 
@@ -153,7 +158,7 @@ async def test_a_hold_suspends_deleting_until_its_day_is_over(house: House, eras
     from datetime import date
 
     last = date.fromordinal(date(1970, 1, 1).toordinal() + today + 20).isoformat()
-    eraser.holds.add(Hold(entry.thread, "court order", last))
+    await eraser.holds.add(Hold(entry.thread, "court order", last))
     deletion = await eraser.erase(entry.thread)
     assert (deletion.outcome, deletion.kept_until, deletion.code) == (Erased.KEPT, last, "")
     sweeper = Sweeper(house.spool, {"desk": house.backend}, house.clock, eraser=eraser)
@@ -165,12 +170,49 @@ async def test_a_hold_suspends_deleting_until_its_day_is_over(house: House, eras
     assert not house.entries()
 
 
-async def test_holds_that_cannot_be_read_let_nothing_be_deleted(house: House, eraser: Eraser) -> None:
+async def test_a_hold_whose_reason_is_damaged_still_counts(house: House, eraser: Eraser) -> None:
     (entry,) = await house.deliver(mail())
+    await eraser.holds.add(Hold(entry.thread, "court order", "2099-12-31"))
+    change = sa.update(hold).values(sealed=b"damaged")
+    await house.spool._writer.do("hold", lambda connection: connection.execute(change).rowcount)
+    assert [one.reason for one in await eraser.holds.all()] == ["?"]
+    assert (await eraser.erase(entry.thread)).outcome is Erased.KEPT
+    assert house.entries()
+
+
+async def test_a_hold_needs_a_ticket_and_its_reason_lies_sealed(house: House, eraser: Eraser) -> None:
+    (entry,) = await house.deliver(mail())
+    with pytest.raises(LookupError):
+        await eraser.holds.add(Hold("f" * 32, "court order", "2099-12-31"))
+    await eraser.holds.add(Hold(entry.thread, "court order", "2099-12-31"))
+    assert await eraser.holds.any(house.clock.seconds // 86400)
+    kept = b"".join(path.read_bytes() for path in house.state_dir.glob("spool.db*"))
+    assert b"court order" not in kept
+
+
+async def test_holds_and_jobs_of_an_earlier_version_are_taken_over(house: House, eraser: Eraser) -> None:
+    (entry,) = await house.deliver(mail())
+    ring = house.spool._state.ring
+    rows = [{"ticket": entry.thread, "reason": "court order", "until": "2099-12-31"}]
+    rows.append({"ticket": "f" * 32, "reason": "gone", "until": "2099-12-31"})
+    (house.state_dir / "holds.json").write_text(json.dumps(rows))
+    job = EraseJob(eraser.jobs.name_of("abcd"), "f" * 32, "desk/7", asked_day=house.clock.seconds // 86400)
+    key = subkey(ring.derive_secret(b"erase jobs"), b"erase-job seal")
+    body = json.dumps({"v": 1, **dataclasses.asdict(job)}).encode()
+    (house.state_dir / "erasures").mkdir()
+    (house.state_dir / "erasures" / job.name).write_bytes(seal_row(key, Place("", job.name, "erase"), body))
+    for _ in range(2):
+        await adopt_files(house.state_dir, house.spool, ring)
+    assert (await eraser.erase(entry.thread)).outcome is Erased.KEPT
+    assert (await eraser.look_up("abcd")) == job
+    assert not list((house.state_dir / "erasures").iterdir())
+
+
+async def test_holds_of_an_earlier_version_that_cannot_be_read_stop_the_start(house: House) -> None:
     (house.state_dir / "holds.json").write_text("[{")
     with pytest.raises(ConfigInvalid):
-        await eraser.erase(entry.thread)
-    assert house.entries()
+        await adopt_files(house.state_dir, house.spool, house.spool._state.ring)
+    assert (house.state_dir / "holds.json").exists()
 
 
 async def test_a_queue_may_keep_less_long(house: House, eraser: Eraser) -> None:
@@ -214,9 +256,7 @@ async def test_what_arrives_in_the_helpdesk_after_deleting_is_taken_back(house: 
     assert not await house.rows()
 
 
-def test_a_job_that_cannot_be_written_is_a_fault_of_the_store(tmp_path) -> None:
-    (tmp_path / "erasures").write_text("in the way")
-    from veildesk.spool.erase_jobs import EraseJob
-
+async def test_a_job_that_cannot_be_written_is_a_fault_of_the_store(house: House, eraser: Eraser) -> None:
+    house.spool._writer.fail("io-error")
     with pytest.raises(SpoolUnavailable):
-        EraseJobs(tmp_path / "erasures", b"k" * 32).put(EraseJob("a" * 48, "t", ""))
+        await eraser.jobs.put(EraseJob("a" * 48, "t", ""))

@@ -13,7 +13,10 @@ from click.testing import CliRunner
 from testbed.filled_store import content, fill
 from testbed.postgres import Cluster
 from veildesk.cli import main
+from veildesk.core.ticket import Level
 from veildesk.ops.clock import SystemClock
+from veildesk.service.config import load_config
+from veildesk.service.doctor import examine
 from veildesk.service.initialise import initialise
 from veildesk.spool import KeyRing, SqlSpool
 
@@ -41,6 +44,9 @@ async def test_a_store_is_backed_up_lost_restored_checked_and_moved(
     spool = await opened(folder)
     await fill(spool)
     before = await content(spool)
+    subscribers = folder / "state" / "notices" / "subscribers"
+    subscribers.mkdir(parents=True)
+    (subscribers / "a").write_bytes(b"sealed")
     code, out, _ = await asyncio.to_thread(run, "backup", *config, *classes)
     assert (code, out["keys"], out["missing"]) == (0, 5, 0)
     await spool.close()
@@ -54,6 +60,9 @@ async def test_a_store_is_backed_up_lost_restored_checked_and_moved(
     code, out, _ = await asyncio.to_thread(run, "restore", *config, *classes)
     assert (code, out["tickets"], out["missing"]) == (0, 5, 0)
     assert list((folder / "keys" / "gnupg" / "private-keys-v1.d").iterdir())
+    # Who subscribed is in the newest copy alone.
+    assert not list((tmp_path / "bulk").rglob("subscribers"))
+    assert (subscribers / "a").read_bytes() == b"sealed"
     (folder / "state").chmod(0o755)
     code, out, _ = await asyncio.to_thread(run, "check", "--repair", *config)
     assert code == 0, out
@@ -80,3 +89,27 @@ async def test_one_folder_for_both_classes_and_none_at_all_are_refused(tmp_path:
     code, _, said = await asyncio.to_thread(run, "backup", *config, *both)
     assert code == 10
     assert "one folder" in said
+
+
+async def test_the_doctor_looks_at_every_page_and_key_of_the_store(tmp_path: Path) -> None:
+    folder = tmp_path / "gw"
+    await initialise(folder, name="Desk", address="support@desk.example")
+    config = load_config(folder / "veildesk.toml")
+
+    async def found() -> dict[str, Level]:
+        return {one.id: one.level for one in await examine(config) if one.id.startswith("spool")}
+
+    assert await found() == {"spool": Level.SKIP}
+    spool = await opened(folder)
+    await fill(spool)
+    await spool.close()
+    sound = await found()
+    assert sound["spool.integrity"] is sound["spool.keys"] is sound["spool.files"] is Level.OK
+    (next((folder / "state" / "files").iterdir())).unlink()
+    assert (await found())["spool.files"] is Level.FAIL
+    path = folder / "state" / "spool.db"
+    pages = bytearray(path.read_bytes())
+    pages[4096 * 3 : 4096 * 6] = bytes(4096 * 3)
+    path.write_bytes(pages)
+    damaged = await found()
+    assert Level.FAIL in (damaged.get("spool.integrity"), damaged.get("spool.readable"))
