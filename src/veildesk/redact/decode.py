@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from veildesk.redact.detect import keywords
 from veildesk.redact.view import Edit, View, edited
 
 __all__ = ["AT_WORDS", "CASED_TRIGGERS", "DOT_WORDS", "TRIGGERS", "decoded_view"]
@@ -31,6 +32,27 @@ DOT_WORDS = (
 _AT = "|".join(sorted(map(re.escape, AT_WORDS), key=len, reverse=True))
 _DOT = "|".join(sorted(map(re.escape, DOT_WORDS), key=len, reverse=True))
 
+_RIMS = (
+    ("[", "]"),
+    ("(", ")"),
+    ("{", "}"),
+    ("<", ">"),
+    ("_", "_"),
+    ("*", "*"),
+    ("|", "|"),
+    ("[", ")"),
+    ("(", "]"),
+)
+
+
+def _in_rims(words: Sequence[str], rims: Sequence[tuple[str, str]]) -> Iterator[bytes]:
+    """Each word in each kind of bracket, with and without spaces inside."""
+    for form in sorted({form for word in words for form in keywords.spellings(word)}):
+        for opening, closing in rims:
+            for text in (form, f" {form} ") if opening.strip() else (form,):
+                yield re.escape(opening + text + closing).encode()
+
+
 CASED_TRIGGERS: tuple[bytes, ...] = (
     rb"=(?:40|2E|2D|3A|2B|2F|3D|5F)[A-Za-z0-9]",
     rb"=[0-9A-F][0-9A-F]=[0-9A-F][0-9A-F]",
@@ -42,8 +64,8 @@ TRIGGERS: tuple[bytes, ...] = (
     rb"\\[\"/nrtux\\]",
     rb"[\[({<][ ]?(?:[.:@/]|://)[ ]?[\])}>]",
     rb"hxxps?",
-    rb"[\[({<_*|][ ]?(?:" + "|".join(map(re.escape, AT_WORDS[:-2])).encode() + rb")[ ]?[\])}>_*|]",
-    rb"[\[({<_*|\x20][ ]?(?:" + "|".join(map(re.escape, DOT_WORDS)).encode() + rb")[ ]?[\])}>_*|\x20]",
+    *_in_rims(AT_WORDS[:-2], _RIMS),
+    *_in_rims(DOT_WORDS, (*_RIMS, (" ", " "))),
     rb"\x20(?:#|@|\xef\xbc\xa0)\x20",
 )
 """Byte patterns (case matters for the first few only), one of which fires wherever something may be undone."""

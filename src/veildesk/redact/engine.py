@@ -38,24 +38,21 @@ class Searcher:
         triggers: dict[Trigger, int] = {}
         self._trigger_rules: list[list[int]] = []
         for number, rule in enumerate(self._rules):
-            for pattern in rule.triggers:
-                at = triggers.setdefault((pattern, rule.cased), len(triggers))
-                if at == len(self._trigger_rules):
-                    self._trigger_rules.append([])
-                self._trigger_rules[at].append(number)
+            at = triggers.setdefault((rule.triggers, rule.cased), len(triggers))
+            if at == len(self._trigger_rules):
+                self._trigger_rules.append([])
+            self._trigger_rules[at].append(number)
         self._decode_from = len(triggers)
         self.triggers: tuple[Trigger, ...] = (
             *triggers,
-            *((pattern, True) for pattern in decode.CASED_TRIGGERS),
-            *((pattern, False) for pattern in decode.TRIGGERS),
-            *((pattern, False) for pattern in joins.TRIGGERS),
+            (decode.CASED_TRIGGERS, True),
+            (decode.TRIGGERS, False),
         )
-        self._join_from = self._decode_from + len(decode.CASED_TRIGGERS) + len(decode.TRIGGERS)
         self.scanner: Scanner = make_scanner(self.triggers, pure=pure)
 
     def search(self, text: str, *, depth: int = 0) -> list[Finding]:
         """Findings in view offsets, overlapping ones included; `depth` counts decodings."""
-        fired, decodable, breaks = self._hits(text)
+        fired, decodable = self._hits(text)
         found: list[Finding] = []
         for number, ends in fired.items():
             rule = self._rules[number]
@@ -65,12 +62,12 @@ class Searcher:
             for start, stop in _windows(decodable, _DECODE_REACH, _DECODE_REACH, len(text)):
                 found.extend(self._decoded(text, start, stop, depth))
         if depth == 0:
-            found.extend(joins.joined_findings(text, breaks, found, self._exact, self._inside))
+            found.extend(joins.joined_findings(text, found, self._exact, self._inside))
             found.extend(joins.continued(text, found))
         return found
 
-    def _hits(self, text: str) -> tuple[dict[int, list[int]], list[int], list[int]]:
-        """Per rule, for decoding and for joining, where triggers ended, in code points."""
+    def _hits(self, text: str) -> tuple[dict[int, list[int]], list[int]]:
+        """Per rule and for decoding, where triggers ended, in code points."""
         data = b"\n" + text.encode("utf-8", "surrogatepass") + b"\n"
         hits = self.scanner.scan(data)
         where: Mapping[int, int] | None = None
@@ -78,15 +75,14 @@ class Searcher:
             where = positions(data, [end for _, end in hits])
         fired: dict[int, list[int]] = {}
         decodable: list[int] = []
-        breaks: list[int] = []
         for trigger, end in hits:
             at = (end if where is None else where[end]) - 1
             if trigger < self._decode_from:
                 for number in self._trigger_rules[trigger]:
                     fired.setdefault(number, []).append(at)
             else:
-                (decodable if trigger < self._join_from else breaks).append(at)
-        return fired, decodable, breaks
+                decodable.append(at)
+        return fired, decodable
 
     def _decoded(self, text: str, start: int, stop: int, depth: int) -> Iterator[Finding]:
         """Findings that only show once leftovers of encodings are undone."""
@@ -103,7 +99,7 @@ class Searcher:
 
     def _exact(self, text: str) -> list[Finding]:
         """Findings of the exact rules alone, for a short text."""
-        fired, _, _ = self._hits(text)
+        fired, _ = self._hits(text)
         found: list[Finding] = []
         for number in fired:
             rule = self._rules[number]

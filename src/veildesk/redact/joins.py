@@ -15,7 +15,7 @@ from veildesk.core.finding import Finding
 from veildesk.redact.detect.domains import is_top_level
 from veildesk.redact.view import Edit, View, edited
 
-__all__ = ["COMPLETE", "SURE", "TRIGGERS", "continued", "joined_findings"]
+__all__ = ["COMPLETE", "SURE", "continued", "joined_findings"]
 
 SURE = 0.9
 """From this confidence on a joined value is believed."""
@@ -49,41 +49,59 @@ _PREFIX = re.compile(
     r"eyJ|AGE-|A[KS]IA|gh[pousr]_|_pat_|xox|sk[-_]|[spr]k_|glpat|AIza|[0-9]:A|://|SG\.|npm_|pypi-|-KEY-"
 )
 
-_GAP = rb"=?\r?\n(?:[ \t]?>){0,6}[ \t]{0,2}"
-TRIGGERS: tuple[bytes, ...] = (
-    rb"[a-z0-9_.:-]{14}" + _GAP + rb"[a-z0-9_.:-]{2}",
-    rb"[a-z0-9_.:-]{10}" + _GAP + rb"[a-z0-9_.:]{5}",
-    rb"[a-z0-9_.:-]{4}" + _GAP + rb"[a-z0-9_-]{12}",
-    rb"[0-9a-f][.:][0-9a-f]{0,4}" + _GAP + rb"[0-9a-f]{0,4}[.:][0-9a-f]",
-    rb"[0-9a-f]:[0-9a-f]{0,4}" + _GAP + rb"[0-9a-f]{1,4}[^0-9a-z]",
-    rb"[0-9]{6}" + _GAP + rb"[0-9]{2}",
-    rb"[0-9]" + _GAP + rb"[0-9]{0,4} [0-9]{2}",
-    rb"[0-9]" + _GAP + rb"[0-9]{0,4}-[0-9]{4}",
-    rb"[0-9]" + _GAP + rb"\.[0-9]{2}",
-    rb"[0-9]{2}" + _GAP + rb"[0-9]{8}",
-    rb"[a-z0-9_-]{8}" + _GAP + rb"[a-z0-9_-]{8}",
-    rb"[0-9][ .-][0-9]{1,4}" + _GAP + rb"[0-9]",
-    rb"[a-z0-9]{2}" + _GAP + rb"[a-z0-9]{18}",
-    rb"[0-9a-f]{2}" + _GAP + rb"[0-9a-f:]{18}",
-    rb"[0-9a-f]{2}" + _GAP + rb"[:.-][0-9a-f]{2}",
-    rb"@[a-z0-9.-]{0,40}" + _GAP + rb"[a-z0-9.-]{2}",
-    rb"[a-z0-9_.-]" + _GAP + rb"[a-z0-9_.-]{0,20}@",
+_W, _N, _X = "[a-z0-9_.:-]", "[0-9]", "[0-9a-f]"
+_WORTH = re.compile(
+    "|".join(
+        left + r"[^\n]*\n" + right
+        for left, right in (
+            (_W + "{14}", _W + "{2}"),
+            (_W + "{10}", "[a-z0-9_.:]{5}"),
+            (_W + "{4}", "[a-z0-9_-]{12}"),
+            (_X + "{0,4}[.:]" + _X, _X + "{0,4}[.:]" + _X),
+            (_X + "{0,4}:" + _X, _X + "{1,4}(?![0-9a-z])"),
+            (_N + "{6}", _N + "{2}"),
+            (_N, f"(?:{_N}{{0,4}} {_N}{{2}}|{_N}{{0,4}}-{_N}{{4}}|\\.{_N}{{2}})"),
+            (_N + "{2}", _N + "{8}"),
+            ("[a-z0-9_-]{8}", "[a-z0-9_-]{8}"),
+            (_N + "{1,4}[ .-]" + _N, _N),
+            ("[a-z0-9]{2}", "[a-z0-9]{18}"),
+            (_X + "{2}", "(?:[0-9a-f:]{18}|[:.-]" + _X + "{2})"),
+            ("[a-z0-9.-]{0,40}@", "[a-z0-9.-]{2}"),
+            ("[a-z0-9_.-]", "[a-z0-9_.-]{0,20}@"),
+        )
+    ),
+    re.IGNORECASE | re.ASCII,
 )
-"""Byte patterns for breaks worth a look; each ends shortly after its break."""
+"""What stands before a break, read backwards, and after it, for a break worth a look."""
+
+_NEAR = 44
+
+
+def _breaks(text: str) -> Iterator[int]:
+    """Line breaks that may have cut a value."""
+    at = text.find("\n")
+    while at >= 0:
+        end = at - (text[at - 1 : at] == "\r")
+        end -= text[end - 1 : end] == "="
+        gap = _BREAK.match(text, end)
+        if gap is not None and not _STAMP.match(text, at + 1):
+            left = text[max(0, end - _NEAR, text.rfind("\n", 0, end) + 1) : end][::-1]
+            if _WORTH.match(f"{left}\n{text[gap.end() : gap.end() + _NEAR]}"):
+                yield at
+        at = text.find("\n", at + 1)
 
 
 def joined_findings(
     text: str,
-    ends: Sequence[int],
     found: Sequence[Finding],
     exact: Callable[[str], list[Finding]],
     every: Callable[[str], list[Finding]],
 ) -> Iterator[Finding]:
     """Findings that span line breaks of `text`.
 
-    `ends` are where the triggers ended; `exact` searches a short text with the exact rules, `every` with all.
+    `exact` searches a short text with the exact rules, `every` with all.
     """
-    breaks = sorted({text.rfind("\n", 0, end) for end in ends})
+    breaks = list(_breaks(text))
     if not breaks:
         return
     complete = {item.end: item.type for item in found if item.confidence >= COMPLETE}
@@ -91,8 +109,6 @@ def joined_findings(
     blocks = sorted((item.start, item.end) for item in found if item.type in _BLOCKS)
     done = -1
     for at in breaks:
-        if _STAMP.match(text, at + 1):
-            continue
         while blocks and blocks[0][0] < at:
             done = max(done, blocks.pop(0)[1] - 1)
         if at > done:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
+from veildesk.redact.detect import keywords
 from veildesk.redact.rule import Rule, finding, keyword_search, pattern_search
 
 __all__ = ["RULES"]
@@ -206,10 +207,9 @@ RULES = (
     Rule("private-suffix", (_SUFFIX_TRIGGER,), pattern_search(_PRIVATE, _private), back=260, ahead=60),
     Rule("given-name", (rb"(?:DESKTOP|LAPTOP|WIN|PC|WORKSTATION|TABLET|NOTEBOOK|WS|SRV|SERVER|HOST|VM|MININT)-[A-Z0-9]", rb"[a-z0-9]-(?:MacBook|iMac|Mac-mini|Mac-Pro|iPhone|iPad|ThinkPad|Laptop|PC|NAS|Desktop)", rb"(?:Book|Pro|Air|iMac|iPhone|iPad)-(?:von|de|di|van|od|of)-",
                         rb"[^a-z0-9]ip-[0-9]{1,3}-[0-9]{1,3}-"), pattern_search(_GIVEN, _given), back=70, ahead=90, cased=True),
-    Rule("host-word", (rb"(?:host|hostnamen?|host[._-]name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|userdomain|server_name|(?:workstation|device)[ _-]?name)[\"']?[ \t]{0,3}(?:[:=]|is|ist|es)",
-                       rb"host[\"']?[ \t]{0,2}:[ \t]{0,2}\{", "имя устройства|设备名称|gerätename".encode(),
-                       "(?:компьютера|хоста|узла|пк|ПК|主机名|计算机名|電腦名稱)".encode(), rb"nombre del? [a-z]{4,8}"), keyword_search(_HOST_WORD, _HOST_VALUE, _cued), back=30, ahead=16),
-    Rule("uname", (rb"(?:Linux|Darwin|BSD|SunOS|_NT-[0-9.-]{1,12}) [a-z0-9][a-z0-9_.-]{0,62} v?[0-9]{1,3}\.[0-9]",), pattern_search(_UNAME, _uname), back=100, ahead=4),
+    Rule("host-word", (*(word + rb"[\"']?[ \t]{0,3}" + sign for word in (rb"host", rb"name", rb"hostnamen", rb"userdomain") for sign in (rb"[:=]", rb"is\x20", rb"ist\x20", rb"es\x20")),
+                       *keywords.triggers(("主机名：", "имя устройства", "设备名称", "gerätename", "имя компьютера", "имя хоста", "имя узла", "имя пк", "主机名", "计算机名", "電腦名稱")), rb"nombre del? [a-z]{4,8}"), keyword_search(_HOST_WORD, _HOST_VALUE, _cued), back=30, ahead=16),
+    Rule("uname", (rb"Linux [a-z0-9]", rb"Darwin [a-z0-9]", rb"BSD [a-z0-9]", rb"SunOS [a-z0-9]", rb"_NT-[0-9]"), pattern_search(_UNAME, _uname), back=30, ahead=100),
     Rule("syslog", (rb"\n[a-z]{3} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [a-z]", rb"[0-9]T[0-9:]{8}[0-9.]{0,7}(?:Z|[+-][0-9:]{4,6}) [a-z]"), pattern_search(_SYSLOG, _syslog), back=60, ahead=140),
     Rule("share", (rb"[^a-z0-9_:/.\\)\]}](?:\\\\|\\\\\\\\)[a-z0-9][a-z0-9_.-]{1,62}\\", rb"smb://[a-z0-9]"), pattern_search(_SHARE, _share), back=140, ahead=70),
     Rule("prompt", (rb"[a-z0-9_-]@[a-z0-9.-]{1,90}:[~/]", rb"[a-z0-9_-]@[a-z0-9.-]{1,90} ?[~/$%#]"), pattern_search(_PROMPT, _prompt), back=140, ahead=8),

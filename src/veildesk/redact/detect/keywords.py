@@ -28,6 +28,7 @@ __all__ = [
     "TOTP",
     "TOTP_WORDS",
     "pattern",
+    "spellings",
     "triggers",
 ]
 
@@ -107,29 +108,33 @@ def pattern(words: Sequence[str]) -> str:
     return "|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in groups.items())
 
 
-def _folded(word: str) -> bytes:
-    """A byte pattern for a word: letters outside ASCII in both cases."""
-    out = []
-    for char in word:
-        if char == " ":
-            out.append(b"[\\s_-]{1,2}")
-        elif char.isascii():
-            out.append(re.escape(char).encode())
-        else:
-            forms = sorted({char.lower(), char.upper()})
-            out.append(
-                b"(?:" + b"|".join(form.encode() for form in forms) + b")"
-                if len(forms) > 1
-                else char.encode()
-            )
-    return b"".join(out)
+def spellings(word: str) -> set[str]:
+    """A word in the letter cases people type; the scan itself knows letter case for ASCII only."""
+    if word.isascii():
+        return {word}
+    lower, upper = word.lower(), word.upper()
+    return {lower, upper, upper[0] + lower[1:], lower[0] + upper[1:]}
+
+
+_LONG = 5
+_GAPS = (" ", "-", "_", "\n", "\r\n", "  ", "\n ", " -", "- ", "--", "__")
+
+
+def _telling(word: str) -> set[str]:
+    """What of a phrase is looked for: its longest word, or all of it with usual gaps if that is short."""
+    pieces = word.split(" ")
+    longest = max(pieces, key=len)
+    if len(pieces) == 1 or len(longest) >= _LONG:
+        return {longest}
+    return {gap.join(pieces) for gap in _GAPS}
 
 
 def triggers(words: Sequence[str]) -> tuple[bytes, ...]:
     """Byte triggers for a family: words that contain another of the family need none of their own."""
-    plain = sorted(set(words), key=len)
+    plain = sorted({piece for word in words for piece in _telling(word)}, key=len)
     needed = [word for i, word in enumerate(plain) if not any(short in word for short in plain[:i])]
-    return (b"(?:" + b"|".join(_folded(word) for word in needed) + b")",)
+    forms = {form for word in needed for form in spellings(word)}
+    return tuple(re.escape(form.encode()) for form in sorted(forms))
 
 
 PASSWORD = pattern(PASSWORD_WORDS)

@@ -320,7 +320,7 @@ def _unknown(text: str, start: int, end: int) -> Iterator[Finding]:
 _LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
 _SEP = rb"(?:[\s,;.)>\"'|*/\\n_-]{1,5}|[\s.)\"',]{1,4}[0-9]{1,2}[\s.):-]{1,3})"
 RULES = (
-    Rule("bip39", (rb"(?:[a-z\x80-\xff]{3,30}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}", *keywords.triggers(keywords.SEED_WORDS)),
+    Rule("bip39", (rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}", *keywords.triggers(keywords.SEED_WORDS)),
          _word_runs, back=420, ahead=420),
     Rule("bip39-han", keywords.triggers(keywords.SEED_WORDS), _han_runs, back=24, ahead=8),
     Rule("phrase-word", keywords.triggers(keywords.SEED_WORDS), _unknown, back=40, ahead=60),

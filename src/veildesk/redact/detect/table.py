@@ -46,10 +46,14 @@ def _search(text: str, start: int, end: int) -> Iterator[Finding]:
     while low < end:
         stop = text.find("\n", low)
         stop = len(text) if stop < 0 else stop
-        if low > seen and stop - low <= 600 and _HEAD.fullmatch(text, low, stop):
+        if low > seen and stop - low <= 600 and _parted(text, low, stop) and _HEAD.fullmatch(text, low, stop):
             yield from _table(text, low, stop)
             seen = low
         low = stop + 1
+
+
+def _parted(text: str, start: int, stop: int) -> bool:
+    return any(text.find(mark, start, stop) >= 0 for mark in "|\t;,")
 
 
 def _table(text: str, start: int, stop: int) -> Iterator[Finding]:
@@ -90,15 +94,7 @@ def _fields(line: str, mark: str) -> Iterator[tuple[int, int]]:
 
 
 _WORDS = (
-    "(?:pass(?:word|wort|wd|phrase)?|pwd|kennwort|contrase|clave|senha|has(?:ł|l)o|wachtwoord|mot de passe|пароль|Пароль|密码|口令|totp|otp|seed|mnemonic|"
-    "private[ _-]?key|secret|api[ _-]?key|token)"
-).encode()
-RULES = (
-    Rule(
-        "column",
-        (rb"[,;|\t] ?[\"']?[a-z_ ]{0,6}" + _WORDS, rb"\n[ >|]{0,4}[\"']?" + _WORDS + rb"[ \"']{0,2}[,;|\t]"),
-        _search,
-        back=2,
-        ahead=2,
-    ),
-)
+    "pass", "pwd", "kennwort", "contrase", "clave", "senha", "hasło", "haslo", "wachtwoord", "mot de passe", "пароль", "密码", "口令", "totp", "otp",
+    "seed", "mnemonic", "private key", "private_key", "private-key", "secret", "api key", "api_key", "api-key", "apikey", "token",
+)  # fmt: skip
+RULES = (Rule("column", keywords.triggers(_WORDS), _search, back=2, ahead=2),)

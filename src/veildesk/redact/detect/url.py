@@ -109,7 +109,7 @@ def _invite(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 RULES = (
     Rule("invite", (rb"t\.me/", rb"chat\.whatsapp\.com/", rb"signal\.group/", rb"wa\.me/"), pattern_search(_INVITE, _invite), back=24, ahead=210),
-    Rule("url-login", (rb"://[^\x20/@?\n\x22<>]{1,60}:[^\x20\n\x22<>]{1,60}@", rb"://:[^\x20\n\x22<>/]{1,60}@"), pattern_search(_LOGIN, _login), back=180, ahead=260, exact=True),
+    Rule("url-login", (rb"://[^\x20/@?\n\x22<>:]{0,60}:[^\x20\n\x22<>/]",), pattern_search(_LOGIN, _login), back=180, ahead=300, exact=True),
     Rule("url-user", (rb"://[^\x20/@?\n\x22<>:]{1,60}@",), pattern_search(_USER_ONLY, _user), back=140, ahead=60),
     Rule("url-query", (rb"[?&;#][a-z0-9_.-]{1,40}=[^\x20\n&]{6}",), pattern_search(_QUERY, _query), back=110, ahead=2010),
     Rule("url-path", (rb"/(?:reset|verify|confirm|activate|activation|invite|invitation|magic|magic-link|login|signin|auth|token|share|s|unsubscribe|recover|recovery|onetime|otp|[trd]|dl|download|join|session|[a-z_-]{5,9}reset|reset[a-z_-]{5,9}|email-?verification)s?/[a-z0-9_=.~-]{20}",),

@@ -146,14 +146,15 @@ _B58B = rb"[1-9a-hj-np-z]"
 RULES = (
     Rule("base58", (rb"[^0-9A-Za-z][123mn9ADKLMTXrt][1-9A-HJ-NP-Za-km-z]{24}",), pattern_search(_LEGACY, _legacy),
          back=28, ahead=16, exact=True, cased=True),
-    Rule("bech32", (rb"(?:bc|tb|bcrt|ltc|addr|stake|cosmos|osmo|juno|terra|inj|celestia|thor|zs|u|bnb|one|kava|erd|npub|nprofile|lnurl|lno)1[ac-hj-np-z02-9]{20}",
-                    rb"addr_test1", rb"ln(?:bc|tb)[0-9]"),
+    Rule("bech32", (*(hrp + rb"1[ac-hj-np-z02-9]{12}" for hrp in (b"bc", b"tb", b"bcrt", b"ltc", b"addr", b"stake", b"cosmos", b"osmo", b"juno", b"terra", b"inj", b"celestia", b"thor",
+                                                               b"zs", b"[^a-z0-9]u", b"bnb", b"one", b"kava", b"erd", b"npub", b"nprofile", b"lnurl", b"lno")),
+                    rb"addr_test1", rb"lnbc[0-9]", rb"lntb[0-9]"),
          pattern_search(_SEGWIT, _segwit), back=34, ahead=1010, exact=True),
     Rule("eth", (rb"0x[0-9a-f]{40}",), pattern_search(_ETH, _eth), back=44, ahead=4, exact=True),
     Rule("monero", (rb"[^0-9A-Za-z][4589A-C][1-9A-HJ-NP-Za-km-z]{60}",), pattern_search(_XMR, _xmr),
          back=64, ahead=50, exact=True, cased=True),
     Rule("base58-32", (rb"[^0-9A-Za-z][1-9A-HJ-NP-Za-km-z]{32}",), pattern_search(_SOL, _sol),
          back=36, ahead=16, exact=True, cased=True),
-    Rule("wallet-shape", (rb"bitcoincash:", rb"ecash:", rb"[^0-9A-Za-z]G[A-Z2-7]{40}", rb"[^0-9A-Za-z][EU]Q[A-Za-z0-9_-]{44}"),
+    Rule("wallet-shape", (rb"bitcoincash:", rb"ecash:", rb"[^0-9A-Za-z]G[A-Z2-7]{40}", rb"[^0-9A-Za-z][EU]Q[A-Za-z0-9_-]{16}"),
          pattern_search(_OTHER, _other), back=50, ahead=60, cased=True),
 )  # fmt: skip
