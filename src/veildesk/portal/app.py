@@ -7,14 +7,14 @@ tracebacks could log what a visitor wrote.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from veildesk.core.errors import LimitExceeded, SpoolUnavailable, Unparsable, VeildeskError
@@ -128,7 +128,6 @@ def create_app(settings: PortalSettings, ports: PortalPorts) -> Starlette:
                 for path, view in views.items()
             ]
     app = Starlette(
-        routes=routes,
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(HostAllowList, hosts=settings.hosts),
@@ -136,8 +135,30 @@ def create_app(settings: PortalSettings, ports: PortalPorts) -> Starlette:
         ],
         exception_handlers={HTTPException: _raise_on},
     )
-    app.router.redirect_slashes = False
+    app.router = _Paths(routes)
     return app
+
+
+class _Paths(Router):
+    """Fixed paths are looked up; only the others are compared with one route after the other."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        super().__init__(routes, redirect_slashes=False)
+        self._known = {
+            (method, route.path): route
+            for route in routes
+            if "{" not in route.path
+            for method in route.methods or ()
+        }
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to its route."""
+        route = self._known.get((scope.get("method", ""), scope.get("path", "")))
+        if route is None:
+            await super().app(scope, receive, send)
+            return
+        scope.update({"router": self, "endpoint": route.endpoint, "path_params": {}})
+        await route.handle(scope, receive, send)
 
 
 def _endpoint(site: Site, view: View, language: str | None = None) -> Endpoint:

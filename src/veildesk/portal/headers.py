@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["CONTENT_SECURITY_POLICY", "HEADERS", "SecurityHeaders"]
@@ -36,6 +35,11 @@ IMMUTABLE: Final = "max-age=31536000, immutable"
 _TAKEN_AWAY: Final = ("date", "server", "etag", "last-modified", "x-powered-by", "via")
 
 
+_TABLE: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_STATIC: Final = [(name, IMMUTABLE.encode() if name == b"cache-control" else value) for name, value in _TABLE]
+_REPLACED: Final = frozenset(name.encode() for name in (*_TAKEN_AWAY, *HEADERS))
+
+
 class SecurityHeaders:
     """ASGI layer that sets `HEADERS` and removes what tells too much."""
 
@@ -51,13 +55,9 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name in _TAKEN_AWAY:
-                    del headers[name]
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                if static and message["status"] == 200:
-                    headers["cache-control"] = IMMUTABLE
+                table = _STATIC if static and message["status"] == 200 else _TABLE
+                own = [item for item in message["headers"] if item[0].lower() not in _REPLACED]
+                message["headers"] = own + table
             await send(message)
 
         await self.app(scope, receive, with_headers)

@@ -6,15 +6,18 @@ import datetime
 import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from veildesk.portal import labels
+from veildesk.portal.compiled_words import LanguageEnvironment
 from veildesk.portal.i18n import LANGUAGE_NAMES, Catalogue, load
 from veildesk.portal.ports import PortalSettings
 
 __all__ = ["Renderer", "day", "moment", "stylesheet"]
+
+_MOST_FIXED: Final = 500
 
 
 def stylesheet() -> tuple[str, bytes]:
@@ -41,8 +44,14 @@ def _size(count: int) -> str:
     return f"{count / (1024 * 1024):.1f} MB".replace(".0 ", " ")
 
 
+def _place(form: str) -> str:
+    """Stands for a form's token in a kept page; no text of the portal holds it."""
+    return f"{{{{token {form}}}}}"
+
+
 def _environment(catalogue: Catalogue) -> Environment:
-    environment = Environment(
+    environment = LanguageEnvironment(
+        catalogue.gettext,
         loader=PackageLoader("veildesk.portal", "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
@@ -66,6 +75,26 @@ class Renderer:
         self._catalogues = {language: load(language) for language in settings.languages}
         self._environments = {name: _environment(item) for name, item in self._catalogues.items()}
         self._style = f"/static/{stylesheet()[0]}"
+        self._fixed: dict[tuple[object, ...], str] = {}
+
+    def render_fixed(
+        self, template: str, language: str, values: Mapping[str, Any], depends: tuple[object, ...]
+    ) -> str:
+        """A page that holds nothing of a visitor but form tokens: rendered once for each `depends`.
+
+        `depends` names everything that the page varies by besides template and language.
+        """
+        tokens: Mapping[str, str] = values["tokens"]
+        key = (template, language, *depends, *tokens)
+        kept = self._fixed.get(key)
+        if kept is None:
+            places = {name: _place(name) for name in tokens}
+            kept = self.render(template, language, {**values, "tokens": places})
+            if len(self._fixed) < _MOST_FIXED:
+                self._fixed[key] = kept
+        for name, token in tokens.items():
+            kept = kept.replace(_place(name), token)
+        return kept
 
     def render(self, template: str, language: str, values: Mapping[str, Any]) -> str:
         """One page as text."""

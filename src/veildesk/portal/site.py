@@ -225,9 +225,17 @@ class Visit:
         return plain_host(self.request.headers.get("host", "")) in self.site.settings.clearnet_hosts
 
     def page(
-        self, template: str, *, status: int = 200, forms: tuple[str, ...] = (), **values: Any
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        forms: tuple[str, ...] = (),
+        fixed: bool = False,
+        **values: Any,
     ) -> Response:
         """A page; `forms` names the forms on it, which get tokens (and the visitor a cookie).
+
+        `fixed` is for a page that is the same for everybody, whatever `values` say; it is made once.
 
         Browsers hold `SameSite=Strict` cookies back when another site leads here. A new cookie would
         then take the place of the old one and with it an open draft, so none is set: a page leads on
@@ -235,7 +243,7 @@ class Visit:
         """
         led_here = not self.known and self.request.headers.get("sec-fetch-site") == "cross-site"
         if forms and led_here and self.request.method == "GET":
-            template, forms, values = "arrival.html", (), {}
+            template, forms, values, fixed = "arrival.html", (), {}, False
         now = self.site.ports.clock.now()
         tokens = {name: self.site.signer.token(self.visitor, name, now) for name in forms}
         context: Mapping[str, Any] = {
@@ -244,8 +252,14 @@ class Visit:
             "clearnet": self.clearnet,
             **values,
         }
+        renderer = self.site.renderer
+        if fixed:
+            depends = (context["path"], self.clearnet)
+            text = renderer.render_fixed(template, self.language, context, depends)
+        else:
+            text = renderer.render(template, self.language, context)
         response = Response(
-            self.site.renderer.render(template, self.language, context),
+            text,
             status,
             media_type="text/html; charset=utf-8",
         )

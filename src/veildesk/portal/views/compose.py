@@ -58,7 +58,7 @@ async def new(visit: Visit) -> Response:
         left = visit.still_to_wait(visit.request.query_params.get("place", ""))
         if left != 0:
             return _waiting_room(visit, left)
-    return new_page(visit, draft or _blank(visit.site))
+    return new_page(visit, draft or _blank(visit.site), fixed=draft is None)
 
 
 def _waiting_room(visit: Visit, left: int | None) -> Response:
@@ -69,14 +69,16 @@ def _waiting_room(visit: Visit, left: int | None) -> Response:
     return visit.page("waiting.html", forms=("wait",), seconds=seconds, place=place)
 
 
-def new_page(visit: Visit, draft: Draft, status: int = 200) -> Response:
+def new_page(visit: Visit, draft: Draft, status: int = 200, *, fixed: bool = False) -> Response:
     """The form of a new ticket."""
+    parking = visit.site.ports.parking()
     return visit.page(
         "new.html",
         status=status,
         forms=("new",),
+        fixed=fixed and not parking,
         draft=draft,
-        parking=visit.site.ports.parking(),
+        parking=parking,
         path=f"/{visit.language}/new",
     )
 

@@ -27,19 +27,20 @@ HELP_TOPICS: Final = ("writing-safely", "encrypted-mail", "answers")
 
 async def home(visit: Visit) -> Response:
     """Whom you reach here and what you can do."""
-    return visit.page("home.html", incidents=active(visit.site.ports.notices))
+    incidents = active(visit.site.ports.notices)
+    return visit.page("home.html", fixed=not incidents, incidents=incidents)
 
 
 async def help_index(visit: Visit) -> Response:
     """The list of help topics."""
-    return visit.page("help.html")
+    return visit.page("help.html", fixed=True)
 
 
 def help_topic(topic: str) -> View:
     """The view of one decision tree."""
 
     async def view(visit: Visit) -> Response:
-        return visit.page(f"help-{topic}.html")
+        return visit.page(f"help-{topic}.html", fixed=True)
 
     return view
 

@@ -53,7 +53,10 @@ def _track_page(
     visit: Visit, mistake: dict[str, Any] | None, status: int = 200, hidden: bool = False
 ) -> Response:
     hidden = hidden or visit.request.query_params.get("hidden") == "1"
-    return visit.page("track.html", status=status, forms=("track",), mistake=mistake, hidden=hidden)
+    fixed = mistake is None and not hidden
+    return visit.page(
+        "track.html", status=status, forms=("track",), fixed=fixed, mistake=mistake, hidden=hidden
+    )
 
 
 async def track(visit: Visit) -> Response:
