@@ -1,7 +1,8 @@
 """The contract of `core.ports.Engine`, run over every implementation.
 
-"in-process" are real workers with secret keys in memory; "combined" puts them in front of gpg, and
-"combined-agent" does so with the secret keys left to gpg-agent. An engine that may decline must still never
+"in-process" are real workers with secret keys in memory, "in-process-agent" such that ask gpg-agent for every
+operation with one; "combined" puts them in front of gpg, and "combined-agent" does so with the secret keys
+left to gpg-agent. An engine that may decline must still never
 give a wrong answer: where the contract demands an error, declining is allowed to it, and nothing else.
 """
 
@@ -22,7 +23,7 @@ from veildesk.core.ports import DecryptedData, Engine
 from veildesk.openpgp.declining import Declined
 from veildesk.openpgp.fake_engine import FakeEngine
 from veildesk.openpgp.pool import InProcessEngine
-from veildesk.service.engines import from_home, in_front_of
+from veildesk.service.engines import agent_access, from_home, in_front_of
 
 MAIL = b"Content-Type: text/plain; charset=utf-8\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
 
@@ -56,7 +57,7 @@ def gpg_lab():
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-KINDS = ["gnupg", "in-process", "combined", "combined-agent", "fake"]
+KINDS = ["gnupg", "in-process", "in-process-agent", "combined", "combined-agent", "fake"]
 
 
 @pytest_asyncio.fixture(params=KINDS, scope="module", loop_scope="module")
@@ -68,7 +69,7 @@ async def pair(request: pytest.FixtureRequest, gpg_lab: Lab) -> AsyncIterator[Pa
     keys = gpg_lab.fingerprints
     async with AsyncExitStack() as stack:
         desk, user = [await made(gpg_lab, request.param, who, stack) for who in ("desk", "user")]
-        declining = (Declined,) if request.param == "in-process" else ()
+        declining = (Declined,) if request.param.startswith("in-process") else ()
         yield Pair(desk, user, keys["desk"], keys["user"], declining)
 
 
@@ -77,10 +78,11 @@ async def made(lab: Lab, kind: str, who: str, stack: AsyncExitStack) -> Engine:
     await gpg.start()
     if kind == "gnupg":
         return gpg
-    secret = None if kind == "combined-agent" else from_home(gpg, [lab.fingerprints[who]])
-    if kind != "in-process":
+    secret = None if kind.endswith("agent") else from_home(gpg, [lab.fingerprints[who]])
+    if not kind.startswith("in-process"):
         return await in_front_of(gpg, Limits(), stack, secret=secret, workers=1)
-    alone = Exporting([lab.certificate(who)], secret=secret, workers=1)
+    agent = await agent_access(gpg) if kind.endswith("agent") else None
+    alone = Exporting([lab.certificate(who)], secret=secret, agent=agent, workers=1)
     alone.certificates = {lab.fingerprints[who]: lab.certificate(who)}
     await alone.start()
     stack.push_async_callback(alone.close)

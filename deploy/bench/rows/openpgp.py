@@ -53,11 +53,11 @@ async def in_memory() -> list[Row]:
 
 
 async def with_agent() -> list[Row]:
-    """Keys with gpg-agent: one process for each operation."""
+    """Keys with gpg-agent: two questions to it for each operation."""
     async with AsyncExitStack() as stack:
         lab = stack.enter_context(new_lab())
         engine = await combined(lab, stack, memory=False)
-        return await pair(lab, engine, "5 kB", ".agent", None, repeat=5)
+        return await pair(lab, engine, "5 kB", ".agent", 3.0, repeat=10)
 
 
 async def with_gpg_alone() -> list[Row]:
@@ -71,7 +71,7 @@ async def with_gpg_alone() -> list[Row]:
 
 
 async def with_rsa() -> list[Row]:
-    """RSA 3072 on both sides; the secret keys stay with gpg."""
+    """RSA 3072 on both sides; the secret keys stay with gpg-agent."""
     async with AsyncExitStack() as stack:
         lab = stack.enter_context(new_lab())
         for who, name in (("desk", "Support <support@desk.example>"), ("user", "Rosa <rosa@example.org>")):

@@ -1,4 +1,4 @@
-"""Decrypt one message with Curve25519 keys held in this process (RFC 9580 § 5.1 and § 5.13).
+"""Decrypt one message with keys held in this process or by gpg-agent (RFC 9580 § 5.1 and § 5.13).
 
 The library for everything else decompresses without a limit while it decrypts, so only this step is done
 here, with the primitives of `cryptography`. It hands out packets only after their integrity was checked.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
@@ -24,9 +24,12 @@ from veildesk.core.errors import NotSoundCiphertext
 from veildesk.openpgp.declining import Declined
 from veildesk.openpgp.packets import PKESK, SEIPD, Packet, whole_body
 
-__all__ = ["DecryptionKey", "decrypt"]
+__all__ = ["DecryptionKey", "Operation", "decrypt", "ecdh_parameters", "held_here"]
 
-_ECDH, _X25519 = 18, 25
+_RSA, _ECDH, _X25519 = 1, 18, 25
+_OID = bytes.fromhex("0a2b060104019755010501")
+_KDF_CIPHERS = frozenset({7, 8, 9})
+Operation = Callable[[bytes], bytes]
 _CURVE25519 = bytes.fromhex("2b060104019755010501")
 _AES = {7: 16, 8: 24, 9: 32}
 _KDF_HASHES = {8: "sha256", 9: "sha384", 10: "sha512"}
@@ -39,17 +42,39 @@ _MDC = 22
 
 @dataclass(frozen=True, slots=True)
 class DecryptionKey:
-    """A secret Curve25519 key. `algorithm` is 18 (ECDH) or 25 (X25519); `parameters` the public ones."""
+    """A secret key. `algorithm` is 1 (RSA), 18 (ECDH on Curve25519) or 25 (X25519).
+
+    `parameters` are the public ones: of ECDH its KDF, of X25519 the public key, of RSA the bits of the
+    modulus in two octets. `exchange` makes the shared secret with a public point, `decrypt` is RSA's raw
+    operation; each may raise `Declined`.
+    """
 
     fingerprint: str
     algorithm: int
-    private: X25519PrivateKey = field(repr=False)
     parameters: bytes = field(repr=False)
+    exchange: Operation | None = field(default=None, repr=False)
+    decrypt: Operation | None = field(default=None, repr=False)
 
     @property
     def key_id(self) -> str:
         """What a version 3 PKESK names it by."""
         return self.fingerprint[-16:] if len(self.fingerprint) == 40 else self.fingerprint[:16]
+
+
+def held_here(private: X25519PrivateKey) -> Operation:
+    """The exchange with a secret key in this process."""
+    return lambda point: private.exchange(X25519PublicKey.from_public_bytes(point))
+
+
+def ecdh_parameters(body: bytes) -> bytes | None:
+    """KDF parameters of a version 4 ECDH public key on Curve25519 (§ 5.5.5.6), None for another form."""
+    if body[:1] != b"\x04" or body[5:6] != bytes((_ECDH,)) or body[6:17] != _OID:
+        return None
+    end = 19 + (int.from_bytes(body[17:19], "big") + 7) // 8
+    kdf = body[end : end + 4]
+    if len(kdf) != 4 or kdf[:2] != b"\x03\x01" or kdf[2] not in _KDF_HASHES or kdf[3] not in _KDF_CIPHERS:
+        return None
+    return kdf
 
 
 def decrypt(packets: Sequence[Packet], keys: Sequence[DecryptionKey]) -> bytes:
@@ -97,6 +122,8 @@ def _session_key(body: bytes, key: DecryptionKey) -> tuple[int | None, bytes] | 
     if not fits or algorithm != bytes((key.algorithm,)):
         return None
     try:
+        if key.algorithm == _RSA:
+            return _unwrap_rsa(rest, key) if body[:1] == b"\x03" else None
         if key.algorithm == _ECDH:
             return _unwrap_ecdh(rest, key, versioned=body[:1] == b"\x03")
         return _unwrap_x25519(rest, key, versioned=body[:1] == b"\x03")
@@ -111,7 +138,7 @@ def _unwrap_ecdh(fields: bytes, key: DecryptionKey, *, versioned: bool) -> tuple
     point, wrapped = fields[2 : 2 + size], fields[2 + size :]
     if size != 33 or point[:1] != b"\x40" or len(wrapped) != 1 + wrapped[0]:
         raise ValueError
-    shared = key.private.exchange(X25519PublicKey.from_public_bytes(point[1:]))
+    shared = _operation(key.exchange)(point[1:])
     hash_id, cipher = key.parameters[-2], key.parameters[-1]
     who = bytes.fromhex(key.fingerprint)
     parameter = bytes((len(_CURVE25519),)) + _CURVE25519 + bytes((_ECDH, 3, 1, hash_id, cipher))
@@ -128,13 +155,35 @@ def _unwrap_ecdh(fields: bytes, key: DecryptionKey, *, versioned: bool) -> tuple
     return number, session
 
 
+def _unwrap_rsa(fields: bytes, key: DecryptionKey) -> tuple[int | None, bytes]:
+    """RFC 9580 § 5.1.3 and RFC 8017 § 7.2.2: 00 02, at least eight octets, 00, cipher, key, checksum."""
+    size = (int.from_bytes(fields[:2], "big") + 7) // 8
+    modulus = (int.from_bytes(key.parameters, "big") + 7) // 8
+    if len(fields) != 2 + size or size > modulus:
+        raise ValueError
+    block = _operation(key.decrypt)(fields[2:]).lstrip(b"\x00").rjust(modulus, b"\x00")
+    end = block.find(b"\x00", 2)
+    if len(block) != modulus or block[:2] != b"\x00\x02" or end < 10:
+        raise ValueError
+    number, session, check = block[end + 1], block[end + 2 : -2], block[-2:]
+    if sum(session) & 0xFFFF != int.from_bytes(check, "big"):
+        raise ValueError
+    return number, session
+
+
+def _operation(given: Operation | None) -> Operation:
+    if given is None:
+        raise ValueError
+    return given
+
+
 def _unwrap_x25519(fields: bytes, key: DecryptionKey, *, versioned: bool) -> tuple[int | None, bytes]:
     """RFC 9580 § 5.1.6."""
     ephemeral, size, rest = fields[:32], fields[32], fields[33:]
     if len(rest) != size:
         raise ValueError
     number = rest[0] if versioned else None
-    shared = key.private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
+    shared = _operation(key.exchange)(ephemeral)
     material = ephemeral + key.parameters + shared
     derived = HKDF(SHA256(), 16, salt=None, info=b"OpenPGP X25519").derive(material)
     return number, aes_key_unwrap(derived, rest[versioned:])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 from collections.abc import Sequence
 
 from veildesk.core.errors import EngineUnavailable, KeyUnusable, VeildeskError
 from veildesk.openpgp.armor import find_blocks
+from veildesk.openpgp.assuan import AgentConnection, connect_agent
+from veildesk.openpgp.declining import Declined
 from veildesk.openpgp.gnupg_process import OUTPUT_LIMIT, GnuPGProcess, full_fingerprint
 from veildesk.openpgp.key_listing import read_listing
-from veildesk.openpgp.own_keys import OwnKey, read_own_keys
+from veildesk.openpgp.own_keys import OwnKey, SecretPlace, read_own_keys
 from veildesk.openpgp.packets import SIGNATURE, USER_ID, read_certificate, split_packets
 
 __all__ = ["GnuPGHome"]
@@ -19,6 +23,7 @@ _QUIET = ("--pinentry-mode=loopback", "--passphrase=")
 # What `--gen-revoke` asks: really? reason: none given; no text; really?
 _REVOKE_ANSWERS = b"y\n0\n\ny\n"
 _KEY_REVOCATION = b"\x20"
+_AGENT_SECONDS = 5.0
 # What could mean something to gpg's filter language is left out.
 _ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+\Z")
 _PERIOD = re.compile(r"[1-9][0-9]{0,3}[dwmy]\Z")
@@ -95,13 +100,34 @@ class GnuPGHome(GnuPGProcess):
 
     async def own_keys(self) -> tuple[OwnKey, ...]:
         """Every key of the home that has a secret half, with its parts."""
-        done, _ = await self._gpg(
-            ["--with-colons", "--fixed-list-mode", "--list-secret-keys"], b"", OUTPUT_LIMIT
-        )
+        words = ["--with-colons", "--fixed-list-mode", "--with-keygrip", "--list-secret-keys"]
+        done, _ = await self._gpg(words, b"", OUTPUT_LIMIT)
         if done.code:
             # An empty list would read as keys that are gone.
             raise EngineUnavailable("key-listing")
         return read_own_keys(done.output)
+
+    async def agent_keygrips(self) -> dict[str, str]:
+        """Keygrips by fingerprint of what the agent has in files without passphrase, for `agent_socket`."""
+        parts = [part for key in await self.own_keys() for part in key.parts]
+        found = [one for one in parts if one.secret is SecretPlace.HOME and one.keygrip]
+        path = await self._agent_path("agent-socket")
+        try:
+            plain = await asyncio.to_thread(_unprotected, path, [one.keygrip for one in found])
+        except (OSError, Declined):
+            return {}
+        return {one.fingerprint: one.keygrip for one in found if one.keygrip in plain}
+
+    async def agent_socket(self) -> str:
+        """Path of the agent's restricted socket: keys can be used over it and not taken out."""
+        return await self._agent_path("agent-extra-socket")
+
+    async def _agent_path(self, name: str) -> str:
+        command = ["gpgconf", "--homedir", str(self._home), "--list-dirs", name]
+        done = await self._raw(command, b"", OUTPUT_LIMIT)
+        if done.code:
+            raise EngineUnavailable("agent-socket")
+        return os.fsdecode(done.output.rstrip(b"\n"))
 
     async def own_key(self, fingerprint: str) -> OwnKey:
         """One of them. Raises `KeyUnusable` if it is not there."""
@@ -173,6 +199,12 @@ class GnuPGHome(GnuPGProcess):
         if read.fingerprint != fingerprint or not any(one.tag == USER_ID for one in split_packets(read.data)):
             raise KeyUnusable("wkd-address")
         return read.data
+
+
+def _unprotected(path: str, keygrips: Sequence[str]) -> frozenset[str]:
+    with connect_agent(path) as channel:
+        agent = AgentConnection(channel, _AGENT_SECONDS)
+        return frozenset(one for one in keygrips if agent.unprotected(one))
 
 
 def _is_revocation(certificate: bytes) -> bool:

@@ -23,6 +23,7 @@ from veildesk.core.errors import KeyUnusable, Undecryptable, Unparsable
 from veildesk.core.limits import Limits
 from veildesk.core.message import Signature, Verdict
 from veildesk.core.ports import CertificateStatus, DecryptedData, DetachedSignature
+from veildesk.openpgp.agent_keys import AgentSigner
 from veildesk.openpgp.armor import Block
 from veildesk.openpgp.certificate_view import CertificateView, KeyPart, key_fingerprints, read_view
 from veildesk.openpgp.content import literal, uncompressed
@@ -51,6 +52,7 @@ from veildesk.openpgp.signature_packet import (
     read_signature,
 )
 from veildesk.openpgp.status import CLOCK_SKEW
+from veildesk.openpgp.writing import clear_signed, detached, sealed
 
 __all__ = ["InProcess"]
 
@@ -242,10 +244,13 @@ class InProcess:
 
     def seal(self, data: bytes, recipients: Sequence[bytes], signer: str, now: int) -> bytes:
         """See `core.ports.Engine.seal`."""
-        key = self._signer(signer, now)
+        part, key = self._signer(signer, now)
         views = [self._view(self._read(one)[0], now) for one in recipients]
         if not views:
             raise KeyUnusable("no-recipient")
+        keys = [_recipient(view, now) for view in views]
+        if isinstance(key, AgentSigner):
+            return sealed(data, keys, key, part.key, now)
         builder = MessageBuilder.from_bytes("", data)
         # What a version 6 or AEAD message needs is only used where every recipient announces it.
         if all(view.aead for view in views):
@@ -253,17 +258,16 @@ class InProcess:
         else:
             builder = builder.seipd_v1("aes256")
         builder = builder.sign(key, None, "sha512")
-        for view in views:
-            part = view.encryption(now)
-            if part is None or part is view.primary:
-                raise Declined("recipient")
-            keys = {one.key.fingerprint.upper(): one for one in view.key.public_subkeys}
-            builder = builder.encrypt_to_key(keys[part.fingerprint])
+        for recipient in keys:
+            builder = builder.encrypt_to_key(recipient)
         return builder.to_armored_string(ArmorOptions(include_checksum=True)).encode("ascii")
 
     def sign_detached(self, data: bytes, signer: str, now: int) -> DetachedSignature:
         """See `core.ports.Engine.sign_detached`."""
-        made = LibrarySignature.sign_binary_data(_Random(), self._signer(signer, now), None, "sha512", data)
+        part, key = self._signer(signer, now)
+        if isinstance(key, AgentSigner):
+            return DetachedSignature(detached(data, key, part.key, now), "sha512")
+        made = LibrarySignature.sign_binary_data(_Random(), key, None, "sha512", data)
         return DetachedSignature(made.to_armored(), "sha512")
 
     def clearsign(self, text: str, signer: str, now: int) -> str:
@@ -271,15 +275,26 @@ class InProcess:
         lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
         if any(line != line.rstrip(" \t\r") for line in lines):
             raise Declined("cleartext-trailing")
-        made = CleartextSignedMessage.sign("\n".join(lines), self._signer(signer, now), None, "sha512")
+        part, key = self._signer(signer, now)
+        if isinstance(key, AgentSigner):
+            return clear_signed(lines, key, part.key, now)
+        made = CleartextSignedMessage.sign("\n".join(lines), key, None, "sha512")
         return made.to_armored().replace("\r\n", "\n")
 
-    def _signer(self, signer: str, now: int) -> Any:
+    def _signer(self, signer: str, now: int) -> tuple[KeyPart, Any]:
         own = next((one for one in self._own if one.fingerprint == signer), None)
         part = self._view(own, now).signing(now) if own is not None else None
         if part is None or part.fingerprint not in self._keys.signing:
             raise Declined("no-signing-key")
-        return self._keys.signing[part.fingerprint]
+        return part, self._keys.signing[part.fingerprint]
+
+
+def _recipient(view: CertificateView, now: int) -> Any:
+    """The library's form of the subkey to encrypt to."""
+    part = view.encryption(now)
+    if part is None or part is view.primary:
+        raise Declined("recipient")
+    return next(one for one in view.key.public_subkeys if one.key.fingerprint.upper() == part.fingerprint)
 
 
 class _Random:

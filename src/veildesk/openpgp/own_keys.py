@@ -33,6 +33,7 @@ class OwnPart:
     secret: SecretPlace
     algorithm: str = ""
     fingerprint: str = ""
+    keygrip: str = ""
 
 
 @dataclass(slots=True)
@@ -82,6 +83,8 @@ def read_own_keys(raw: bytes) -> tuple[OwnKey, ...]:
             keys[-1].parts.append(_part(fields))
         elif kind == b"fpr" and keys and not keys[-1].parts[-1].fingerprint:
             keys[-1].parts[-1].fingerprint = _text(fields, 9)
+        elif kind == b"grp" and keys:
+            keys[-1].parts[-1].keygrip = _text(fields, 9)
         elif kind == b"uid" and keys and _text(fields, 1) not in ("r", "i", "n"):
             address = address_of(fields[9].replace(b"\\x3a", b":") if len(fields) > 9 else b"")
             if address and address not in keys[-1].addresses:

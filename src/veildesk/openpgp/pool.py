@@ -11,10 +11,11 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from veildesk.core.errors import EngineUnavailable
@@ -35,13 +36,23 @@ from veildesk.openpgp.frames import (
     read_status,
 )
 
-__all__ = ["InProcessEngine", "SecretSource"]
+__all__ = ["AgentAccess", "InProcessEngine", "SecretSource"]
 
 _LOG = logging.getLogger("veildesk.openpgp")
 _MEMORY = 768 * 1024 * 1024
 _START_SECONDS = 60.0
 _BUFFER = 4 * 1024 * 1024
+_AGENT_SECONDS = 5.0
 SecretSource = Callable[[int], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAccess:
+    """How workers use keys that stay with gpg-agent: a new connection for each, and the keygrips by
+    fingerprint. `connect` may raise `OSError`."""
+
+    connect: Callable[[], socket.socket]
+    keygrips: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -57,8 +68,8 @@ class InProcessEngine:
     """`core.ports.Engine` over workers; every method may raise `Declined` besides.
 
     `own` are our own certificates, binary. `secret` writes our secret keys, binary and unprotected, to the
-    descriptor it is given; without it nothing is decrypted, signed or sealed here. `memory` is what a worker
-    may take for a message, in bytes.
+    descriptor it is given. `agent` lets workers use keys without having them. Without either nothing is
+    decrypted, signed or sealed here. `memory` is what a worker may take for a message, in bytes.
     """
 
     name = "in-process"
@@ -68,6 +79,7 @@ class InProcessEngine:
         own: Sequence[bytes] = (),
         *,
         secret: SecretSource | None = None,
+        agent: AgentAccess | None = None,
         limits: Limits | None = None,
         now: Callable[[], int] = lambda: int(time.time()),
         workers: int = 2,
@@ -75,6 +87,7 @@ class InProcessEngine:
     ) -> None:
         self._own = tuple(own)
         self._secret = secret
+        self._agent = agent
         self._limits = limits or Limits()
         self._now = now
         self._count = workers
@@ -101,9 +114,10 @@ class InProcessEngine:
                     "openpgp-worker-without-keys signing=%d decryption=%d", one.signing, one.decryption
                 )
 
-    def renew(self, own: Sequence[bytes]) -> None:
+    def renew(self, own: Sequence[bytes], agent: AgentAccess | None = None) -> None:
         """Our keys have changed: workers that started with the earlier ones take no further message."""
         self._own = tuple(own)
+        self._agent = agent
         self._generation += 1
 
     async def close(self) -> None:
@@ -114,14 +128,16 @@ class InProcessEngine:
     async def _spawn(self) -> _Worker:
         generation = self._generation
         reading, writing = os.pipe() if self._secret is not None else (-1, -1)
+        channel = self._connected()
+        descriptors = [reading, channel.fileno() if channel is not None else -1]
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-m", "veildesk.openpgp.worker"),
-                "none" if reading < 0 else str(reading),
+                *("none" if one < 0 else str(one) for one in descriptors),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                pass_fds=(reading,) if reading >= 0 else (),
+                pass_fds=[one for one in descriptors if one >= 0],
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
                 start_new_session=True,
                 limit=_BUFFER,
@@ -131,6 +147,8 @@ class InProcessEngine:
         finally:
             if reading >= 0:
                 os.close(reading)
+            if channel is not None:
+                channel.close()
         self._all.add(process)
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -153,8 +171,20 @@ class InProcessEngine:
             "memory": self._memory,
             "seconds": self._limits.crypto_seconds,
             "plaintext_size": self._limits.plaintext_size,
+            "agent_seconds": _AGENT_SECONDS,
+            "keygrips": dict(self._agent.keygrips) if self._agent is not None else {},
         }
         return encode(header, self._own)
+
+    def _connected(self) -> socket.socket | None:
+        """A connection to gpg-agent, None without one: gpg starts it again when it is asked next."""
+        if self._agent is None or not self._agent.keygrips:
+            return None
+        try:
+            return self._agent.connect()
+        except OSError:
+            _LOG.warning("openpgp-agent-not-reached")
+            return None
 
     async def _pour(self, writing: int) -> None:
         """Let the source write the secret keys into the worker's pipe; this process never reads them."""
@@ -197,7 +227,11 @@ class InProcessEngine:
                 _LOG.warning("openpgp-worker-replaced")
                 raise Declined("worker-died") from None
             raise
-        self._idle.put_nowait(worker)
+        if answer.header.get("last") is True:
+            self._idle.put_nowait(None)
+            await asyncio.shield(self._end(worker.process))
+        else:
+            self._idle.put_nowait(worker)
         if "declined" in answer.header:
             raise Declined(str(answer.header["declined"])[:60])
         if "error" in answer.header:

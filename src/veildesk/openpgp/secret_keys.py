@@ -16,7 +16,7 @@ from openpgp.composed import SignedSecretKey
 from openpgp.errors import Error as LibraryError
 
 from veildesk.core.errors import VeildeskError
-from veildesk.openpgp.decryption import DecryptionKey
+from veildesk.openpgp.decryption import DecryptionKey, ecdh_parameters, held_here
 from veildesk.openpgp.packets import (
     PUBLIC_KEY,
     PUBLIC_SUBKEY,
@@ -33,12 +33,12 @@ _ECDH, _EDDSA, _X25519, _ED25519 = 18, 22, 25, 27
 _SIGNING = frozenset({_EDDSA, _ED25519})
 _OID = bytes.fromhex("0a2b060104019755010501")
 _UNPROTECTED = 0
-_KDF_HASHES, _KDF_CIPHERS = frozenset({8, 9, 10}), frozenset({7, 8, 9})
 
 
 @dataclass(frozen=True, slots=True)
 class SecretKeys:
-    """`decryption` keys in order; `signing` maps the fingerprint of a key or subkey to the library's form."""
+    """`decryption` keys in order; `signing` maps the fingerprint of a key or subkey to the library's form, or
+    to one that asks gpg-agent."""
 
     decryption: tuple[DecryptionKey, ...] = ()
     signing: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -91,8 +91,8 @@ def _legacy(packet: Packet, at: int) -> DecryptionKey | None:
     body = packet.body
     size = (int.from_bytes(body[at : at + 2], "big") + 7) // 8
     point, at = body[at + 2 : at + 2 + size], at + 2 + size
-    kdf, at = body[at : at + 4], at + 4
-    if kdf[:2] != b"\x03\x01" or kdf[2] not in _KDF_HASHES or kdf[3] not in _KDF_CIPHERS:
+    kdf, at = ecdh_parameters(body), at + 4
+    if kdf is None:
         return None
     length = (int.from_bytes(body[at + 1 : at + 3], "big") + 7) // 8
     scalar = body[at + 3 : at + 3 + length].rjust(32, b"\x00")[::-1]
@@ -110,7 +110,7 @@ def _key(
         return None
     tag = PUBLIC_KEY if packet.tag == SECRET_KEY else PUBLIC_SUBKEY
     half = Packet(tag, packet.body[:end], b"")
-    return DecryptionKey(fingerprint_of(half), algorithm, private, parameters)
+    return DecryptionKey(fingerprint_of(half), algorithm, parameters, exchange=held_here(private))
 
 
 def _signing_keys(data: bytes) -> dict[str, Any]:

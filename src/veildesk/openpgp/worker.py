@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -17,6 +18,8 @@ from typing import Any, BinaryIO
 from veildesk.child.memory import forbid_core_files, lock_memory, process_control
 from veildesk.core.errors import VeildeskError
 from veildesk.core.limits import Limits
+from veildesk.openpgp.agent_keys import agent_decryption, agent_signing
+from veildesk.openpgp.assuan import AgentConnection, AgentLost
 from veildesk.openpgp.declining import Declined
 from veildesk.openpgp.frames import (
     HEAD,
@@ -29,6 +32,7 @@ from veildesk.openpgp.frames import (
     status_words,
 )
 from veildesk.openpgp.in_process import InProcess
+from veildesk.openpgp.packets import read_certificate
 from veildesk.openpgp.secret_keys import SecretKeys, read_secret_keys
 
 __all__ = ["main"]
@@ -38,7 +42,8 @@ Answer = tuple[dict[str, Any], tuple[bytes, ...]]
 
 
 def main() -> None:
-    """Serve until the input ends. Arguments: descriptor of the secret keys or "none"."""
+    """Serve until the input ends. Arguments: descriptors of the secret keys and of a connection to gpg-agent,
+    each or "none"."""
     os.environ["RUST_BACKTRACE"] = "0"
     incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -50,11 +55,24 @@ def main() -> None:
     limits = Limits(plaintext_size=int(first.header["plaintext_size"]))
     locked = lock_memory()
     keys = read_secret_keys(_secret(sys.argv[1])) if sys.argv[1] != "none" else SecretKeys()
+    if sys.argv[2] != "none":
+        keys = _with_agent(keys, first, int(sys.argv[2]))
     engine = InProcess(first.blobs, keys, limits)
     _confine(int(first.header["memory"]))
     ready = {"locked": locked, "signing": len(keys.signing), "decryption": len(keys.decryption)}
     _send(outgoing, ready, ())
     _serve(engine, incoming, outgoing, float(first.header["seconds"]))
+
+
+def _with_agent(keys: SecretKeys, first: Frame, descriptor: int) -> SecretKeys:
+    """Keys in memory, then those that gpg-agent uses for us."""
+    agent = AgentConnection(socket.socket(fileno=descriptor), float(first.header["agent_seconds"]))
+    own = [read_certificate(one).data for one in first.blobs]
+    grips = {str(name): str(grip) for name, grip in first.header["keygrips"].items()}
+    held = {one.fingerprint for one in keys.decryption}
+    asked = (one for one in agent_decryption(own, grips, agent) if one.fingerprint not in held)
+    signing = agent_signing(own, grips, agent) | keys.signing
+    return SecretKeys((*keys.decryption, *asked), signing)
 
 
 def _serve(engine: InProcess, incoming: BinaryIO, outgoing: BinaryIO, seconds: float) -> None:
@@ -63,6 +81,10 @@ def _serve(engine: InProcess, incoming: BinaryIO, outgoing: BinaryIO, seconds: f
         _allow(seconds)
         try:
             header, blobs = operations[frame.header["op"]](frame)
+        except AgentLost as lost:
+            # Only a new worker with a new connection can ask again.
+            _send(outgoing, {"declined": lost.reason, "last": True}, ())
+            return
         except Declined as declined:
             header, blobs = {"declined": declined.reason}, ()
         except VeildeskError as error:

@@ -7,18 +7,20 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from veildesk.core.errors import KeyUnusable
 from veildesk.core.limits import Limits
 from veildesk.core.ports import Engine
+from veildesk.openpgp.assuan import connect_agent
 from veildesk.openpgp.combined_engine import CombinedEngine
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
-from veildesk.openpgp.pool import InProcessEngine, SecretSource
+from veildesk.openpgp.pool import AgentAccess, InProcessEngine, SecretSource
 from veildesk.service.config import KeysConfig
 from veildesk.service.key_watch import KeyWatch
 
-__all__ = ["from_bytes", "from_home", "in_front_of", "open_engine"]
+__all__ = ["agent_access", "from_bytes", "from_home", "in_front_of", "open_engine"]
 
 
 async def open_engine(
@@ -77,16 +79,25 @@ async def in_front_of(
 
     When `watch` sees that our keys have changed, the workers get them anew.
     """
-    first = InProcessEngine(await _own(gpg), secret=secret, limits=limits, workers=workers)
+    own, agent = await _own(gpg), await agent_access(gpg)
+    first = InProcessEngine(own, secret=secret, agent=agent, limits=limits, workers=workers)
     await first.start()
     stack.push_async_callback(first.close)
 
     async def renew() -> None:
-        first.renew(await _own(gpg))
+        first.renew(await _own(gpg), await agent_access(gpg))
 
     if watch is not None:
         watch.changed.append(renew)
     return CombinedEngine(first, gpg)
+
+
+async def agent_access(gpg: GnuPGEngine) -> AgentAccess | None:
+    """How keys are used that stay with gpg-agent; None where it has none that we may use this way."""
+    keygrips = await gpg.agent_keygrips()
+    if not keygrips:
+        return None
+    return AgentAccess(partial(connect_agent, await gpg.agent_socket()), keygrips)
 
 
 async def _own(gpg: GnuPGEngine) -> list[bytes]:
