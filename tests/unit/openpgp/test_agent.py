@@ -49,15 +49,14 @@ async def engine(gpg: GnuPGEngine) -> AsyncIterator[Engine]:
 
 def rsa(lab: Lab) -> str:
     """A second key of the desk, RSA."""
-    if "rsa" not in lab.fingerprints:
-        made = lab.make("rsa", "Old support <old@desk.example>")
-        lab.gpg("rsa", "--passphrase=", "--quick-generate-key", "--", "Old <old@desk.example>", "rsa2048")
-        listing = lab.gpg("rsa", "--with-colons", "--list-keys", "Old <old").decode()
+    if "old" not in lab.fingerprints:
+        lab.gpg("old", "--passphrase=", "--quick-generate-key", "--", "Old <old@desk.example>", "rsa2048")
+        listing = lab.gpg("old", "--with-colons", "--list-keys").decode()
         made = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr"))
-        lab.gpg("rsa", "--passphrase=", "--quick-add-key", made, "rsa2048", "encr")
-        lab.fingerprints["rsa"] = made
-        lab.gpg("desk", "--import", stdin=lab.gpg("rsa", "--export-secret-keys", made))
-    return lab.fingerprints["rsa"]
+        lab.gpg("old", "--passphrase=", "--quick-add-key", made, "rsa2048", "encr")
+        lab.fingerprints["old"] = made
+        lab.gpg("desk", "--import", stdin=lab.gpg("old", "--export-secret-keys", made))
+    return lab.fingerprints["old"]
 
 
 async def works_without_gpg(engine: Engine, lab: Lab, desk: str, signer: str) -> None:
@@ -86,7 +85,7 @@ async def test_rsa_keys_work_through_the_agent_too(gpg: GnuPGEngine, lab: Lab) -
     signer = rsa(lab)
     async with AsyncExitStack() as stack:
         engine = await in_front_of(gpg, Limits(), stack, workers=1)
-        await works_without_gpg(engine, lab, "rsa", signer)
+        await works_without_gpg(engine, lab, "old", signer)
 
 
 async def test_the_agent_may_be_gone_and_come_back(engine: Engine, lab: Lab) -> None:
