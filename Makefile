@@ -15,8 +15,8 @@ test:
 
 test-backends:
 	@scripts/install dev
-	@scripts/install-helpdesks rt znuny
-	@$(ROOT) env VEILDESK_TEST_BACKENDS=1 .venv/bin/python -m pytest -n 0 tests/contract/test_backend.py tests/live/test_request_tracker.py tests/live/test_znuny.py tests/live/test_mailbox_helpdesk.py tests/backends
+	@scripts/install-helpdesks rt znuny redmine django-helpdesk
+	@$(ROOT) env VEILDESK_TEST_BACKENDS=1 .venv/bin/python -m pytest -n 0 tests/contract/test_backend.py tests/live/test_request_tracker.py tests/live/test_znuny.py tests/live/test_mailbox_helpdesk.py tests/live/test_django_helpdesk.py tests/contract/test_webhook_receiver.py tests/backends
 
 check:
 	@scripts/install dev
