@@ -3,7 +3,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 KEEP ?=
 ONLY ?=
 
-.PHONY: demo test test-backends check run bench chaos fuzz fix lock clean
+.PHONY: demo test test-backends test-bare check run bench chaos fuzz fix lock clean
 
 demo:
 	@scripts/install demo
@@ -17,6 +17,12 @@ test-backends:
 	@scripts/install dev
 	@scripts/install-helpdesks rt znuny redmine django-helpdesk
 	@$(ROOT) env VEILDESK_TEST_BACKENDS=1 .venv/bin/python -m pytest -n 0 tests/contract/test_backend.py tests/live/test_request_tracker.py tests/live/test_znuny.py tests/live/test_mailbox_helpdesk.py tests/live/test_django_helpdesk.py tests/contract/test_webhook_receiver.py tests/backends
+
+# On a bare Debian 12 made by debootstrap: the demo from a fresh clone, and deploy/README.md word by word.
+test-bare:
+	@scripts/install dev
+	@$(ROOT) apt-get install -y -q --no-install-recommends debootstrap systemd-container >/dev/null
+	@$(ROOT) env VEILDESK_TEST_BARE=1 .venv/bin/python -m pytest -n 0 --timeout 3600 tests/bare
 
 check:
 	@scripts/install dev

@@ -82,7 +82,9 @@ class GnuPGProcess:
 
         Raises `KeyUnusable` if gpg is too old or the home's path too long for the agent's sockets.
         """
-        sockets_elsewhere = Path(f"/run/user/{os.getuid()}").is_dir()
+        # os.access instead of Path.is_dir(): behind ProtectHome= the folder may not even be looked at, and
+        # then gpg cannot use it either.
+        sockets_elsewhere = os.access(f"/run/user/{os.getuid()}", os.W_OK | os.X_OK)
         if not sockets_elsewhere and len(os.fsencode(self._home / "S.gpg-agent.browser")) > _SOCKET_PATH:
             raise KeyUnusable("home-path-length")
         for folder in (self._home, self._runtime):

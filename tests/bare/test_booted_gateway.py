@@ -1,0 +1,138 @@
+"""deploy/README.md, done word by word on a bare Debian that runs systemd: the gateway serves mail there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bare.machine import ROOT, bare_machine, booted
+
+HERE = Path(__file__).resolve().parent
+README = ROOT / "deploy" / "README.md"
+VEILDESK = "runuser -u veildesk -- /opt/veildesk/.venv/bin/veildesk"
+CONFIG = "--config /var/lib/veildesk/veildesk.toml"
+_LOOPBACK_TOR = (
+    "TestingTorNetwork 1",
+    "AssumeReachable 1",
+    f"DirAuthority none orport=9 no-v2 v3ident={'0123456789' * 4} 127.0.0.1:9 {'0123456789' * 4}",
+)
+"""The gateway's tor knows one authority, on a loopback port where nobody listens."""
+
+
+def blocks(title: str) -> list[str]:
+    """The shell blocks of a section of the instructions."""
+    text = README.read_text()
+    section = re.search(rf"^## \d+\. {re.escape(title)}.*?\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    assert section, title
+    return re.findall(r"^```\n(.*?)^```", section[1], re.M | re.S)
+
+
+def toml_block() -> str:
+    found = re.search(r"^```toml\n(.*?)^```", README.read_text(), re.M | re.S)
+    assert found
+    return found[1]
+
+
+def changed(config: str, changes: str) -> str:
+    """`config` with the values of `changes`, as an operator would type them."""
+    for table in re.split(r"(?=^\[)", changes, flags=re.M):
+        if not (head := re.match(r"\[(\w+)\]\n", table)):
+            continue
+        own = re.search(rf"^(?:# )?\[{head[1]}\].*?(?=^(?:# )?\[|\Z)", config, re.M | re.S)
+        assert own, head[1]
+        lines = own[0]
+        lines = re.sub(rf"^# \[{head[1]}\]", f"[{head[1]}]", lines, flags=re.M)
+        for line in table.splitlines()[1:]:
+            key = line.split(" = ")[0].strip()
+            if key:
+                lines, count = re.subn(rf"^(?:# )?{re.escape(key)} = .*$", line, lines, count=1, flags=re.M)
+                assert count == 1, line
+        config = config[: own.start()] + lines + config[own.end() :]
+    return config
+
+
+@pytest.fixture(scope="module")
+def machine():
+    with bare_machine("booted") as chroot:
+        chroot.run("cd /opt/veildesk && scripts/install run")
+        chroot.run("/opt/veildesk/scripts/install demo")
+        chroot.run("systemctl disable tor postfix dovecot 2>/dev/null || true")
+        shutil.copy(HERE / "person.py", chroot.root / "root/person.py")
+        with booted(chroot) as inside:
+            yield inside
+
+
+@pytest.fixture(scope="module")
+def gateway(machine):
+    clone, *_ = blocks("Program, user, folders")
+    machine.run("\n".join(line for line in clone.splitlines() if "git clone" not in line))
+    (tor,) = blocks("tor: an instance for the gateway alone")
+    start = "systemctl daemon-reload"
+    assert start in tor
+    lines = "\n".join(f"echo '{line}' >> /etc/tor/instances/veildesk/torrc" for line in _LOOPBACK_TOR)
+    machine.run("cd /opt/veildesk\n" + tor.replace(start, f"{lines}\n{start}"))
+    (sockets,) = blocks("Sockets, keys and configuration")
+    machine.run("cd /opt/veildesk\n" + sockets)
+    config = machine.root / "var/lib/veildesk/veildesk.toml"
+    config.write_text(changed(config.read_text(), toml_block()))
+    (mail,) = blocks("Mail")
+    machine.run("cd /opt/veildesk\n" + mail)
+    (unit,) = blocks("Start")
+    before_doctor, doctor = unit.split("runuser", 1)
+    machine.run("cd /opt/veildesk\n" + before_doctor)
+    machine.until("systemctl is-active --quiet veildesk")
+    return machine, "runuser" + doctor
+
+
+def test_doctor_finds_nothing_but_the_missing_network(gateway):
+    machine, doctor = gateway
+    said = machine.run(doctor, check=False)
+    bad = [line for line in said.splitlines() if line.startswith(("fail", "warn"))]
+    known = ("tor reaches its network", "cleaned by mat2")
+    assert [line for line in bad if not any(part in line for part in known)] == []
+    assert "ok    the gateway runs" in said
+
+
+def test_a_mail_becomes_a_clean_ticket_and_the_answer_leaves_encrypted(gateway):
+    machine, _ = gateway
+    machine.run("python3 /root/person.py")
+    ticket = machine.until("cat /var/lib/veildesk/tickets/new/*")
+    assert "encrypted; signed; first message with this key" in ticket
+    assert "Removed from screen.png" in ticket
+    assert "[email-1]" in ticket
+    assert "Synthetic Author" not in ticket
+    (message_id,) = re.findall(r"^Message-ID: (<\S+>)", ticket, re.M)
+    (machine.root / "root/answer").write_text(
+        f"In-Reply-To: {message_id}\nSubject: Re\n\nPlease update to 4.2.2.\n"
+    )
+    machine.run("install -o veildesk -g veildesk -m 600 /root/answer /var/lib/veildesk/replies/answer.eml")
+    # There is no name service to find the person's server with: the answer stays in Postfix's queue.
+    queued = "postqueue -j | grep -o '\"queue_id\": \"[0-9A-F]*' | cut -d'\"' -f4"
+    sent = machine.until(f'id=$({queued}) && test -n "$id" && postcat -q $id')
+    assert "Subject: [...]" in sent
+    assert "BEGIN PGP MESSAGE" in sent
+    assert "4.2.2" not in sent
+
+
+def test_the_unit_restarts_a_killed_gateway(gateway):
+    machine, _ = gateway
+    machine.run("systemctl kill -s KILL --kill-whom=main veildesk")
+    machine.until(
+        "systemctl is-active --quiet veildesk && test $(systemctl show -P NRestarts veildesk) -ge 1"
+    )
+    machine.until(f"{VEILDESK} status {CONFIG}")
+
+
+def test_the_status_site_runs_as_its_own_unit(gateway):
+    machine, _ = gateway
+    config = machine.root / "var/lib/veildesk/veildesk.toml"
+    text = config.read_text()
+    config.write_text(
+        text.replace("# [status]", '[status]\nsocket = "/run/veildesk/status/status.sock"\n#', 1)
+    )
+    machine.run("cp /opt/veildesk/deploy/systemd/veildesk-status.service /etc/systemd/system/")
+    machine.run("systemctl daemon-reload && systemctl start veildesk-status")
+    machine.until("test -S /run/veildesk/status/status.sock")
