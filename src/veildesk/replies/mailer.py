@@ -117,6 +117,24 @@ class SmtpMailer:
         finally:
             client.close()
 
+    async def ask(self, recipient: str) -> None:
+        """Ask whether the server takes mail to `recipient`, and send none. Raises as `send`."""
+        check_address(recipient)
+        client = await self._connect()
+        try:
+            await client.mail("")
+            await client.rcpt(recipient)
+            await client.rset()
+        except SMTPRecipientRefused as refusal:
+            raise self._verdict(refusal) from None
+        except (SMTPException, OSError):
+            raise SendFailed("smtp-unexpected-reply") from None
+        else:
+            with contextlib.suppress(SMTPException, OSError):
+                await client.quit(timeout=_QUIT_SECONDS)
+        finally:
+            client.close()
+
     # ------------------------------------------------------------------ connection
 
     async def _connect(self) -> aiosmtplib.SMTP:

@@ -48,7 +48,7 @@ from veildesk.spool.thread_cipher import WordsCipher
 
 _log = logging.getLogger("veildesk.service")
 
-__all__ = ["Gateway", "build_gateway", "outgoing_mailer", "tls_context"]
+__all__ = ["Gateway", "build_gateway", "outgoing_mailer", "outgoing_server", "tls_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,17 @@ def outgoing_mailer(outgoing: OutgoingConfig | None, domain: str) -> Mailer | No
     """The mailer for `[outgoing]`, None when it is absent."""
     if outgoing is None:
         return None
+    mailer = outgoing_server(outgoing, domain)
+    if not outgoing.onion_routes:
+        return mailer
+    proxy = _proxy(outgoing.proxy, "[outgoing] proxy")
+    if proxy is None:
+        raise ConfigInvalid("[outgoing] onion_routes: tor's SOCKS port is needed as proxy")
+    return OnionRoutes(parse_onion_routes(outgoing.onion_routes), proxy, domain, mailer)
+
+
+def outgoing_server(outgoing: OutgoingConfig, domain: str) -> SmtpMailer:
+    """The mailer for `[outgoing]` without routes to onions."""
     transport = {"tls": Transport.IMPLICIT, "starttls": Transport.STARTTLS, "plain": Transport.PLAIN}
     settings = SmtpMailerSettings(
         hello_name=domain,
@@ -216,12 +227,7 @@ def outgoing_mailer(outgoing: OutgoingConfig | None, domain: str) -> Mailer | No
         password=read_secret(outgoing.password_file),
         proxy=_proxy(outgoing.proxy, "[outgoing] proxy"),
     )
-    mailer = SmtpMailer(settings, tls_context(outgoing.ca_file))
-    if not outgoing.onion_routes:
-        return mailer
-    if settings.proxy is None:
-        raise ConfigInvalid("[outgoing] onion_routes: tor's SOCKS port is needed as proxy")
-    return OnionRoutes(parse_onion_routes(outgoing.onion_routes), settings.proxy, domain, mailer)
+    return SmtpMailer(settings, tls_context(outgoing.ca_file))
 
 
 def _proxy(address: str | None, place: str) -> SocksProxy | None:

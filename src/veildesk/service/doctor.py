@@ -18,6 +18,7 @@ from veildesk.ops.control import ask
 from veildesk.service.build import cleaner_from
 from veildesk.service.config import AttachmentsConfig, Config
 from veildesk.service.doctor_keys import check_keys, check_memory
+from veildesk.service.doctor_mail import check_mail
 from veildesk.service.notice_checks import check_notices
 from veildesk.service.safekeeping import check_store
 from veildesk.spool.keyring import KeyRing
@@ -38,7 +39,7 @@ async def examine(config: Config) -> list[CheckResult]:
         ("notices", check_notices),
         ("attachments", _attachments),
         ("backends", _backends),
-        ("mail", _mail),
+        ("mail", check_mail),
         ("onion", _onion),
         ("gateway", _gateway),
     ]
@@ -106,35 +107,6 @@ async def _backends(config: Config) -> list[CheckResult]:
         finally:
             if isinstance(backend, Closes):
                 await backend.close()
-    return results
-
-
-async def _mail(config: Config) -> list[CheckResult]:
-    way_in = bool(config.lmtp or config.smtp or config.imap)
-    results = [
-        CheckResult(
-            "mail.in",
-            "a way in for mail",
-            Level.OK if way_in else Level.WARN,
-            "configured" if way_in else "none",
-            fix="" if way_in else "add [lmtp], [smtp] or [imap]",
-        )
-    ]
-    if config.outgoing is None:
-        fix = "add [outgoing]; until then answers to mail wait"
-        results.append(CheckResult("mail.out", "a way out for mail", Level.WARN, "none", fix=fix))
-        return results
-    try:
-        async with asyncio.timeout(10):
-            _, writer = await asyncio.open_connection(config.outgoing.host, config.outgoing.port)
-            writer.close()
-    except (OSError, TimeoutError):
-        fix = "check host and port in [outgoing]"
-        results.append(
-            CheckResult("mail.out", "outgoing server answers", Level.FAIL, "no connection", fix=fix)
-        )
-    else:
-        results.append(CheckResult("mail.out", "outgoing server answers", Level.OK))
     return results
 
 

@@ -55,6 +55,7 @@ async def _key(engine: GnuPGEngine, role: str, fingerprint: str, config: Config)
         return [CheckResult(name, title, Level.FAIL, error.detail, "signs", _RENEW)]
     if reason is not None:
         return [CheckResult(name, title, Level.FAIL, reason, "usable", _RENEW)]
+    aligned = [] if role != "support" else [_aligned(key.addresses, config.gateway.address)]
     left = days_left(key, role, SystemClock().now())
     if left is not None and left <= WARN_DAYS[0]:
         then = "publishing stops then" if role == "notice" else "the gateway stops then"
@@ -66,7 +67,17 @@ async def _key(engine: GnuPGEngine, role: str, fingerprint: str, config: Config)
         results = [CheckResult(name, title, Level.OK, found)]
     if config.keys.secret == "memory" and config.keys.engine == "both":  # noqa: S105
         results += _in_memory(role, [(one.algorithm, one.secret) for one in key.parts])
-    return results
+    return results + aligned
+
+
+def _aligned(addresses: list[str], sender: str) -> CheckResult:
+    """Mail programs call a signature good only if From is in the key that made it."""
+    title = "the address that answers come from is in the support key"
+    if sender.lower() in addresses:
+        return CheckResult("keys.support.address", title, Level.OK)
+    fix = f"gpg --quick-add-uid FINGERPRINT 'NAME <{sender}>' in [keys] home, then publish the key again"
+    found = ", ".join(addresses) or "none"
+    return CheckResult("keys.support.address", title, Level.WARN, found, sender, fix)
 
 
 def _in_memory(role: str, parts: list[tuple[str, SecretPlace]]) -> list[CheckResult]:
