@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -24,6 +26,7 @@ from testbed.differential import DifferentialEngine
 from testbed.openpgp_lab import Lab, new_lab
 from veildesk.core.errors import VeildeskError
 from veildesk.openpgp.armor import find_blocks
+from veildesk.openpgp.assuan import AgentConnection
 from veildesk.openpgp.certificate_view import read_view
 from veildesk.openpgp.content import literal_data, uncompressed
 from veildesk.openpgp.declining import Declined
@@ -79,6 +82,20 @@ def samples() -> Iterator[Samples]:
         yield Samples(
             lab, binary, armored, [listing, status], secret, certificates[0], certificates[1], signature
         )
+
+
+class Answering:
+    """The other end of a connection that says what it has and hangs up."""
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces = [data[at : at + 700] for at in range(0, len(data), 700)]
+
+    def settimeout(self, seconds: float) -> None: ...
+
+    def sendall(self, data: bytes) -> None: ...
+
+    def recv(self, size: int) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
 
 
 def mutate(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
@@ -146,6 +163,10 @@ def targets(made: Samples) -> dict[str, tuple[Target, list[bytes]]]:
     def decryption(data: bytes) -> None:
         decrypt(list(split_packets(data)), keys.decryption)
 
+    def agent(data: bytes) -> None:
+        AgentConnection(cast("socket.socket", Answering(data)), 1.0).sign("A" * 40, 10, bytes(64))
+
+    said = b"OK hello\nOK\nOK\nS INQUIRE_MAXLEN 4\nOK\nD (7:sig-val(5:eddsa(1:r2:ab)(1:s3:%25cd)))\nOK\n"
     both = made.binary + made.armored
     words = b'{"signatures":[["valid","A","B",1,null,"x"]],"sizes":[1]}'
     framed = [len(words).to_bytes(4, "big") + bytes((0, 0, 0, 1)) + words + b"x"]
@@ -159,6 +180,7 @@ def targets(made: Samples) -> dict[str, tuple[Target, list[bytes]]]:
         "status": (report, made.texts),
         "listing": (lambda data: (read_listing(data), read_own_keys(data)), made.texts),
         "frames": (frames, framed),
+        "agent": (agent, [said]),
         "decryption": (decryption, made.binary[:2]),
         "open": (lambda data: engine.open(data, [made.certificate], now), both),
         "verify": (

@@ -43,7 +43,10 @@ def decode_folder(encoded: str) -> str:
         if not match[1]:
             return "&"
         data = match[1].replace(",", "/")
-        return base64.b64decode(data + "=" * (-len(data) % 4), validate=True).decode("utf-16-be")
+        try:
+            return base64.b64decode(data + "=" * (-len(data) % 4), validate=True).decode("utf-16-be")
+        except UnicodeDecodeError:
+            raise ValueError("not modified UTF-7") from None
 
     if "&" in _ENCODED.sub("", encoded):
         raise ValueError("not modified UTF-7")
