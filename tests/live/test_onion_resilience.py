@@ -15,7 +15,7 @@ import pytest
 
 from testbed.onion_http import wait_reachable
 from testbed.tiny_portal import tiny_portal
-from veildesk.onion import ManagedOnion, Timing, Trouble, create_key, load_key
+from veildesk.onion import ManagedOnion, Timing, Trouble, check_onion, create_key, load_key
 
 pytestmark = pytest.mark.live
 
@@ -97,6 +97,34 @@ async def test_a_second_gateway_is_noticed_and_takes_over_when_the_first_ends(pr
             assert not onion.state().published
     async with running(onion):
         await onion.wait_published(30)
+
+
+async def test_a_second_gateway_on_another_tor_is_noticed(private_tor, onion, tmp_path):
+    """Each publishes on its own tor; whose descriptor was replaced sees that the newest is not its own."""
+    control, key = private_tor.control("host"), tmp_path / "onion.key"
+    targets = [(80, f"unix:{tmp_path}/portal.sock")]
+    keen = Timing(call=5.0, heartbeat=0.3, look=3.0, look_again=1.0)
+    first = ManagedOnion(control, key, targets, timing=keen)
+    async with running(first):
+        await first.wait_published(30)
+        assert await alone(control, key) == "ok"
+        assert not first.state().another
+        second = ManagedOnion(private_tor.control("client"), key, targets, timing=keen)
+        async with running(second):
+            await second.wait_published(30)
+            await until(lambda: first.state().another, 120)
+            assert first.state().published
+            assert first.state().trouble == ""
+            assert await alone(control, key) == "fail"
+
+
+async def alone(control: Path, key: Path) -> str:
+    """What doctor says; a directory that is being written to is asked again."""
+    async with asyncio.timeout(60):
+        while True:
+            levels = {result.id: result.level.value for result in await check_onion(control, key_file=key)}
+            if levels["onion.alone"] != "skip":
+                return levels["onion.alone"]
 
 
 async def test_a_detached_remainder_is_taken_over(private_tor, onion, tmp_path):

@@ -59,7 +59,7 @@ async def test_every_check_is_ok_while_published_and_none_afterwards(private_tor
     control, key = private_tor.control("host"), tmp_path / "onion.key"
     async with published(ManagedOnion(control, key, [(80, portal)])):
         results = await check_onion(control, key_file=key)
-        assert [str(r.level) for r in results] == ["ok"] * 8
+        assert [str(r.level) for r in results] == ["ok"] * 9
     levels = {r.id: str(r.level) for r in await check_onion(control, key_file=key)}
     assert levels["onion.control"] == "ok"
     assert levels["onion.published"] == "fail"

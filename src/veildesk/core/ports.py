@@ -464,13 +464,15 @@ class NoticeArchive(Protocol):
 class OnionState:
     """What tor says of our service. `address` includes ".onion".
 
-    `trouble` is one stable word for why it is not published, empty when it is.
+    `trouble` is one stable word for why it is not published, empty when it is. With `another`, somebody
+    else publishes the same address through another tor.
     """
 
     address: str
     connected: bool
     published: bool
     trouble: str = ""
+    another: bool = False
 
 
 class OnionService(Protocol):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from veildesk.core.errors import KeyUnusable
 from veildesk.core.ticket import CheckResult, Level
+from veildesk.onion.another import another_published
 from veildesk.onion.control import ControlLink, DescriptorEvent
 from veildesk.onion.descriptor import proof_of_work_offered
 from veildesk.onion.key import load_key
@@ -28,6 +29,7 @@ _TITLES = {
     "onion.anonymous": "Service location is hidden",
     "onion.network": "tor reaches its network",
     "onion.published": "Descriptor is in the directories",
+    "onion.alone": "No other gateway publishes this address",
     "onion.proof-of-work": "Proof of work against floods",
 }
 
@@ -149,6 +151,18 @@ async def _check_published(
         _put(found, "onion.published", Level.FAIL, trouble.value, "published", trouble.hint)
     else:
         _put(found, "onion.published", Level.OK, "fetched from a directory")
+        await _check_alone(found, link, label)
+
+
+async def _check_alone(found: dict[str, CheckResult], link: ControlLink, label: str) -> None:
+    """Whether what a directory gave us is what our tor published."""
+    own = await link.info(f"hs/service/desc/id/{label}")
+    another = another_published(own, await link.info(f"hs/client/desc/id/{label}"))
+    if another:
+        trouble = Trouble.ANOTHER
+        _put(found, "onion.alone", Level.FAIL, trouble.value, "published by our tor alone", trouble.hint)
+    elif another is False:
+        _put(found, "onion.alone", Level.OK, "published by our tor alone")
 
 
 async def _check_proof_of_work(

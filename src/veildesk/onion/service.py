@@ -15,6 +15,7 @@ from pathlib import Path
 
 from veildesk.core.errors import OnionUnavailable
 from veildesk.core.ports import OnionState
+from veildesk.onion.another import AnotherWatch
 from veildesk.onion.control import ControlLink, DescriptorEvent
 from veildesk.onion.key import load_key, public_key_of
 from veildesk.onion.request import OnionRequest, Target
@@ -28,13 +29,16 @@ _log = logging.getLogger("veildesk.onion")
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds: limit of one control call, pause between heartbeats, first and longest pause before a
-    new try, and the longest one when tor refuses, since each refusal leaves a trace in its log."""
+    new try, and the longest one when tor refuses, since each refusal leaves a trace in its log; between
+    looks for another gateway on our key, and after one that found it."""
 
     call: float = 10.0
     heartbeat: float = 15.0
     first_pause: float = 0.2
     longest_pause: float = 5.0
     refused_pause: float = 30.0
+    look: float = 900.0
+    look_again: float = 60.0
 
 
 class _Onion:
@@ -49,6 +53,7 @@ class _Onion:
         self._published = asyncio.Event()
         self._trouble = Trouble.STARTING
         self._was_up = False
+        self._another = AnotherWatch(self._label, timing.look, timing.look_again)
 
     async def run(self) -> None:
         """Publish and keep published until cancelled. Every failure is tried again, with a pause."""
@@ -80,7 +85,10 @@ class _Onion:
 
     def state(self) -> OnionState:
         """What is known now."""
-        return OnionState(self.address, self._connected, self._published.is_set(), self._trouble.value)
+        published = self._published.is_set()
+        return OnionState(
+            self.address, self._connected, published, self._trouble.value, published and self._another.found
+        )
 
     async def _hold(self) -> None:
         """One connection from open to loss. Returns when it was closed by tor, raises otherwise."""
@@ -92,12 +100,22 @@ class _Onion:
             await self._engage(link)
             self._was_up = True
             self._note(await _network_trouble(link))
+            loop = asyncio.get_running_loop()
+            self._another.begin(loop.time())
             while not await _happens(link.closed, self._timing.heartbeat):
                 self._note(await _network_trouble(link))
+                if self._published.is_set():
+                    await self._look(link, loop.time())
             raise ControlFailed(Trouble.LOST)
         finally:
             self._down()
             await link.close()
+
+    async def _look(self, link: ControlLink, now: float) -> None:
+        before = self._another.found
+        await self._another.beat(link, now)
+        if self._another.found and not before:
+            _log.error("onion-%s", Trouble.ANOTHER.value)
 
     async def _engage(self, link: ControlLink) -> None:
         """What this mode does with a fresh connection."""
@@ -105,6 +123,8 @@ class _Onion:
 
     def _told(self, event: DescriptorEvent) -> None:
         """An HS_DESC event; ours alone count."""
+        if event.address == self._label and event.action == "RECEIVED":
+            self._another.received()
         if event.address == self._label and event.action == "UPLOADED" and self._connected:
             self._publish()
 

@@ -26,6 +26,7 @@ class Trouble(StrEnum):
     REFUSED = "tor-refused-the-service"
     ABSENT = "service-not-in-tor"
     UPLOAD = "descriptor-not-uploaded"
+    ANOTHER = "another-gateway-publishes-this-address"
 
     @property
     def hint(self) -> str:
@@ -49,6 +50,8 @@ _HINTS: dict[Trouble, str] = {
     Trouble.NOT_ANONYMOUS: "Remove HiddenServiceNonAnonymousMode from this tor's configuration.",
     Trouble.REFUSED: "See tor's log for why it refused the service.",
     Trouble.ABSENT: "Check HiddenServiceDir in tor's configuration and the configured address.",
+    Trouble.ANOTHER: "Stop the gateway elsewhere that has a copy of this onion key. If it is none of yours, "
+    "the key was stolen: tell people in another way, and change to a new address.",
     Trouble.UPLOAD: "No directory took the descriptor yet; check the network and the clock.",
 }
 

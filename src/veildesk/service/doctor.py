@@ -128,7 +128,7 @@ async def _onion(config: Config) -> list[CheckResult]:
         results += [
             dataclasses.replace(check, id=f"status-{check.id}", title=f"{check.title} (notices alone)")
             for check in alone
-            if check.id in ("onion.key", "onion.published", "onion.proof-of-work")
+            if check.id in ("onion.key", "onion.published", "onion.alone", "onion.proof-of-work")
         ]
     return results
 

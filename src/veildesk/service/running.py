@@ -262,6 +262,7 @@ class Running:
             "onion": onion.address if onion else None,
             "onion_published": onion.published if onion else None,
             "onion_trouble": onion.trouble if onion else None,
+            "onion_published_elsewhere_too": any(one.state().another for one in self._onions.values()),
             "status_onion": alone.address if alone else None,
             "status_onion_published": alone.published if alone else None,
             "key_days": self._gateway.key_watch.days,
