@@ -227,7 +227,7 @@ async def differential(
     while time.monotonic() < end and rounds != most:
         rounds += 1
         change = regrouped if rng.randrange(2) else mutate
-        kind = rng.choice(("certificate", "certificate", "signature", "message", "status"))
+        kind = rng.choice(("certificate", "certificate", "forms", "signature", "message", "status"))
         changed = b""
         try:
             if kind == "message":
@@ -240,6 +240,8 @@ async def differential(
                 changed = change(made.certificate, made.binary[3:6], rng)
                 if kind == "certificate":
                     await engine.verify_detached(data, made.signature, [changed])
+                elif kind == "forms":
+                    await engine.verify_detached(data, made.signature, [made.certificate, changed])
                 else:
                     await engine.certificate_status(changed)
         except ALLOWED:

@@ -174,12 +174,23 @@ class InProcess:
         if fields.kind == _TEXT and (_TRAILING.search(data) or _BARE_CR.search(data)):
             raise Declined("signature-text")
         name = HASHES[fields.hash_id]
-        certificate = _issuer(fields, known)
-        if certificate is None:
+        forms = _issuers(fields, known)
+        if not forms:
             full = fields.issuer if len(fields.issuer) > 16 else None
             return Signature(
                 Verdict.UNKNOWN_KEY, signing_fingerprint=full, created=fields.created, hash_name=name
             )
+        found = [self._checked(data, packet, fields, one, now) for one in forms]
+        # gpg merges several forms of one certificate. What each of them calls valid is valid in the merged
+        # one: its newest self-signatures are among theirs, and nothing is revoked in any. The rest is gpg's.
+        if len(found) > 1 and any(one != found[0] or one.verdict is not Verdict.VALID for one in found):
+            raise Declined("issuer-ambiguous")
+        return found[0]
+
+    def _checked(
+        self, data: bytes, packet: Packet, fields: SignatureFields, certificate: Certificate, now: int
+    ) -> Signature:
+        """The verdict on a signature by a key of this certificate."""
         view = self._view(certificate, now)
         part = next((one for one in view.parts if _names(fields.issuer, one.fingerprint)), None)
         if part is None or part.algorithm != fields.algorithm:
@@ -191,14 +202,13 @@ class InProcess:
                 # gpg tells a wrong signature from one that is only written oddly; bad ones are few.
                 raise Declined("signature-bad") from None
             return Signature(Verdict.INVALID)
-        verdict = _judged(fields, view, part, now)
         return Signature(
-            verdict,
+            _judged(fields, view, part, now),
             view.fingerprint,
             part.fingerprint,
             created=fields.created,
             expires=fields.expires,
-            hash_name=name,
+            hash_name=HASHES[fields.hash_id],
         )
 
     def _known(self, certificates: Sequence[bytes]) -> list[tuple[str, Certificate]]:
@@ -332,15 +342,15 @@ def _names(issuer: str, fingerprint: str) -> bool:
     return issuer in (fingerprint, short)
 
 
-def _issuer(fields: SignatureFields, known: Sequence[tuple[str, Certificate]]) -> Certificate | None:
-    """The certificate with the signing key; two forms of one certificate would first have to be merged."""
+def _issuers(fields: SignatureFields, known: Sequence[tuple[str, Certificate]]) -> list[Certificate]:
+    """The forms of the one certificate with the signing key, each once; none when it is not known."""
     found = {one.data: one for name, one in known if _names(fields.issuer, name)}
-    if len(found) > 1:
+    if len({one.fingerprint for one in found.values()}) > 1:
         raise Declined("issuer-ambiguous")
     if not found and any(name[-16:] == fields.issuer[-16:] for name, _ in known):
         # gpg looks by key id first: a fingerprint that only nearly fits is no unknown key to it.
         raise Declined("issuer-near")
-    return next(iter(found.values()), None)
+    return list(found.values())
 
 
 def _judged(fields: SignatureFields, view: CertificateView, part: KeyPart, now: int) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.openpgp_lab import BASE, Lab, packet
+from testbed.openpgp_lab import BASE, Lab, new_lab, packet
 from veildesk.core.errors import EngineUnavailable, KeyUnusable
 from veildesk.core.limits import Limits
 from veildesk.core.message import Verdict
@@ -222,3 +223,46 @@ async def test_missing_or_stuck_program_is_a_passing_fault(lab: Lab) -> None:
     stuck = lab.engine(program=str(script), limits=Limits(crypto_seconds=0.2))
     with pytest.raises(EngineUnavailable):
         await stuck.start()
+
+
+@pytest.mark.parametrize("case", ["later-end", "more-user-ids", "shorter", "expired", "revoked"])
+async def test_several_forms_of_one_certificate(case: str) -> None:
+    """An earlier copy and one that came with the mail: gpg merges them, and so must the verdict."""
+    with new_lab() as lab:
+        lab.differential = True
+        name = lab.fingerprints["user"]
+        earlier = lab.certificate("user")
+        signature = lab.gpg("user", "--detach-sign", stdin=DATA)
+        words = {
+            "later-end": ["--quick-set-expire", name, "2y"],
+            "more-user-ids": ["--quick-add-uid", name, "Rosa <rosa@other.example>"],
+            "shorter": ["--quick-set-expire", name, "1d"],
+            "expired": ["--quick-set-expire", name, "seconds=1"],
+            "revoked": [],
+        }[case]
+        if words:
+            lab.gpg("user", "--passphrase=", *words)
+        else:
+            home = lab.home("user")
+            revocation = (home / "openpgp-revocs.d" / f"{name}.rev").read_bytes().replace(b":-----", b"-----")
+            lab.gpg("user", "--import", stdin=revocation)
+        now = lab.certificate("user")
+        assert now != earlier
+        engine = lab.engine()
+        await engine.start()
+        try:
+            if case == "expired":
+                # Not asked in the second in which it ends: the two would look at different moments.
+                end = time.time() + 3
+                while time.time() < end:
+                    await asyncio.sleep(0.2)
+            both = ([earlier, now], [now, earlier])
+            found = [await engine.verify_detached(DATA, signature, forms) for forms in both]
+        finally:
+            await engine.close()
+        verdicts = {one.verdict for (one,) in found}
+        good = case in ("later-end", "more-user-ids", "shorter")
+        bad = {"expired": Verdict.EXPIRED_KEY, "revoked": Verdict.REVOKED_KEY}
+        assert verdicts == {bad.get(case, Verdict.VALID)}
+        # Where every form says valid, both engines were asked and agree; else gpg alone decided.
+        assert engine.declined.get("issuer-ambiguous", 0) == (0 if good else 2)
