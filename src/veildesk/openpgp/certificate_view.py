@@ -129,10 +129,27 @@ class _Group:
     signatures: list[tuple[Packet, SignatureFields]] = field(default_factory=list)
 
 
-def key_fingerprints(data: bytes) -> tuple[str, ...]:
-    """Fingerprints of all keys in a certificate, primary first; cheap, nothing is verified."""
+def key_fingerprints(data: bytes, *, ours: bool = False) -> tuple[str, ...]:
+    """Fingerprints of all keys in a certificate, primary first; nothing is verified.
+
+    Unless it is one of ours, raises `Declined` for a key that is written oddly, such as with a number that
+    claims another length than it has: programs put it right in silence before they hash it, and then know it
+    by another fingerprint.
+    """
     tags = (PUBLIC_KEY, PUBLIC_SUBKEY)
-    return tuple(fingerprint_of(one) for one in split_packets(data) if one.tag in tags)
+    found: list[str] = []
+    for packet in split_packets(data):
+        if packet.tag in tags:
+            found.append(fingerprint_of(packet))
+            if ours:
+                continue
+            try:
+                known = str(_library(packet.tag, packet.body).fingerprint).upper()
+            except LibraryError:
+                raise Declined("key-form") from None
+            if known != found[-1]:
+                raise Declined("key-form")
+    return tuple(found)
 
 
 def read_view(certificate: Certificate, now: int) -> CertificateView:
@@ -271,6 +288,8 @@ def _part(
     packet: Packet, key: Any, fields: SignatureFields, created: int, revoked: bool, limit: int | None
 ) -> KeyPart:
     algorithm = packet.body[5]
+    if str(key.fingerprint).upper() != fingerprint_of(packet):
+        raise Declined("key-form")
     if algorithm not in _SUPPORTED or key.public_params.is_supported is False:
         raise Declined("key-algorithm")
     if algorithm == RSA and (key.public_params.rsa_bits or 0) < _RSA_BITS:

@@ -73,7 +73,7 @@ class InProcess:
     def __init__(self, own: Sequence[bytes], keys: SecretKeys, limits: Limits | None = None) -> None:
         self._own = [read_certificate(one) for one in own]
         self._names = frozenset((*(one.fingerprint for one in self._own), *keys.signing))
-        self._ours = [(name, one) for one in self._own for name in key_fingerprints(one.data)]
+        self._ours = [(name, one) for one in self._own for name in key_fingerprints(one.data, ours=True)]
         self._keys = keys
         self._limits = limits or Limits()
         self._cache: OrderedDict[bytes, tuple[Certificate, tuple[str, ...]]] = OrderedDict()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from testbed.openpgp_lab import Lab, literal, packet
+from testbed.openpgp_lab import Lab, literal, new_lab, packet
 from veildesk.core.message import Verdict
 from veildesk.openpgp.packets import Packet, split_packets
 
@@ -221,3 +221,27 @@ async def test_what_was_signed_for_another_cannot_be_passed_on_to_us(
     opened = await engine.open(message, [lab.certificate("mallory")])
     assert opened.data == DATA
     assert [one.verdict for one in opened.signatures] == [expected]
+
+
+@pytest.mark.parametrize("place", ["primary", "subkey"])
+async def test_a_number_that_claims_another_length_makes_no_other_key(place: str) -> None:
+    """Programs put such a number right before they hash it: two readers could know one key by two names."""
+    with new_lab() as lab:
+        lab.differential = True
+        if place == "subkey":
+            lab.gpg("user", "--passphrase=", "--quick-add-key", lab.fingerprints["user"], "ed25519", "sign")
+        signature = lab.gpg("user", "--detach-sign", stdin=DATA)
+        packets = list(split_packets(lab.certificate("user")))
+        at = 0 if place == "primary" else max(i for i, one in enumerate(packets) if one.tag == SUBKEY)
+        body = bytearray(packets[at].body)
+        # Version, time, algorithm, curve of ten octets with its length; then the point with 263 bits.
+        assert body[16:18] == b"\x01\x07"
+        body[17] = 6
+        pieces = [one.raw for one in packets]
+        pieces[at] = packet(packets[at].tag, bytes(body))
+        engine = lab.engine()
+        await engine.start()
+        (found,) = await engine.verify_detached(DATA, signature, [b"".join(pieces)])
+        assert engine.declined["key-form"] == 1
+        assert found.fingerprint in (None, lab.fingerprints["user"])
+        await engine.close()
