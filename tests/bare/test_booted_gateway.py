@@ -74,6 +74,7 @@ def gateway(machine):
     assert start in tor
     lines = "\n".join(f"echo '{line}' >> /etc/tor/instances/veildesk/torrc" for line in _LOOPBACK_TOR)
     machine.run("cd /opt/veildesk\n" + tor.replace(start, f"{lines}\n{start}"))
+    machine.until("test -S /run/tor-instances/veildesk/control")
     (sockets,) = blocks("Sockets, keys and configuration")
     machine.run("cd /opt/veildesk\n" + sockets)
     config = machine.root / "var/lib/veildesk/veildesk.toml"

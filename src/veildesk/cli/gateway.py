@@ -23,7 +23,12 @@ __all__ = ["accept", "check_config", "doctor", "init", "run", "status"]
 @click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path(), show_default=True)
 @click.option("--name", default="Support", show_default=True, help="Who people reach.")
 @click.option("--address", default="support@localhost.invalid", show_default=True, help="Support address.")
-@click.option("--tor-control", type=click.Path(path_type=Path), help="Control socket of an own tor instance.")
+@click.option(
+    "--tor-control",
+    # Who sets up need not be in tor's group: the socket is only written down.
+    type=click.Path(path_type=Path, readable=False),
+    help="Control socket of an own tor instance.",
+)
 @json_option
 def init(folder: Path, name: str, address: str, tor_control: Path | None, as_json: bool) -> None:
     """Write veildesk.toml, keys and folders for a new gateway; nothing existing is overwritten."""

@@ -438,7 +438,7 @@ def _finished(cleaned: Sequence[Cleaned], mask: Callable[[str], str]) -> tuple[l
     for one in cleaned:
         done = finish(one, mask)
         if done.content is None:
-            notices.append(f"Attachment not passed on: {done.refused}")
+            notices.append(f"Attachment {done.name} not passed on: {done.refused}")
             continue
         kind = "text/plain" if done.text else done.media_type
         files.append(File(done.name, kind, done.content))

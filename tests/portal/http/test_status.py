@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from portal.fakes import World
+import pytest
+
+from portal.fakes import World, settings
 from portal.visitor import Visitor
-from veildesk.core.notice import Impact, IncidentState
+from veildesk.core.notice import Board, Impact, IncidentState
+from veildesk.portal.status_site import StatusSite
 
 
 async def test_signed_text_is_served_byte_for_byte(visitor: Visitor, world: World) -> None:
@@ -60,3 +63,10 @@ async def test_feed_has_an_entry_for_every_notice(visitor: Visitor, world: World
     assert titles == ["Mail & <login> (resolved)", "Mail & <login> (investigating)"]
     assert feed.findall("a:entry/a:content", space)[1].text == first.signed_text
     assert len({node.text for node in feed.findall("a:entry/a:id", space)}) == 2
+
+
+@pytest.mark.parametrize("board", [None, Board()])
+def test_the_status_site_is_made_before_anything_was_published(board: Board | None) -> None:
+    files = StatusSite(settings(status_only=True)).files(board)
+    assert b"support.asc" in files["en/verify/index.html"]
+    assert files["en/index.html"] == files["en/status/index.html"]

@@ -108,6 +108,12 @@ def test_a_pdf_without_text_is_pictures_at_once() -> None:
     assert (cleaned.name, cleaned.text, cleaned.media_type) == ("scan.pdf", False, "application/pdf")
 
 
+@pytest.mark.parametrize("box", ["200 200", "842 595", "1 1", "14400 14400"])
+def test_a_page_of_any_shape_is_drawn(box: str) -> None:
+    page = files.pdf("It stops at step 4.", box=f"0 0 {box}")
+    assert clean("a.pdf", page).refused is None
+
+
 def test_the_same_pages_give_the_same_bytes() -> None:
     assert clean("a.pdf", files.pdf("")).content == clean("a.pdf", files.pdf("")).content
 

@@ -22,7 +22,7 @@ ENTRY = TicketEntry(
     text="Hello from [email-1]\nÜber mich",
     protection="Mail: encrypted; signed",
     removed={"EMAIL": 2, "IPV4": 1},
-    notices=("Attachment not passed on: Kind of file not supported.",),
+    notices=("Attachment run.exe not passed on: Kind of file not supported.",),
     files=(File("photo.jpg", "image/jpeg", b"\xff\xd8x"),),
 )
 
@@ -57,7 +57,7 @@ def test_body_begins_with_what_was_done() -> None:
     text = body.get_content()
     assert text.split("\n")[:4] == [
         "Mail: encrypted; signed",
-        "Attachment not passed on: Kind of file not supported.",
+        "Attachment run.exe not passed on: Kind of file not supported.",
         "Hidden: 2 × EMAIL, 1 × IPV4",
         "-" * 40,
     ]
