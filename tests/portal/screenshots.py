@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import re
 import sys
 import threading
 from dataclasses import replace
@@ -18,6 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from portal.fakes import HOST, World, settings
 from portal.served import served
+from portal.visitor import asked_word
 from veildesk.core.notice import Impact, IncidentState
 
 MESSAGE = """Since Monday I cannot log in. The app says "wrong time".
@@ -121,8 +121,7 @@ def _write(page: Page, base: str, folder: Path) -> str:
     _press(page, "main form .row button")
     _save(page, folder, "check")
     words = page.locator("ol.words li").all_inner_texts()
-    number = int(re.search(r"\d", page.locator("label[for=challenge]").inner_text())[0])
-    page.locator("#challenge").fill(words[number - 1])
+    page.locator("#challenge").fill(asked_word(page.locator("label[for=challenge]").inner_text(), words))
     page.locator("[name=hide]").last.uncheck()
     _press(page, "button[value=send]")
     _save(page, folder, "confirm")

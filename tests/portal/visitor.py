@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import html5lib
@@ -11,6 +12,14 @@ from httpx import ASGITransport
 from portal.fakes import HOST
 from veildesk.portal.app import create_app
 from veildesk.portal.site import Site
+
+
+def asked_word(question: str, words: list[str]) -> str:
+    """The ticket word that a question of the check page asks for, as a person reads it out of it."""
+    if number := re.search(r"(?:number|номер) (\d)", question):
+        return words[int(number[1]) - 1]
+    named = [words.index(word) for word in re.findall("[“«]([a-z-]+)[”»]", question)]
+    return words[named[0] + (-1 if "before" in question or "перед" in question else 1)]
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from veildesk.core.receipt import is_word
+from veildesk.portal import challenge
 from veildesk.portal.body import Form
 from veildesk.portal.draft import Draft
 from veildesk.portal.redaction import Checked, examine
@@ -49,9 +49,10 @@ async def check(visit: Visit) -> Response:
         return visit.page("draft-gone.html", status=410)
     if not MENDED_HERE.issuperset(draft.problems):
         return _back(visit, draft)
-    asked = _asked(visit, visit.session(), draft)
+    session = visit.session()
+    question = challenge.asked(session, draft) if _asks(visit, session, draft) else None
     checked = await look(visit, draft)
-    return visit.page("check.html", forms=("check",), draft=draft, checked=checked, challenge=asked)
+    return visit.page("check.html", forms=("check",), draft=draft, checked=checked, question=question)
 
 
 async def confirm(visit: Visit) -> Response:
@@ -92,7 +93,8 @@ async def choose(visit: Visit) -> Response:
         draft.problems = problems(visit, session, draft)
         if operation in SENDING and form.get("shown") != draft.shown:
             draft.problems.append("changed")
-        if operation in SENDING and not _answered(visit, session, draft, form):
+        asks = operation in SENDING and _asks(visit, session, draft)
+        if asks and not challenge.answered(session, draft, form.get("challenge")):
             draft.problems.append("challenge")
         session.data["draft"] = draft.encode()
         visit.save(session)
@@ -141,19 +143,9 @@ async def _take_choices(visit: Visit, draft: Draft, form: Form, operation: str) 
     return exposed
 
 
-def _asked(visit: Visit, session: Session, draft: Draft) -> int:
-    """Which word is asked for before sending, 0 if none is: the question of a draft stays the same."""
-    if not visit.site.settings.challenge or draft.reply or session.data.get("answered") == draft.entry:
-        return 0
-    return int(draft.entry[:2], 16) % len(draft.words.split()) + 1
-
-
-def _answered(visit: Visit, session: Session, draft: Draft, form: Form) -> bool:
-    number = _asked(visit, session, draft)
-    if number and not is_word(form.get("challenge"), draft.words.split()[number - 1]):
-        return False
-    session.data["answered"] = draft.entry
-    return True
+def _asks(visit: Visit, session: Session, draft: Draft) -> bool:
+    """Whether a word is asked for before this draft may go."""
+    return visit.site.settings.challenge and not draft.reply and session.data.get("answered") != draft.entry
 
 
 def _back(visit: Visit, draft: Draft) -> Response:
