@@ -23,6 +23,7 @@ from portal.fakes import World, settings
 from portal.visitor import Visitor
 from testbed.house import House, open_house
 from testbed.openpgp_lab import Lab, new_lab
+from testbed.schema_text import schema_text
 from veildesk.core.ticket import Deletion, File
 from veildesk.core.work import State
 from veildesk.portal.ports import PortalPorts
@@ -181,17 +182,6 @@ async def _moment(house: House, seized: Seized, draw: random.Random) -> None:
     seized.moments.append(house.clock.seconds)
 
 
-def _schema(folder: Path) -> Iterator[bytes]:
-    """The rows of `sqlite_master` as they lie in the file: type, name and table as one, and the statement."""
-    connection = sqlite3.connect(folder / "spool.db")
-    try:
-        query = "SELECT type || name || tbl_name, sql FROM sqlite_master"
-        for row in connection.execute(query):
-            yield from (text.encode() for text in row if text)
-    finally:
-        connection.close()
-
-
 def _disguises(word: str) -> Iterator[bytes]:
     """A word as it might lie there: as it is, in other cases and codings, at each place of base64."""
     for form in (word, word.lower(), word.upper()):
@@ -222,7 +212,7 @@ def _no_planted_text_name_word_or_code_is_anywhere(seized: Seized) -> None:
     kept = b"".join(path.read_bytes() for path in paths) + "\n".join(names).encode()
     assert len(kept) > 500_000
     # Fixed names of ours that are ticket words or hold one: the schema's own rows, and one file's name.
-    for own in (*_schema(seized.folder), b"feedback.json"):
+    for own in (*schema_text(seized.folder / "spool.db"), b"feedback.json"):
         kept = kept.replace(own, b"")
     long_enough = {word for word in seized.planted if len(word) >= 6}
     for word in long_enough:

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
 from python_multipart import MultipartParser
@@ -21,13 +21,14 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from veildesk.core.errors import LimitExceeded, Unparsable
+from veildesk.core.errors import LimitExceeded, SpoolUnavailable, Unparsable, VeildeskError
 from veildesk.portal.sealed import MemoryBudget, SealedBlob, SealedWriter
 
-__all__ = ["BodyLimits", "Form", "Upload", "read_form", "safe_name"]
+__all__ = ["BodyLimits", "CutForm", "Form", "Upload", "read_form", "safe_name"]
 
 _FIELDS: Final = 400
 _OVERHEAD: Final = 64 * 1024
+_STALL_WHEN_TOO_LONG: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +78,38 @@ class Form:
         self.uploads = []
 
 
+class CutForm(Exception):
+    """Files that could not be taken; `form` has the fields that came with them, so that no text is lost.
+
+    `cause` is `LimitExceeded`, or `SpoolUnavailable` when there is no memory left for drafts.
+    """
+
+    def __init__(self, form: Form, cause: VeildeskError) -> None:
+        super().__init__("form cut short")
+        self.form, self.cause = form, cause
+
+
 async def read_form(
     request: Request, limits: BodyLimits, budget: MemoryBudget, random_bytes: Callable[[int], bytes]
 ) -> Form:
     """Read a posted form of either encoding.
 
     Raises `LimitExceeded` (too long), `Unparsable` (not a form) or `SpoolUnavailable` (no memory left
-    for drafts). On any error everything read so far is forgotten.
+    for drafts). On any error everything read so far is forgotten. Where uploads are taken, `CutForm` says
+    that only they are at fault.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind == b"multipart/form-data":
         ceiling = limits.text + limits.total + _OVERHEAD
-        _check_length(request, ceiling)
         boundary = options.get(b"boundary", b"")
         if not 0 < len(boundary) <= 70:  # RFC 2046 section 5.1.1
             raise Unparsable("form-boundary")
-        return await _Multipart(boundary, limits, budget, random_bytes).read(request, ceiling)
+        reader = _Multipart(boundary, limits, budget, random_bytes)
+        try:
+            _check_length(request, ceiling)
+        except LimitExceeded as error:
+            await reader.read_text(request, error)
+        return await reader.read(request, ceiling)
     if kind in (b"application/x-www-form-urlencoded", b""):
         _check_length(request, limits.text)
         return await _urlencoded(request, limits)
@@ -152,7 +169,8 @@ class _Multipart:
         self._value: bytearray | None = None
         self._writer: SealedWriter | None = None
         self._digest = hashlib.sha256()
-        self._ended = False
+        self._ended = self._file_began = False
+        self._cut: VeildeskError | None = None
         callbacks: Any = {
             "on_part_begin": self._part_begin,
             "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
@@ -165,8 +183,27 @@ class _Multipart:
         }
         self._parser = MultipartParser(boundary, callbacks)
 
+    async def read_text(self, request: Request, error: LimitExceeded) -> None:
+        """Of a body that is too long, read no more than what stands before its files. Always raises."""
+        try:
+            async for piece in _pieces(request, min(self._limits.stall, _STALL_WHEN_TOO_LONG)):
+                self._parser.write(piece)
+                if self._file_began:
+                    break
+        except (FormParserError, UnicodeDecodeError, ClientDisconnect, Unparsable, VeildeskError):
+            self._forget()
+            raise error from None
+        self._forget()
+        self._cut_short(error)
+
+    def _cut_short(self, cause: VeildeskError) -> NoReturn:
+        if self._limits.files and self._form.fields:
+            raise CutForm(self._form, cause)
+        raise cause
+
     async def read(self, request: Request, ceiling: int) -> Form:
-        """Feed the parser to the end of the body."""
+        """Feed the parser to the end of the body, also when files in it are not taken: a browser shows an
+        answer only after it has sent everything."""
         received = 0
         try:
             async for piece in _pieces(request, self._limits.stall):
@@ -176,9 +213,14 @@ class _Multipart:
                 self._parser.write(piece)
             if not self._ended:
                 raise Unparsable("form-truncated")
+            if self._cut is not None:
+                self._cut_short(self._cut)
         except (FormParserError, UnicodeDecodeError, ClientDisconnect) as error:
             self._forget()
             raise Unparsable("form-multipart") from (error if isinstance(error, ClientDisconnect) else None)
+        except LimitExceeded as error:
+            self._forget()
+            self._cut_short(error)
         except BaseException:
             self._forget()
             raise
@@ -208,6 +250,9 @@ class _Multipart:
         if b"filename" not in options:
             self._value = bytearray()
             return
+        self._file_began = True
+        if self._cut is not None:
+            return
         self._filename = safe_name(options[b"filename"].decode(errors="replace"))
         self._media_type = _media_type(self._headers.get(b"content-type", b""))
         self._writer, self._digest = SealedWriter(self._random, self._budget), hashlib.sha256()
@@ -215,21 +260,34 @@ class _Multipart:
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         piece = data[start:end]
         if self._writer is not None:
-            self._file_size += len(piece)
-            if self._writer.size + len(piece) > self._limits.file or self._file_size > self._limits.total:
-                raise LimitExceeded("upload-size")
-            self._writer.write(piece)
-            self._digest.update(piece)
+            try:
+                self._take(self._writer, piece)
+            except (LimitExceeded, SpoolUnavailable) as error:
+                self._refuse(error)
         elif self._value is not None:
             self._text_size += len(piece)
             if self._text_size > self._limits.text:
                 raise LimitExceeded("form-text")
             self._value += piece
 
+    def _take(self, writer: SealedWriter, piece: bytes) -> None:
+        self._file_size += len(piece)
+        if len(self._form.uploads) >= self._limits.files:
+            raise LimitExceeded("upload-count")
+        if writer.size + len(piece) > self._limits.file or self._file_size > self._limits.total:
+            raise LimitExceeded("upload-size")
+        writer.write(piece)
+        self._digest.update(piece)
+
+    def _refuse(self, error: VeildeskError) -> None:
+        """Take no file of this form; the fields are read on."""
+        if not self._limits.files:
+            raise error
+        self._cut = error
+        self._forget()
+
     def _part_end(self) -> None:
         if self._writer is not None and self._writer.size:
-            if len(self._form.uploads) >= self._limits.files:
-                raise LimitExceeded("upload-count")
             key, blob = self._writer.key, self._writer.finish()
             digest = self._digest.hexdigest()
             self._form.uploads.append(Upload(self._filename, self._media_type, key, blob, digest))

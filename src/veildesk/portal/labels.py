@@ -177,6 +177,34 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
             "minute, add your files again and send it."
         ),
     ),
+    "too-large": (
+        "files",
+        N_(
+            "A file is too large, there are too many, or all together are too large. Nothing was sent, and "
+            "your text is still here: choose fewer or smaller files."
+        ),
+    ),
+    "no-room": (
+        "files",
+        N_(
+            "There is no room for files just now. Nothing was sent, and your text is still here: wait a "
+            "minute and add them again."
+        ),
+    ),
+    "full": (
+        "message",
+        N_(
+            "We cannot keep anything safely just now. Nothing was sent and nothing is lost: try again in a "
+            "few minutes."
+        ),
+    ),
+    "form-expired-files": (
+        "message",
+        N_(
+            "This form was too old, or your browser keeps no cookies. Your text is still here: add the files "
+            "again and send it."
+        ),
+    ),
     "too-many-files": ("files", N_("There are too many files.")),
     "too-fast": ("message", N_("Many people write just now. Wait a few seconds, then go on.")),
 }

@@ -197,7 +197,8 @@ async def test_a_flood_fills_nothing_beyond_its_bounds_and_nobody_is_locked_out(
     await asyncio.gather(*tasks)
     assert slow.most == limits["derivations"]
     assert set(seen) <= {200, 303, 403, 429, 503}
-    assert seen[429] > 50
+    assert seen[429] > 0
+    assert seen[429] + seen[503] > 50
     assert (site.deriving, slow.running) == (0, 0)
     calm = beside(first)
     check = await calm.write("Nothing works")

@@ -52,22 +52,6 @@ async def test_kept_and_removed_files_after_change(visitor: Visitor, world: Worl
     ]
 
 
-@pytest.mark.parametrize(
-    "files",
-    [
-        [("a", b"x" * 1001)],
-        [("a", b"x" * 800), ("b", b"x" * 800)],
-        [("a", b"x"), ("b", b"x"), ("c", b"x")],
-        [("a", b"x" * 3_000_000)],
-    ],
-)
-async def test_too_much_is_413_in_the_layout(small: Visitor, files: list[tuple[str, bytes]]) -> None:
-    page = await small.get("/en/new")
-    response = await small.post(page.form().set(message="hello"), files)
-    assert response.status_code == 413
-    assert "<h1>That was too large</h1>" in response.text
-
-
 async def test_kept_and_new_files_count_together(small: Visitor) -> None:
     check = await small.write("hello", files=[("a", b"x"), ("b", b"x")])
     compose = await small.submit(check.form(), op="change")

@@ -12,6 +12,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from veildesk.core.errors import SpoolUnavailable
 from veildesk.portal import challenge
 from veildesk.portal.body import Form
 from veildesk.portal.draft import Draft
@@ -24,7 +25,7 @@ from veildesk.portal.views.compose import expired, own_words, problems
 __all__ = ["check", "choose", "confirm"]
 
 SENDING: Final = ("send", "send-hidden", "send-shown")
-MENDED_HERE: Final = frozenset({"changed", "own-words", "busy", "challenge"})
+MENDED_HERE: Final = frozenset({"changed", "own-words", "busy", "challenge", "full"})
 """Problems that the check page itself can mend; all others lead back to the message."""
 
 
@@ -106,8 +107,8 @@ async def choose(visit: Visit) -> Response:
             return visit.go("new/confirm")
         try:
             return await send.now(visit, session, draft, await look(visit, draft))
-        except Overloaded:
-            draft.problems = ["busy"]
+        except (Overloaded, SpoolUnavailable) as error:
+            draft.problems = ["busy" if isinstance(error, Overloaded) else "full"]
             session.data["draft"] = draft.encode()
             visit.save(session)
             return visit.go("new/check")

@@ -21,7 +21,7 @@ from veildesk.core.errors import LimitExceeded, ScanUnavailable
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.ports import Cleaned
 from veildesk.core.receipt import WordsMalformed, generate, parse
-from veildesk.portal.body import Form, Upload, safe_name
+from veildesk.portal.body import CutForm, Form, Upload, safe_name
 from veildesk.portal.draft import Draft, DraftFile, new_draft
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import SESSION_COST, Overloaded, Site, Visit
@@ -87,7 +87,10 @@ async def compose(visit: Visit) -> Response:
     """Take a new ticket's form."""
     if not visit.site.settings.open:
         return visit.page("closed.html", status=503)
-    form = await visit.form(uploads=True)
+    try:
+        form = await visit.form(uploads=True)
+    except CutForm as cut:
+        return await _without_files(visit, cut)
     age = visit.age(form, "new")
     if age is None:
         return expired(visit, form)
@@ -97,19 +100,52 @@ async def compose(visit: Visit) -> Response:
         return expired(visit, form, status=429, problem="busy-form")
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
-        draft = visit.draft(session)
-        if draft is None or draft.reply:
-            drop_draft(session)
-            draft = begin(visit.site)
+        draft = _open_draft(visit, session)
         draft.topic = form.get("topic")
         await _take(visit, session, draft, form, age)
         return visit.go("new" if draft.problems else "new/check")
 
 
+def _open_draft(visit: Visit, session: Session) -> Draft:
+    """The draft of a new ticket, a fresh one if there is none."""
+    draft = visit.draft(session)
+    if draft is None or draft.reply:
+        drop_draft(session)
+        draft = begin(visit.site)
+    return draft
+
+
+async def _without_files(visit: Visit, cut: CutForm) -> Response:
+    """Files that cannot be taken must not cost the text, nor files that were taken before."""
+    form, (status, problem) = cut.form, _cut_says(cut)
+    if visit.age(form, "new") is None:
+        return expired(visit, form, status=status, problem=problem)
+    try:
+        visit.spend(SESSION_COST)
+    except Overloaded:
+        return expired(visit, form, status=status, problem=problem)
+    async with visit.site.sessions.turn(visit.visitor):
+        session = visit.session()
+        draft = _open_draft(visit, session)
+        draft.topic = form.get("topic")
+        fill(draft, form, visit.site)
+        draft.problems = [problem]
+        session.data["draft"] = draft.encode()
+        visit.save(session)
+        return new_page(visit, draft, status)
+
+
+def _cut_says(cut: CutForm) -> tuple[int, str]:
+    return (413, "too-large") if isinstance(cut.cause, LimitExceeded) else (503, "no-room")
+
+
 async def compose_reply(visit: Visit) -> Response:
     """Take a further message for an open ticket."""
     before = visit.session()
-    form = await visit.form(uploads=True)
+    try:
+        form = await visit.form(uploads=True)
+    except CutForm as cut:
+        return _reply_later(visit, cut.form, *_cut_says(cut))
     age = visit.age(form, "reply")
     if age is None or "ticket" not in before.data:
         return expired(visit, form, problem="reply-lost")
@@ -131,6 +167,8 @@ async def compose_reply(visit: Visit) -> Response:
 
 def expired(visit: Visit, form: Form, *, status: int = 403, problem: str = "form-expired") -> Response:
     """Give the text back in a fresh form: nothing that was written may be lost."""
+    if form.uploads and problem == "form-expired":
+        problem = "form-expired-files"
     form.drop()
     draft = _blank(visit.site)
     fill(draft, form, visit.site)
@@ -139,14 +177,14 @@ def expired(visit: Visit, form: Form, *, status: int = 403, problem: str = "form
     return new_page(visit, draft, status)
 
 
-def _reply_later(visit: Visit, form: Form) -> Response:
+def _reply_later(visit: Visit, form: Form, status: int = 429, problem: str = "busy-form") -> Response:
     """Give a further message back, to be sent again in a moment."""
     form.drop()
     draft = Draft(entry="", words="", numbering={}, reply=True)
     fill(draft, form, visit.site)
-    draft.problems = ["busy-form"]
+    draft.problems = [problem]
     path = f"/{visit.language}/ticket"
-    return visit.page("reply-later.html", status=429, forms=("reply",), draft=draft, path=path)
+    return visit.page("reply-later.html", status=status, forms=("reply",), draft=draft, path=path)
 
 
 def fill(draft: Draft, form: Form, site: Site) -> None:

@@ -199,11 +199,15 @@ async def delete_form(visit: Visit) -> Response:
 async def delete(visit: Visit) -> Response:
     """Delete the ticket and say what became of the helpdesk's copy."""
     form = await visit.form()
-    keys = _keys(visit)
-    if visit.age(form, "delete") is None or keys is None:
-        return visit.page("ticket-gone.html", status=403)
+    if visit.age(form, "delete") is None:
+        return visit.page("ticket-gone.html", status=403, tried="delete")
     async with visit.site.sessions.turn(visit.visitor):
-        session = visit.session()
+        session, keys = visit.session(), _keys(visit)
+        if keys is None:
+            # The second of two clicks, or a session that ended.
+            done = "deleted" in session.data
+            gone = visit.page("ticket-gone.html", status=403, tried="delete")
+            return visit.go("ticket/deleted") if done else gone
         if form.get("sure") != "yes":
             session.data["unsure"] = True
             visit.save(session)

@@ -1,0 +1,158 @@
+"""What somebody wrote survives what goes wrong, and every step may be done twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from portal.fakes import World
+from portal.visitor import Page, Visitor
+from veildesk.core.ticket import Erased
+
+TEXT = "A long letter that took an hour to write."
+
+
+@pytest.fixture
+def small(world: World) -> Visitor:
+    world.settings = replace(
+        world.settings, files=2, file_size=1000, upload_size=1500, text_size=2000, burst=1000
+    )
+    return Visitor(world)
+
+
+def written(page: Page) -> str:
+    return next(
+        "".join(node.itertext()) for node in page.tree.iter("textarea") if node.get("id") == "message"
+    )
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [("a", b"x" * 1001)],
+        [("a", b"x" * 800), ("b", b"x" * 800)],
+        [("a", b"x"), ("b", b"x"), ("c", b"x")],
+        [("a", b"x" * 5_000_000)],
+    ],
+)
+async def test_files_that_are_too_large_cost_no_text_and_no_earlier_file(
+    small: Visitor, files: list[tuple[str, bytes]]
+) -> None:
+    check = await small.write("first", [("kept.txt", b"x" * 10)])
+    compose = await small.submit(check.form(), op="change")
+    form = compose.form("/en/new").set(
+        message=TEXT, steps="Press the button", own_words="karl", topic="payment"
+    )
+    told = Page(await small.post(form, files))
+    assert told.status == 413
+    assert "choose fewer or smaller files" in told.text
+    assert TEXT in written(told)
+    assert "Keep kept.txt" in told.text
+    again = told.form("/en/new")
+    assert (again.get("steps"), again.get("own_words").strip(), again.get("topic")) == (
+        "Press the button",
+        "karl",
+        "payment",
+    )
+    assert TEXT in written(await small.get("/en/new"))
+    sent = await small.submit(again)
+    assert "kept.txt" in sent.text
+    assert (await small.submit(sent.form(), op="send")).title == "We have your message"
+    assert small.site.budget.used == 0
+
+
+async def test_a_body_far_too_long_is_read_to_its_first_file_only(small: Visitor) -> None:
+    form = (await small.get("/en/new")).form("/en/new").set(message=TEXT)
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        for name, value in form.fields:
+            yield f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
+        while read < 40:
+            read += 1
+            yield b"x" * 1000
+
+    headers = {"content-type": "multipart/form-data; boundary=b", "content-length": str(40 * 1024 * 1024)}
+    told = Page(await small.client.post("/en/new", content=body(), headers=headers))
+    assert told.status == 413
+    assert TEXT in written(told)
+    assert read <= 1
+
+
+async def test_a_further_message_is_not_lost_to_its_files(small: Visitor) -> None:
+    await small.open_ticket("Nothing works")
+    form = (await small.get("/en/ticket")).form("/en/ticket/reply").set(message=TEXT)
+    told = Page(await small.post(form, [("a", b"x" * 1001)]))
+    assert told.status == 413
+    assert TEXT in written(told)
+    check = await small.submit(told.form("/en/ticket/reply"))
+    assert (await small.submit(check.form(), op="send")).title == "Your ticket"
+
+
+async def test_no_room_for_files_costs_no_text(world: World) -> None:
+    world.settings = replace(world.settings, draft_memory=500)
+    visitor = Visitor(world)
+    form = (await visitor.get("/en/new")).form("/en/new").set(message=TEXT)
+    told = Page(await visitor.post(form, [("a", b"x" * 1001)]))
+    assert told.status == 503
+    assert "There is no room for files just now." in told.text
+    assert TEXT in written(told)
+    assert visitor.site.budget.used == 0
+
+
+async def test_an_old_form_with_files_says_that_they_must_be_added_again(visitor: Visitor) -> None:
+    form = (await visitor.get("/en/new")).form("/en/new").set(message=TEXT, token="0.0")
+    told = Page(await visitor.post(form, [("a", b"x")]))
+    assert "add the files again" in told.text
+    assert TEXT in written(told)
+
+
+async def test_a_full_store_is_told_on_the_check_page_and_keeps_choices(
+    visitor: Visitor, world: World
+) -> None:
+    check = await visitor.write("mail anna@posteo.net please")
+    world.spool.full = True
+    told = await visitor.submit(check.form().drop("hide"), op="send")
+    assert "Nothing was sent and nothing is lost" in told.text
+    assert told.words == check.words
+    assert "anna@posteo.net" in "".join(told.tree.find(".//div[@id='as-agents-get-it']").itertext())
+    world.spool.full = False
+    assert (await visitor.submit(told.form(), op="send")).words == check.words
+
+
+async def test_deleting_twice_is_deleting_once(world: World) -> None:
+    world.spool.outcome = Erased.REQUESTED
+    visitor = Visitor(world)
+    await visitor.open_ticket("Nothing works")
+    form = (await visitor.get("/en/ticket/delete")).form("/en/ticket/delete").set(sure="yes")
+    answers = await asyncio.gather(*(visitor.post(form) for _ in range(3)))
+    assert {answer.headers["location"] for answer in answers} == {"/en/ticket/deleted"}
+    assert (await visitor.post(form)).headers["location"] == "/en/ticket/deleted"
+    assert len(world.spool.erased) == 1
+    assert "deletion was asked for but is not confirmed yet" in (await visitor.get("/en/ticket/deleted")).text
+
+
+async def test_deleting_after_the_session_ended_says_that_nothing_was_deleted(world: World) -> None:
+    visitor = Visitor(world)
+    await visitor.open_ticket("Nothing works")
+    form = (await visitor.get("/en/ticket/delete")).form("/en/ticket/delete").set(sure="yes")
+    visitor.restart()
+    told = Page(await visitor.post(form))
+    assert "Nothing was deleted by this page." in told.text
+    assert world.spool.erased == []
+
+
+async def test_new_words_after_a_restart_are_not_called_in_force(world: World) -> None:
+    visitor = Visitor(world)
+    words = await visitor.open_ticket("Nothing works")
+    form = (await visitor.get("/en/ticket/words")).form("/en/ticket/words")
+    visitor.restart()
+    told = Page(await visitor.post(form))
+    assert "Keep both" in told.text
+    track = (await visitor.get("/en/track")).form("/en/track").set(words=words)
+    assert (await visitor.submit(track)).title == "Your ticket"
