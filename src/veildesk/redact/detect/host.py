@@ -131,7 +131,7 @@ _HOST_VALUE = re.compile(
 )
 _NOT_HOST = re.compile(
     r"localhost.*|[0-9.]+|.*\..*|[0-9a-f:]+|true|false|null|none|undefined|unknown|default|required|name|header|not|key|port|windows|linux|freebsd|openbsd|netbsd|macos|android|ubuntu|debian|fedora|\w+\.(?:com|org|net|io|dev|js|py)|"
-    r"(?:[\w-]+\.)+(?:com|org|net|io|dev|app|ru|de|es|cn|co|uk|fr|it|eu|info)|ok|up|down|[a-z]{1,3}",
+    r"(?:[\w-]+\.)+(?:com|org|net|io|dev|app|ru|de|es|cn|co|uk|fr|it|eu|info)|ok|up|down|unreachable|offline|online|missing|invalid|empty|hidden|blocked|[a-z]{1,3}",
     re.IGNORECASE,
 )
 

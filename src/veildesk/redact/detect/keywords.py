@@ -40,6 +40,8 @@ PASSWORD_WORDS = (
     "wachtwoord", "hasło", "haslo", "heslo", "lösenord", "losenord", "adgangskode", "passord", "salasana", "jelszó", "şifre", "sifre", "parolă",
     "パスワード", "パスフレーズ", "合言葉", "비밀번호", "암호", "패스워드", "mật khẩu", "kata sandi", "รหัสผ่าน", "पासवर्ड", "كلمة المرور", "كلمة السر",
     "סיסמה", "סיסמא", "رمز عبور", "κωδικός", "парола", "лозинка",
+    "wifi key", "wi-fi key", "wlan key", "wlan-key", "network key", "network security key", "wpa key", "wpa2 key", "pre-shared key", "wlan-schlüssel", "wlan schlüssel",
+    "netzwerkschlüssel", "clé wifi", "clé wi-fi", "clé du wifi", "clave wifi", "ключ wifi", "ключ wi-fi", "ключ от wi-fi", "chave wifi", "chave do wifi",
 )  # fmt: skip
 API_KEY_WORDS = (
     "api key", "api-key", "api_key", "apikey", "api token", "api_token", "api-token", "api secret", "api_secret", "secret key", "secret_key", "secretkey",
@@ -65,6 +67,8 @@ SESSION_WORDS = (
 TOTP_WORDS = (
     "totp", "otp", "2fa", "mfa", "two-factor", "two factor", "authenticator", "hotp", "google authenticator", "zwei-faktor", "2-faktor", "dos factores", "двухфакторн",
     "2фа", "аутентификатор", "双重验证", "两步验证", "雙重驗證", "二次验证", "验证器", "deux facteurs", "dois fatores", "due fattori", "二段階認証", "2단계 인증", "setup key",
+    "double authentification", "autenticador", "autenticação em duas etapas", "verificação em duas etapas", "verificación en dos pasos", "аутентификатора", "двухэтапн",
+    "authy", "zwei-schritt", "bestätigung in zwei schritten", "verificatore", "uwierzytelnianie dwuskładnikowe",
 )  # fmt: skip
 RECOVERY_WORDS = (
     "recovery code", "recovery codes", "recovery-codes", "recovery_codes", "recovery key", "backup code", "backup codes", "backup-code", "backup-codes", "backup_codes",
@@ -73,7 +77,7 @@ RECOVERY_WORDS = (
     "código de respaldo", "códigos de respaldo", "código de recuperación", "códigos de recuperación", "codigos de respaldo", "codigos de recuperacion", "códigos de emergencia",
     "clave de recuperación", "резервный код", "резервные коды", "резервных кодов", "код восстановления", "коды восстановления", "ключ восстановления", "запасные коды",
     "аварийные коды", "бэкап-коды", "бэкап коды", "备用码", "备用验证码", "备份码", "备用代码", "恢复码", "恢复代码", "恢复密钥", "備用碼", "復原碼", "应急码", "救援码", "codes de secours", "code de secours",
-    "codes de récupération", "code de récupération", "códigos de backup", "códigos de recuperação", "codici di backup", "codici di recupero", "codice di recupero", "kody zapasowe",
+    "codes de récupération", "code de récupération", "códigos de backup", "códigos de recuperação", "código de recuperação", "código de backup", "codice di backup", "kod zapasowy", "codici di backup", "codici di recupero", "codice di recupero", "kody zapasowe",
     "kody odzyskiwania", "herstelcodes", "back-upcodes", "yedek kodlar", "kurtarma kodları", "リカバリーコード", "バックアップコード", "복구 코드", "백업 코드", "резервні коди",
 )  # fmt: skip
 SEED_WORDS = (

@@ -136,7 +136,7 @@ def _said(head: str) -> bool | None:
 
 
 _V6 = re.compile(
-    r"(?<![0-9A-Za-z_:.])(?P<ip>(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){6}(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
+    r"(?:(?<![0-9A-Za-z_:.])|(?<=[^0-9a-f:.]:)|(?<=v6:))(?P<ip>(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){6}(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
     r"|(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?"
     r"(?:(?<=:)(?:[0-9]{1,3}\.){3}[0-9]{1,3}|:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?)(?:%[0-9a-z]{1,15})?(?![0-9A-Za-z_:]|\.[0-9])",
     re.IGNORECASE,
@@ -162,7 +162,7 @@ def _v6(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 _MAC = re.compile(
-    r"(?<![0-9A-Za-z:.-])(?:(?P<sep>[0-9a-f]{2}(?P<s>[:-])(?:[0-9a-f]{2}(?P=s)){4}[0-9a-f]{2})"
+    r"(?<![0-9A-Za-z.-])(?<![^0-9A-Za-z][0-9a-f]{2}:)(?:(?P<sep>[0-9a-f]{2}(?P<s>[:-])(?:[0-9a-f]{2}(?P=s)){4}[0-9a-f]{2})"
     r"|(?P<dot>[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}))(?![0-9A-Za-z]|[:-][0-9a-f]{2}|\.[0-9a-f])",
     re.IGNORECASE,
 )
@@ -170,6 +170,16 @@ _BARE_MAC = re.compile(
     r"(?:\b(?:mac|bssid|hwaddr|bluetooth|bt|wlan|wi-?fi|ethernet|ether|MAC-\w+)\b[^\n0-9]{0,24}?)(?P<mac>[0-9a-f]{12})(?![0-9a-z])",
     re.IGNORECASE,
 )
+
+
+_FRAME = re.compile(
+    r"MAC=(?P<both>(?:[0-9a-f]{2}:){11}[0-9a-f]{2})(?=(?::[0-9a-f]{2}){2}(?![0-9a-f:]))", re.IGNORECASE
+)
+
+
+def _frame(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """Both addresses of a frame as netfilter logs them, before the two octets of its type."""
+    yield finding(match.start("both"), match.end("both"), "MAC", "mac-frame")
 
 
 def _mac(match: re.Match[str], text: str) -> Iterator[Finding]:
@@ -200,5 +210,6 @@ RULES = (
         back=24,
         ahead=24, exact=True,
     ),
+    Rule("mac-frame", (rb"mac=[0-9a-f]{2}:",), pattern_search(_FRAME, _frame), back=10, ahead=50),
     Rule("mac-bare", (rb"mac", rb"bssid", rb"hwaddr"), pattern_search(_BARE_MAC, _bare_mac), back=8, ahead=50),
 )  # fmt: skip

@@ -135,6 +135,8 @@ def _cued(match: re.Match[str], text: str, least: int) -> Iterator[Finding]:
     count = sum(char.isdigit() for char in value)
     if not least <= count <= 15 or _OTHER.search(match["gap"]) or _DATE.fullmatch(value):
         return
+    if re.match(r"[ ](?:of|von|de|из)[ ][0-9]", text[match.end() : match.end() + 8]):
+        return
     if _UNIT.match(text, match.end()) or (value.count("(") != value.count(")") and "(" in value[1:]):
         return
     yield finding(match.start("number"), match.end("number"), "PHONE", "phone-word", 0.8)

@@ -24,18 +24,20 @@ __all__ = ["EQUALS", "IS", "PLACEHOLDER", "RULES", "random_looking"]
 
 EQUALS = (
     r"(?:(?<=[A-Za-z])>(?=[^\s<>]{3,100}</)|</(?:key|name)>\s{0,8}<(?:string|value)>|[\"'](?:[ \t]+\w{1,20}=[\"'][^\"'\n]{0,40}[\"']){0,3}[ \t]+value="
+    r"|[\"']?,?\s{1,20}[\"']?value[\"']?\s{0,2}[:=]\s{0,2}|[\"'][ \t]{0,2},[ \t]{0,2}(?=[\"'])"
     r"|[\"'\])}*_`]{0,3}[ \t]{0,3}(?:[=-]>|:=|⇒|[:=：＝→])[ \t]{0,3}(?:\n[> ]{0,4})?)"
 )
 IS = (
-    r"(?:[ \t]{1,3}(?:(?:is|was|are|were|ist|sind|war|lautet|lauten|es|era|son|это|такой|такая|был|была|est|était|é|è|jest|[-–—])"
+    r"(?:[ \t]{1,3}(?:(?:is|was|are|were|ist|sind|war|lautet|lauten|es|era|son|это|такой|такая|был|была|est|c'est|c’est|était|é|è|jest|[-–—])"
     r"(?:[ \t]+(?:now|still|set to|jetzt|ahora|сейчас|теперь|maintenant))?[ \t]{0,2}[:：]?[ \t]{1,3})?"
+    r"|[ \t](?:(?:was|has been|wurde|ist)[ ])?(?:(?:reset|changed|set|updated|switched|geändert|сменил|поменял|изменил)\w{0,2}[ ])?(?:to|на|auf)[ \t]"
     r"|(?<=[\u2e80-\uffdc])[ \t]?[是为為はがを는은가이]{0,2}[ \t]?(?=[!-~“「『]))"
 )
 _QUOTED = r"(?:\"(?P<q1>(?:[^\"\\\n]|\\[^\n]){1,200})\"|\\\"(?P<q8>[^\"\\\n]{1,200})\\\"|'(?P<q2>[^'\n]{1,200})'|“(?P<q3>[^”\n]{1,200})”|«(?P<q4>[^»\n]{1,200})»|„(?P<q5>[^“”\n]{1,200})[“”]|`(?P<q6>[^`\n]{1,200})`|「(?P<q7>[^」\n]{1,200})」)"
 _BARE = r"(?P<bare>[^\s\"'<>`“”«»「」，。；、）】]{1,200})"
 
 PLACEHOLDER = re.compile(
-    r"[*•●xX.#_-]{2,}|\$\{?[A-Za-z_]\w*\}?|%[sd]|%\w+%|\{+[^}]*\}+|<[^>]*>|\[[^\]]*\]?|\ue000+(?:[^\w\ue000].*)?|(?:null|none|nil|true|false|undefined|nan|yes|no|on|off|"
+    r"[*•●xX.#_-]{2,}|\((?:hidden|redacted|none|empty|not|unchanged|masked|removed|optional|required|set|blank)(?:[ ][^)]*)?\)?|!(?:vault|secret|env|ref|sub)|\$\{?[A-Za-z_]\w*\}?|%[sd]|%\w+%|\{+[^}]*\}+|<[^>]*>|\[[^\]]*\]?|\ue000+(?:[^\w\ue000].*)?|(?:null|none|nil|true|false|undefined|nan|yes|no|on|off|"
     r"empty|blank|unset|set|required|optional|missing|invalid|incorrect|wrong|expired|changed|reset|forgotten|forgot|hidden|redacted|removed|masked|"
     r"secret|password|passwort|contraseña|пароль|bearer|basic|string|str|int|bool|text|value|failed|failure|error|ok|success|successful|accepted|"
     r"rejected|denied|disabled|enabled|unknown|default|prompt|interactive|keyring|stdin|env|example|changeme_here|login|here|below|above|attached|"
@@ -60,10 +62,13 @@ def _value(match: re.Match[str]) -> tuple[int, int, str, bool]:
 
 _TAIL = r"(?:[ \t]?[(（][^()（）\n]{1,30}[)）])?"
 _ABOUT = (
-    r"(?:[ ](?:for|to|of|on|from|i|we|my|that|used|use|in|от|для|на|к|из|в|до|de|del|para|mi|su|für|von|zum|zur|des|der|das|beim|im|du|pour|mon|per|da|do)"
+    r"(?:[ ](?:new|old|current|temporary|temp|default|root|admin|administrator|user|wi-?fi|wlan|e-?mail|mail|imap|smtp|db|database|bios|server|login|sudo|guest|router|vpn|ftp|ssh|neu\w{0,2}|alt\w{0,2}|aktuell\w{0,2}|bisherig\w{0,2}|nuev[ao]|anterior|viej[ao]|antigu[ao]|actual|nouveau|ancien|actuel|nov[ao]|atual|нов\w{2}|стар\w{2}|текущ\w{2}|временн\w{2}|for|to|of|on|from|i|we|my|that|used|use|in|от|для|на|к|из|в|до|de|del|para|mi|su|für|von|zum|zur|des|der|das|beim|im|du|pour|mon|per|da|do)"
     r"(?:[ ][^\s:=：0-9\ue000]{1,16}){0,3})"
 )
-_ABOUT_WORDS = re.compile(rf"{_ABOUT}[ \t]{{0,2}}[:=：][ \t]{{0,3}}(?:{_QUOTED}|{_BARE})", re.IGNORECASE)
+_ABOUT_WORDS = re.compile(
+    rf"{_ABOUT}[ \t]{{0,2}}(?:[:=：]|(?<=[ ])(?:is|was|ist|war|es|era|это|c['’]est|est|é))[ \t]{{0,3}}(?:{_QUOTED}|{_BARE})",
+    re.IGNORECASE,
+)
 _PASSWORD_WORD = re.compile(keywords.PASSWORD, re.IGNORECASE)
 _PASSWORD = re.compile(
     rf"(?P<suffix>[\w.-]{{0,24}}?){_TAIL}(?P<gap>{EQUALS}|{IS})(?:{_QUOTED}|{_BARE})",
@@ -95,6 +100,8 @@ def _password(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[
         return
     if not explicit and head[0].lower() == "pass" and not _CHOSEN.fullmatch(value):
         return
+    if "," in match["gap"] and not _STRONG.match(value):
+        return
     if not explicit and not quoted and (not _STRONG.match(value) or value.startswith("/")):
         return
     if re.fullmatch(r"[0-9]{1,3}", value) or value.startswith(("//", "http://", "https://")):
@@ -112,19 +119,26 @@ def _password_about(head: re.Match[str], match: re.Match[str], text: str) -> Ite
 
 
 _NEAR = re.compile(
-    r"(?P<between>[^\n0-9\ue000!?;]{0,44}?)(?<![^\s\"'“„«(|:：>])(?P<value>(?=[^\s]{0,40}[0-9])(?=[^\s]{0,40}[A-Za-z])[^\s\"'<>`“”«»|，。；、()\\/\ue000]{6,64})",
+    r"(?P<between>[^\n0-9\ue000!?;]{0,44}?)(?<![^\s\"'“„«(|:：>])(?P<value>(?=[^\s]{0,40}[0-9!#$%^&*?~+@])(?=[^\s]{0,40}[A-Za-z])[^\s\"'<>`“”«»|，。；、()\\/\ue000]{6,64})",
     re.IGNORECASE,
 )
 _SPECIAL = re.compile(r"[!@#$%^&*?~+]")
 _COMMON = re.compile(
-    r"(?:0x|v?[0-9]+\.|[0-9]{4}-|[0-9]+[a-z]{1,3}\Z|[A-Z]+[-_]?[0-9]+\Z|[A-Z]?[a-z]+[0-9]{1,4}[.,:;]?\Z|[a-z_]+=|--|@|[\w.-]+@|[\w-]+(?:\.[\w-]+)+\Z|[0-9:.,-]+\Z|[\w-]*_[\w-]*\Z|&|#[0-9])",
+    r"(?:0x|v?[0-9]+\.|[0-9]{4}-|[0-9]+[a-z]{1,3}\Z|[A-Z]+[-_]?[0-9]+\Z|[A-Z]?[a-z]+[0-9]{1,4}[.,:;]?\Z|[a-z_]+=|--|@|[\w.+-]+@[\w-]+\.[a-z]|[\w-]+(?:\.[\w-]+)+\Z|[0-9:.,-]+\Z|[\w-]*_[\w-]*\Z|&|#[0-9])",
     re.IGNORECASE,
 )
 
 
 def _near(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
-    """A word that nobody writes but as a password, in the same sentence as a word for one."""
-    value = match["value"].rstrip(".,;:)]}")
+    """A word that nobody writes but as a password, in the same sentence as a word for one, and the next such."""
+    yield from _near_value(match)
+    another = _NEAR.match(text, match.end())
+    if another is not None:
+        yield from _near_value(another)
+
+
+def _near_value(match: re.Match[str]) -> Iterator[Finding]:
+    value, start = match["value"].rstrip(".,;:)]}?"), match.start("value")
     if (
         _COMMON.match(value)
         or PLACEHOLDER.fullmatch(value)
@@ -133,10 +147,108 @@ def _near(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Find
     ):
         return
     mixed = {0 if char.isdigit() else 1 if char.islower() else 2 for char in value if char.isalnum()}
-    if len(value) >= 6 and (_SPECIAL.search(value) or (len(mixed) == 3 and _turns(value) * 2 >= len(value))):
-        yield finding(
-            match.start("value"), match.start("value") + len(value), "PASSWORD", "password-near", 0.6
-        )
+    drawn = len(mixed) == 3 and (
+        _turns(value) * 2 >= len(value) or re.search(r"[A-Za-z][0-9]{3,}[A-Za-z]", value)
+    )
+    if len(value) >= 6 and (_SPECIAL.search(value) or drawn):
+        yield finding(start, start + len(value), "PASSWORD", "password-near", 0.6)
+
+
+_AS = re.compile(
+    r"(?<![^\s\"'“„«(])(?P<value>[^\s\"'<>“”«»\ue000]{4,64})[\"'”»“]?[ ](?:as|als|как|como|comme|come|jako)[ ](?:\w{1,12}[ ]){0,2}(?:"
+    + keywords.PASSWORD
+    + r")",
+    re.IGNORECASE,
+)
+
+
+def _as(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A value that stands before its word: "I typed X as the password"."""
+    value = match["value"].rstrip(".,;:)]}")
+    if len(value) >= 4 and _STRONG.match(value) and not (PLACEHOLDER.fullmatch(value) or _CODE.match(value)):
+        yield finding(match.start("value"), match.start("value") + len(value), "PASSWORD", "as-password", 0.7)
+
+
+_BRACKETS = re.compile(r"[ \t]{1,2}[(（\[](?P<value>[^\s()（）\[\]\ue000]{5,64})[)）\]]")
+
+
+def _in_brackets(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    value = match["value"].strip("\"'")
+    if (
+        len(value) > 5
+        and _STRONG.match(value)
+        and not (PLACEHOLDER.fullmatch(value) or _COMMON.match(value) or _CODE.match(value))
+    ):
+        yield finding(match.start("value"), match.end("value"), "PASSWORD", "in-brackets", 0.6)
+
+
+_ASKED = re.compile(
+    r"[^\n?？]{0,30}[?？][ \t]*\r?\n(?:[>\s]{0,4})(?:\[[^\]\n]{1,24}\][ ]?)?(?:<[^>\n]{1,24}>[ ]?|[^\s:<>]{1,24}:[ ])?"
+    r"(?P<value>[^\s\ue000]{5,64})[ \t]*(?=\r?\n|\Z)"
+)
+
+
+def _asked(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """The answer to a question for a password, alone on the next line."""
+    value = match["value"].rstrip(".,;:)]}")
+    if _CHOSEN.fullmatch(value) and not (
+        PLACEHOLDER.fullmatch(value) or _COMMON.match(value) or _CODE.match(value)
+    ):
+        yield finding(match.start("value"), match.start("value") + len(value), "PASSWORD", "asked", 0.6)
+
+
+_LOGIN_WORDS = (
+    "creds", "credentials", "user/pass", "user/password", "username/password", "login/password", "login/pass", "login", "account", "zugangsdaten",
+    "anmeldedaten", "zugang", "логин/пароль", "логин и пароль", "данные для входа", "учётка", "учетка", "учётные данные", "учетные данные", "доступы", "доступ", "логин",
+    "credenciales", "usuario/contraseña", "usuario/clave", "acceso", "identifiants", "accès", "credenciais", "usuário/senha", "acesso", "credenziali",
+    "账号密码", "帐号密码", "账号", "帐号",
+)  # fmt: skip
+_LOGIN_WORD = re.compile(keywords.pattern(_LOGIN_WORDS), re.IGNORECASE)
+_LOGIN_PAIR = re.compile(
+    r"(?:[ \t]{0,2}(?:[:=：(]|is|are|ist|sind|это|es|son|-)[ \t]{0,3}[\"'(]?|[ \t]{1,2}(?=[\w.+-]{1,64}@))(?P<user>[^\s/|:;,\"]{2,64})(?:[:;|]|[\"']?[ ]?[/|,;][ ]?|[ ]-{1,2}[ ]|(?P<loose>[ ](?:(?:with|and|mit|und|y|con|e|et|avec|и|с)[ ])?))[\"']?"
+    r"(?P<value>[^\s\"'<>\ue000]{4,64})"
+)
+
+
+def _login_pair(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """What stands beside a name or an address after a word for both ("creds: anna / X")."""
+    if not match["loose"] or (
+        "@" in match["user"] and _CHOSEN.match(match["value"]) and not _COMMON.match(match["value"])
+    ):
+        yield from _paired(match)
+
+
+_MAIL_PAIR = re.compile(r"(?<=[\w.])(?:\]|\ue000)?[:;|][\"']?(?P<value>[^\s\"'<>\ue000]{5,64})")
+
+
+def _mail_pair(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """ "address:password", as lists of logins are written."""
+    mail = re.search(
+        r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\Z",
+        text[max(0, match.start() - 140) : match.start()],
+    )
+    if mail and not re.match(r"[\w.-]*/|[0-9]+\b|[\w-]+\.(?:git|txt|zip|tar|gz|log)\b", match["value"]):
+        yield from _paired(match)
+
+
+def _paired(match: re.Match[str]) -> Iterator[Finding]:
+    value = match["value"].rstrip(".,;:)]}")
+    if len(value) < 4 or not _STRONG.match(value) or PLACEHOLDER.fullmatch(value) or _CODE.match(value):
+        return
+    if not re.match(
+        r"//|https?:|0x|[0-9.:/-]+\Z|[A-Za-z_]{2,20}=|\+?[0-9][0-9 ()-]{6,}|[\w.+-]+@[\w-]+\.", value
+    ):
+        yield finding(match.start("value"), match.start("value") + len(value), "PASSWORD", "login-pair", 0.7)
+
+
+_WIFI = re.compile(
+    r"WIFI:(?:[A-Z]:(?:\\[^\n]|[^;\\\n]){0,80};){0,4}?P:(?P<value>(?:\\[^\n]|[^;\\\n]){1,80})", re.IGNORECASE
+)
+
+
+def _wifi(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """The text behind a WLAN's QR code."""
+    yield finding(match.start("value"), match.end("value"), "PASSWORD", "wifi", 0.95)
 
 
 def random_looking(value: str) -> bool:
@@ -260,7 +372,7 @@ def _basic(value: str) -> bool:
 _COMMAND = re.compile(
     r"(?:sshpass[ ]+-p[ ]?|(?<![\w-])(?:mysql|mysqldump|mysqladmin|mariadb)[ ][^\n|;]{0,80}?-p(?=[^\s-])|"
     r"(?<![\w-])(?:curl|wget|http|https)[ ][^\n|;]{0,120}?(?:-u|--user|--proxy-user)[ =]?[\"']?(?=[^\s:@\"']{1,64}:)|"
-    r"(?<![\w-])(?:htpasswd[ ]+-\w*b\w*[ ]+\S+[ ]+\S+[ ]+|net[ ]+use[ ][^\n]{0,80}?[ ]/user:\S+[ ]+|7z[ ][^\n]{0,60}?-p|identified[ ]+by[ ]+(?:password[ ]+)?(?=['\"])|requirepass[ ]+|chpasswd[^\n]{0,10}?<<<[ ]*[\"']?\w+:|unzip[ ]+-P[ ]+|openssl[ ][^\n]{0,120}?pass:))"
+    r"(?<![\w-])(?:htpasswd[ ]+-\w*b\w*[ ]+\S+[ ]+\S+[ ]+|(?:docker|podman|helm|oc|az|nerdctl|skopeo|crane|buildah)[ ][^\n]{0,100}?[ ]-p[ ]+|sqlcmd[ ][^\n]{0,100}?[ ]-P[ ]*|net[ ]+use[ ][^\n]{0,80}?[ ]/user:\S+[ ]+|7z[ ][^\n]{0,60}?-p|identified[ ]+by[ ]+(?:password[ ]+)?(?=['\"])|requirepass[ ]+|chpasswd[^\n]{0,10}?<<<[ ]*[\"']?\w+:|unzip[ ]+-P[ ]+|openssl[ ][^\n]{0,120}?pass:))"
     r"(?P<value>\"[^\"\n]{1,100}\"|'[^'\n]{1,100}'|[^\s\"'|;]{3,100})",
     re.IGNORECASE,
 )
@@ -271,6 +383,33 @@ def _command(match: re.Match[str], text: str) -> Iterator[Finding]:
     start = match.start("value") + match["value"].index(value)
     if value and not value.startswith(("$", "%")):
         yield finding(start, start + len(value), "PASSWORD", "command", 0.85)
+
+
+_SASL = re.compile(
+    r"(?<![A-Za-z])AUTH(?:ENTICATE)?[ ](?:PLAIN|LOGIN|XOAUTH2|OAUTHBEARER|CRAM-MD5)[ ]+(?P<value>[A-Za-z0-9+/]{8,4000}={0,2})",
+    re.IGNORECASE,
+)
+
+
+def _sasl(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """The initial response of SMTP, IMAP or POP3 (RFC 4954, RFC 4959)."""
+    yield finding(match.start("value"), match.end("value"), "BASIC_AUTH", "sasl", 0.9)
+
+
+_KEY_NEAR = re.compile(
+    r"(?:[ ](?:de|di|do|da|of|for|d['’][^\s\d]{2,12}|доступа|acceso|acesso|access|[^\W\d]{2,12}key)){0,2}[ \t]{1,2}[\"'(]?(?P<value>[A-Za-z0-9_+/=-]{20,400})(?![\w.@-])",
+    re.IGNORECASE,
+)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def _key_near(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A long drawn value right behind a word for a key, with nothing between."""
+    value = match["value"]
+    if head[0].startswith(("_", "-")) or _UUID.fullmatch(value) or not re.search(r"[0-9].*[0-9]", value):
+        return
+    if random_looking(value) and (_turns(value) * 4 >= len(value)):
+        yield finding(match.start("value"), match.end("value"), "API_TOKEN", "key-near", 0.7)
 
 
 _PIPED = re.compile(
@@ -298,11 +437,19 @@ RULES = (
     Rule("password", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _PASSWORD, _password), back=30, ahead=20),
     Rule("password-about", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _ABOUT_WORDS, _password_about), back=30, ahead=20),
     Rule("password-near", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _NEAR, _near), back=30, ahead=20),
+    Rule("as-password", keywords.triggers(keywords.PASSWORD_WORDS), pattern_search(_AS, _as), back=130, ahead=20),
+    Rule("in-brackets", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _BRACKETS, _in_brackets), back=30, ahead=20),
+    Rule("asked", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _ASKED, _asked), back=30, ahead=20),
+    Rule("login-pair", keywords.triggers(_LOGIN_WORDS), keyword_search(_LOGIN_WORD, _LOGIN_PAIR, _login_pair), back=30, ahead=20),
+    Rule("mail-pair", (rb"@[a-z0-9.-]{1,60}[:;|][^ \n]",), pattern_search(_MAIL_PAIR, _mail_pair), back=3, ahead=66),
+    Rule("wifi", (rb"WIFI:[A-Z]:",), pattern_search(_WIFI, _wifi), back=10, ahead=260),
     Rule("piped", (rb"sudo +-S",), pattern_search(_PIPED, _command), back=130, ahead=4),
     Rule("stored-auth", (rb"\"auth\"\s{0,2}:\s{0,2}\"",), pattern_search(_STORED, _stored), back=12, ahead=400),
     Rule("crypt", (rb"\$(?:2[abxy]?|1|5|6|7|y|gy|argon2[id]{1,2}|scrypt|pbkdf2[a-z0-9-]{0,10})\$",), pattern_search(_CRYPT, _crypt), back=24, ahead=260),
-    Rule("command", (rb"sshpass", rb" -p[\"']?[^ -]", rb" -u[ =]?[\"']?[a-z0-9]", rb"-user[ =][\"']?[a-z0-9]", rb"htpasswd -", rb"net +use ", rb"unzip +-P", rb"pass:", rb"identified +by", rb"requirepass ", rb"chpasswd"), pattern_search(_COMMAND, _command), back=150, ahead=120),
+    Rule("command", (rb"sshpass", rb" -p[\"']?[^ -]", rb"[a-z] [^\n]{0,2}-p [^ -]", rb" -u[ =]?[\"']?[a-z0-9]", rb"-user[ =][\"']?[a-z0-9]", rb"htpasswd -", rb"net +use ", rb"unzip +-P", rb"pass:", rb"identified +by", rb"requirepass ", rb"chpasswd"), pattern_search(_COMMAND, _command), back=150, ahead=120),
     Rule("key-word", keywords.triggers(keywords.API_KEY_WORDS), keyword_search(_KEY_WORD, _KEY, _api_key), back=30, ahead=20),
+    Rule("key-near", keywords.triggers(keywords.API_KEY_WORDS), keyword_search(_KEY_WORD, _KEY_NEAR, _key_near), back=30, ahead=20),
+    Rule("sasl", (rb"auth plain ", rb"auth login ", rb"auth xoauth2 ", rb"authenticate [a-z]", rb"auth cram", rb"auth oauth"), pattern_search(_SASL, _sasl), back=24, ahead=40),
     Rule("auth", (rb"(?:bearer|basic|token|digest|negotiate|apikey)[ \t:=]",), keyword_search(_SCHEME, _SCHEME_VALUE, _scheme), back=24, ahead=4),
     Rule("auth-header", (rb"authorization",), keyword_search(_HEADER, _HEADER_VALUE, _header), back=16, ahead=2),
 )  # fmt: skip

@@ -112,6 +112,15 @@ def _totp(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Find
     yield finding(match.start("value"), match.start("value") + len(value), "TOTP", "totp", 0.9)
 
 
+_TOTP_NEAR = re.compile(
+    r"[^\n:=：0-9A-Z]{0,24}?[ \t](?P<value>(?=[A-Z]{0,24}[2-7])[A-Z2-7]{16,128})(?![A-Za-z0-9])"
+)
+
+
+def _totp_near(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    yield finding(match.start("value"), match.end("value"), "TOTP", "totp-near", 0.8)
+
+
 def _whole_groups(value: str) -> str:
     """Groups of four up to a usual length, so that words of four letters after them stay."""
     size = len(value.replace(" ", "").replace("-", ""))
@@ -125,7 +134,7 @@ def _whole_groups(value: str) -> str:
 
 _RECOVERY_WORD = re.compile(keywords.RECOVERY, re.IGNORECASE)
 _RECOVERY_HEAD = re.compile(
-    r"(?:[^\n:=：0-9\ue000]{0,60}?[:=：]|[^\n:=：0-9\ue000]{0,16}?)[ \t]{0,3}(?=[\s\"'\[(>*•-]{0,8}[A-Za-z0-9])"
+    r"(?:[^\n:=：0-9\ue000]{0,60}?[:=：]|[^\n:=：0-9\ue000]{0,16}?[ ](?:is|are|was|were|ist|sind|es|son|est|sont|é|são|это)(?=[ ])|[^\n:=：0-9\ue000]{0,16}?)[ \t]{0,3}(?=[\s\"'\[(>*•-]{0,8}[A-Za-z0-9])"
 )
 _RECOVERY_CODE = re.compile(
     r"(?:[ \t,;|/]|\r?\n(?:>[ \t]?)*|[0-9]{1,2}[.)][ \t]|[-*•][ \t]|[\"'\[\]]){0,6}"
@@ -155,6 +164,17 @@ def _recovery(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[
         yield finding(first, last, "RECOVERY", "recovery", 0.85)
 
 
+_RECOVERY_KEY = re.compile(
+    r"[^\n0-9\ue000]{0,20}?[ \t:=：\"']{1,4}(?P<value>[A-Za-z0-9+/_-]{16,200}={0,2})(?![A-Za-z0-9])"
+)
+
+
+def _recovery_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """One long drawn value in place of a list of codes."""
+    if random_looking(match["value"]) and re.search(r"[0-9]", match["value"]):
+        yield finding(match.start("value"), match.end("value"), "RECOVERY", "recovery-key", 0.8)
+
+
 def _code_like(value: str, shape: tuple[int, ...], count: int) -> bool:
     if re.fullmatch(r"[0-9]{1,3}|(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}", value) or sum(shape) < 4:
         return False
@@ -174,5 +194,7 @@ RULES = (
     Rule("totp-groups", (rb"[A-Z2-7]{4}[ -][A-Z2-7]{4}[ -][A-Z2-7]{4}[ -][A-Z2-7]{4}",), pattern_search(_GROUPS, _groups), back=24, ahead=64, cased=True),
     Rule("otpauth", (rb"otpauth",), pattern_search(_OTPAUTH, _otpauth), back=10, ahead=2400),
     Rule("totp", keywords.triggers(keywords.TOTP_WORDS), keyword_search(_TOTP_WORD, _TOTP, _totp), back=30, ahead=20),
+    Rule("totp-near", keywords.triggers(keywords.TOTP_WORDS), keyword_search(_TOTP_WORD, _TOTP_NEAR, _totp_near), back=30, ahead=20),
+    Rule("recovery-key", keywords.triggers(keywords.RECOVERY_WORDS), keyword_search(_RECOVERY_WORD, _RECOVERY_KEY, _recovery_key), back=50, ahead=24),
     Rule("recovery", keywords.triggers(keywords.RECOVERY_WORDS), keyword_search(_RECOVERY_WORD, _RECOVERY_HEAD, _recovery), back=50, ahead=24),
 )  # fmt: skip

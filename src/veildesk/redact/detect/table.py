@@ -52,6 +52,43 @@ def _search(text: str, start: int, end: int) -> Iterator[Finding]:
         low = stop + 1
 
 
+def _cell(line: str, start: int, field: tuple[int, int], type_: str) -> Iterator[Finding]:
+    """The value in the second of two cells, as tables of names and values have it."""
+    low, high = field
+    value = line[low:high]
+    low += len(value) - len(value.lstrip(" \"'"))
+    value = value.strip(" \"'\r")
+    if len(value) >= 4 and not PLACEHOLDER.fullmatch(value) and re.search(r"[0-9]|[^\w\s.,:;()-]", value):
+        yield finding(start + low, start + low + len(value), type_, "cell", 0.7)
+
+
+_INSERT = re.compile(r"\((?P<names>[\w\s,\"`\[\].]{3,600})\)\s{0,4}VALUES\s{0,4}", re.IGNORECASE)
+_TUPLE = re.compile(r"[\s,]{0,6}\((?P<row>(?:'(?:[^'\\\n]|''|\\[^\n]){0,400}'|[^'()\n]){1,4000}?)\)")
+
+
+_FIELD = re.compile(r"\s*(?:'((?:[^'\\]|''|\\.)*)'|([^,']*))\s*(?:,|\Z)")
+
+
+def _inserted(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Values of an SQL INSERT whose column is named after a secret."""
+    for head in _INSERT.finditer(text, start, end):
+        names = [name.strip(' "`[]\n\r\t') for name in head["names"].split(",")]
+        columns = {
+            at: type_ for at, name in enumerate(names) for type_, word in _COLUMNS if word.fullmatch(name)
+        }
+        position = head.end()
+        for _ in range(_ROWS if columns else 0):
+            row = _TUPLE.match(text, position)
+            if row is None:
+                break
+            position = row.end()
+            fields = list(_FIELD.finditer(row["row"]))
+            for at, type_ in columns.items():
+                if at < len(fields) and fields[at][1] and not PLACEHOLDER.fullmatch(fields[at][1]):
+                    low, high = fields[at].span(1)
+                    yield finding(row.start("row") + low, row.start("row") + high, type_, "insert", 0.9)
+
+
 def _parted(text: str, start: int, stop: int) -> bool:
     return any(text.find(mark, start, stop) >= 0 for mark in "|\t;,")
 
@@ -61,6 +98,12 @@ def _table(text: str, start: int, stop: int) -> Iterator[Finding]:
     mark = next((mark for mark in "|\t;," if mark in line), ",")
     heads = [line[a:b].strip(" \"'>\r\t") for a, b in _fields(line, mark)]
     columns = {at: type_ for at, head in enumerate(heads) for type_, word in _COLUMNS if word.fullmatch(head)}
+    full = [at for at, head in enumerate(heads) if head]
+    if len(full) == 2 and full[0] in columns and full[1] not in columns:
+        cell = list(_cell(line, start, list(_fields(line, mark))[full[1]], columns[full[0]]))
+        if cell:
+            yield from cell
+            return
     if not columns or any(re.search(r"[0-9]{3}|[:=]", head) for head in heads):
         return
     for _ in range(_ROWS):
@@ -97,4 +140,7 @@ _WORDS = (
     "pass", "pwd", "kennwort", "contrase", "clave", "senha", "hasło", "haslo", "wachtwoord", "mot de passe", "пароль", "密码", "口令", "totp", "otp",
     "seed", "mnemonic", "private key", "private_key", "private-key", "secret", "api key", "api_key", "api-key", "apikey", "token",
 )  # fmt: skip
-RULES = (Rule("column", keywords.triggers(_WORDS), _search, back=2, ahead=2),)
+RULES = (
+    Rule("column", keywords.triggers(_WORDS), _search, back=2, ahead=2),
+    Rule("insert", (rb"\)\s{0,4}values\s{0,4}\(",), _inserted, back=640, ahead=2),
+)
