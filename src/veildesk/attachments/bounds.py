@@ -17,6 +17,7 @@ class Bounds:
 
     `depth` counts containers: 2 opens a ZIP inside a ZIP and a compressed tar. `ratio` is how many
     times its packed size a member may unpack to once it is larger than `ratio_floor`.
+    `handed_on` members of an archive at most are cleaned as office files, sound or film.
     `page_side` is the longer side of a rendered page in pixels.
     """
 
@@ -31,6 +32,7 @@ class Bounds:
     ratio: int = 200
     ratio_floor: int = 1024 * 1024
     depth: int = 2
+    handed_on: int = 10
     memory: int = 1024 * 1024 * 1024
     cpu: int = 20
     wall: float = 30.0

@@ -41,8 +41,10 @@ _SOUND = (
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "wmv"),
 )
 _BRANDS = frozenset(
-    (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"M4A ", b"dash")
-)
+    (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"M4A ", b"M4B ",
+     b"dash", b"qt  ", b"3gp4", b"3gp5", b"3gp6", b"3g2a", b"mmp4", b"f4v ")
+)  # fmt: skip
+_MATROSKA = b"\x1aE\xdf\xa3"
 
 
 def ending_for_mat2(kind: Kind, content: bytes) -> str | None:
@@ -57,6 +59,8 @@ def ending_for_mat2(kind: Kind, content: bytes) -> str | None:
     for magic, end in _SOUND:
         if content.startswith(magic):
             return end
+    if content.startswith(_MATROSKA):
+        return "mp4"  # MKV and WebM: their streams go into an MP4 as they are, or the file is refused
     if content[4:8] == b"ftyp":
         return "mp4" if content[8:12] in _BRANDS else None
     outer, inner = content[:4], content[8:12]

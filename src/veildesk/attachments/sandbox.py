@@ -62,9 +62,10 @@ class SandboxCleaner:
         """Clean one file; never raises for its content. Of the declared type only the charset is used."""
         if len(content) > self._bounds.input_size:
             return refuse(name, Refusal.TOO_LARGE)
-        request = Request(bytes(content), declared_charset(media_type), self._bounds)
         try:
             confined = await self._is_confined()
+            originals = confined and self._mat2 is not None
+            request = Request(bytes(content), declared_charset(media_type), self._bounds, originals=originals)
             if self._require and not confined:
                 return refuse(name, Refusal.FAILED)
             async with self._slots:
@@ -74,7 +75,11 @@ class SandboxCleaner:
                 return refuse(name, Refusal.FAILED)
             item = decode_item(ended.output)
             cleaned = assemble(name, item, self._bounds)
-            return await self._by_mat2(name, content, item, cleaned) if confined else cleaned
+            if not confined:
+                return cleaned
+            if cleaned.members:
+                return await self._members_by_mat2(item, cleaned)
+            return await self._by_mat2(name, content, item, cleaned)
         except (OutputExceeded, TimeExceeded):
             _LOG.warning("worker-overrun")
             return refuse(name, Refusal.TIMEOUT)
@@ -102,6 +107,23 @@ class SandboxCleaner:
         except (FileRefused, BadAnswer, OutputExceeded, TimeExceeded, OSError) as error:
             _LOG.info("mat2-gave-nothing error=%s", type(error).__name__)
             return cleaned
+
+    async def _members_by_mat2(self, item: Item, cleaned: Cleaned) -> Cleaned:
+        """An archive whose office files, sound and film were cleaned as those outside of archives are."""
+        members = []
+        for (name, inner), member in zip(item.members, cleaned.members, strict=True):
+            fresh = member
+            if member.members:
+                fresh = await self._members_by_mat2(inner, member)
+            elif inner.original is not None and tell(inner.original) is inner.kind:
+                fresh = await self._by_mat2(name, inner.original, inner, member)
+            members.append(fresh)
+        if all(member.content is None and not member.members for member in members):
+            return replace(cleaned, members=(), removed=(), refused=Refusal.NOTHING_LEFT.sentence)
+        removed = cleaned.removed
+        if not any(member.refused and not member.members for member in members):
+            removed = tuple(word for word in removed if word != Removed.MEMBERS.value)
+        return replace(cleaned, members=tuple(members), removed=removed)
 
     async def _fresh(self, end: str, content: bytes) -> bytes:
         """The file without metadata, seen clean by a second sandbox. Raises `FileRefused`."""

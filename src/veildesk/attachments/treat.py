@@ -67,6 +67,7 @@ class _Treatment:
         self._bounds = request.bounds
         self._charset = request.charset
         self._whole = request.whole
+        self._originals = request.bounds.handed_on if request.originals else 0
         self._renderer = renderer
         self._budget = Budget(request.bounds)
 
@@ -132,7 +133,7 @@ class _Treatment:
         if kind is Kind.GZIP:
             return self._unzipped(next(opened), depth)
         members = [(member.name, self._member(member, depth - 1)) for member in opened]
-        if all(member.refused for _, member in members):
+        if all(member.refused and member.original is None for _, member in members):
             raise FileRefused(Refusal.NOTHING_LEFT)
         removed = [Removed.METADATA]
         if any(member.refused for _, member in members):
@@ -149,4 +150,7 @@ class _Treatment:
         item = self.item(member.content, depth)
         if item.refused in (Refusal.BOMB, Refusal.TOO_MANY_MEMBERS):
             raise FileRefused(item.refused)
+        if self._originals and (item.kind is Kind.AUDIO_VIDEO or (item.kind in _OFFICE and item.text)):
+            self._originals -= 1
+            return replace(item, original=member.content)
         return item

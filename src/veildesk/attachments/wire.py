@@ -41,13 +41,14 @@ class Request:
     """One file to clean. `charset` is the declared one, a hint for text only; no name is sent.
 
     `whole` asks for everything that can be read in an office file, hidden or not, instead of its
-    visible text alone.
+    visible text alone. `originals` asks for office files, sound and film of archives as they were.
     """
 
     content: bytes = field(repr=False)
     charset: str = ""
     bounds: Bounds = field(default_factory=Bounds)
     whole: bool = False
+    originals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Item:
     Either `refused`, or an image in `content`, or UTF-8 text in `content` with `text` true, or
     JPEG `pages` of a document (its text, if any, in `content` with `text` true), or `members`.
     `strings` is all that can be read in an office file beside its visible text, if it was asked for.
+    `original` is a member of an archive as it was, for another cleaner; it is never delivered.
     """
 
     kind: Kind
@@ -67,6 +69,7 @@ class Item:
     members: tuple[tuple[str, Item], ...] = field(default=(), repr=False)
     removed: tuple[Removed, ...] = ()
     strings: bytes | None = field(default=None, repr=False)
+    original: bytes | None = field(default=None, repr=False)
 
 
 def encode_request(request: Request) -> bytes:
@@ -74,6 +77,7 @@ def encode_request(request: Request) -> bytes:
     head = {
         "charset": request.charset,
         "whole": request.whole,
+        "originals": request.originals,
         "bounds": asdict(request.bounds),
         "size": len(request.content),
     }
@@ -86,7 +90,9 @@ def decode_request(data: bytes) -> Request:
     try:
         bounds = Bounds(**head["bounds"])
         content = next(_cut(blobs, [head["size"]]))
-        return Request(content, str(head["charset"]), bounds, head["whole"] is True)
+        return Request(
+            content, str(head["charset"]), bounds, head["whole"] is True, head["originals"] is True
+        )
     except (KeyError, TypeError) as error:
         raise BadAnswer("request") from error
 
@@ -149,12 +155,15 @@ def _head_of(item: Item, blobs: list[bytes]) -> dict[str, Any]:
         "content": None if item.content is None else len(item.content),
         "pages": [len(page) for page in item.pages],
         "strings": None if item.strings is None else len(item.strings),
+        "original": None if item.original is None else len(item.original),
     }
     if item.content is not None:
         blobs.append(item.content)
     blobs.extend(item.pages)
     if item.strings is not None:
         blobs.append(item.strings)
+    if item.original is not None:
+        blobs.append(item.original)
     head["members"] = [[name, _head_of(member, blobs)] for name, member in item.members]
     return head
 
@@ -167,6 +176,8 @@ def _sizes(head: dict[str, Any], sizes: list[int], depth: int) -> None:
     sizes.extend(head["pages"])
     if head.get("strings") is not None:
         sizes.append(head["strings"])
+    if head.get("original") is not None:
+        sizes.append(head["original"])
     for _, member in head["members"]:
         _sizes(member, sizes, depth - 1)
 
@@ -175,6 +186,7 @@ def _item_of(head: dict[str, Any], blobs: Iterator[bytes]) -> Item:
     content = None if head["content"] is None else next(blobs)
     pages = tuple(next(blobs) for _ in head["pages"])
     strings = None if head.get("strings") is None else next(blobs)
+    original = None if head.get("original") is None else next(blobs)
     return Item(
         kind=Kind(head["kind"]),
         refused=None if head["refused"] is None else Refusal(head["refused"]),
@@ -184,6 +196,7 @@ def _item_of(head: dict[str, Any], blobs: Iterator[bytes]) -> Item:
         members=tuple((_name(name), _item_of(member, blobs)) for name, member in head["members"]),
         removed=tuple(Removed(word) for word in head["removed"]),
         strings=strings,
+        original=original,
     )
 
 

@@ -7,8 +7,11 @@ the account that posts it (GitLab's and Mattermost's "/close") is defused, where
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
+from veildesk.core.mask_words import mask_word
 from veildesk.core.ticket import TicketEntry
 
 __all__ = ["RULE", "facts", "shown", "subject_line", "without_commands"]
@@ -38,9 +41,17 @@ def facts(entry: TicketEntry) -> list[str]:
     lines.append("; ".join(f"{name}: {value}" for name, value in about if value))
     lines += entry.notices
     if entry.removed:
-        hidden = ", ".join(f"{count} × {name}" for name, count in sorted(entry.removed.items()))
+        hidden = ", ".join(f"{n} × {word}" for word, n in sorted(_in_words(entry.removed).items()))
         lines.append(f"Hidden: {hidden}")
     return [line for line in lines if line]
+
+
+def _in_words(removed: Mapping[str, int]) -> Counter[str]:
+    """Counts under the words that the masks in the text have."""
+    counts: Counter[str] = Counter()
+    for type_, count in removed.items():
+        counts[mask_word(type_)] += count
+    return counts
 
 
 def shown(entry: TicketEntry) -> str:

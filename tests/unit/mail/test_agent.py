@@ -58,7 +58,7 @@ def test_body_begins_with_what_was_done() -> None:
     assert text.split("\n")[:4] == [
         "Mail: encrypted; signed",
         "Attachment run.exe not passed on: Kind of file not supported.",
-        "Hidden: 2 × EMAIL, 1 × IPV4",
+        "Hidden: 2 × email, 1 × ip",
         "-" * 40,
     ]
     assert text.endswith("Hello from [email-1]\nÜber mich\n")

@@ -6,7 +6,7 @@ characters of BIP-173, so no length limit is kept here.
 
 from __future__ import annotations
 
-__all__ = ["CHARSET", "valid"]
+__all__ = ["CHARSET", "cash_valid", "valid"]
 
 CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
@@ -39,3 +39,17 @@ def valid(text: str) -> bool:
         return False
     expanded = [ord(char) >> 5 for char in prefix] + [0] + [ord(char) & 31 for char in prefix]
     return _polymod(expanded + values) in _CONSTANTS
+
+
+_CASH = (0x98F2BC8E61, 0x79B76D99E2, 0xF33E5FB3C4, 0xAE2EABE2A8, 0x1E4F43E470)
+
+
+def cash_valid(prefix: str, data: str) -> bool:
+    """Whether `prefix:data` has a true sum (CashAddr specification of Bitcoin Cash)."""
+    value = 1
+    for digit in [*(ord(char) & 31 for char in prefix), 0, *map(CHARSET.find, data)]:
+        top = value >> 35
+        value = (value & 0x07FFFFFFFF) << 5 ^ digit
+        for i, generator in enumerate(_CASH):
+            value ^= generator if top >> i & 1 else 0
+    return value == 1

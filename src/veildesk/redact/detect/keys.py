@@ -116,7 +116,7 @@ def _array(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 _MORE = (b"[^0-9A-Za-z]", b"[1-9A-HJ-NP-Za-km-z]")
 RULES = (
-    Rule("wif", (rb"[^0-9A-Za-z][5KLc9TQ6p][1-9A-HJ-NP-Za-km-z]{50}", rb"[^0-9A-Za-z]S[1-9A-HJ-NP-Za-km-z]{21}[^0-9A-Za-z]"),
+    Rule("wif", (rb"[^0-9A-Za-z][5KLc9TQ6p][1-9A-HJ-NP-Za-km-z]{50}", rb"[^0-9A-Za-z]S[1-9A-HJ-NP-Za-km-z]{21}[^0-9A-Za-z]", rb"[^0-9A-Za-z]S[1-9A-HJ-NP-Za-km-z]{29}[^0-9A-Za-z]"),
          pattern_search(_WIF, _wif), back=56, ahead=12, exact=True, cased=True),
     Rule("bip32", (rb"[^0-9A-Za-z][a-zA-Z](?:prv|pub)[1-9A-HJ-NP-Za-km-z]{40}",), pattern_search(_EXTENDED, _extended), back=50, ahead=80, exact=True, cased=True),
     Rule("bech32-key", (rb"(?:nsec|ncryptsec|AGE-SECRET-KEY-|AGE-SECRET-KEY-PQ-|lnpriv|xsk|ed25519_sk)1[ac-hj-np-z02-9]{20}",), pattern_search(_BECH, _bech), back=60, ahead=290, exact=True),

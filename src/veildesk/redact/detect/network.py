@@ -172,6 +172,29 @@ _BARE_MAC = re.compile(
 )
 
 
+_QUAD = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_CAPTURED = re.compile(
+    rf"(?<![0-9.])(?P<a>(?:{_QUAD}\.){{3}}{_QUAD})(?:\.[0-9a-z-]{{1,16}})? [<>] (?P<b>(?:{_QUAD}\.){{3}}{_QUAD})(?=[.: ,\r\n]|\Z)"
+)
+_REVERSE = re.compile(
+    rf"(?<![0-9A-Za-z.])(?:[a-z]{{1,16}}-?)?(?P<ip>{_QUAD}-{_QUAD}-{_QUAD}-{_QUAD})(?=[.-](?:[\w-]{{1,60}}\.){{1,5}}[a-z]{{2,12}}(?![\w-]))",
+    re.IGNORECASE,
+)
+
+
+def _captured(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """Both ends as packet captures print them, a port behind a fifth dot."""
+    for name in ("a", "b"):
+        if not ipaddress.IPv4Address(match[name]).is_loopback:
+            yield finding(match.start(name), match.end(name), "IPV4", "captured", 0.9)
+
+
+def _reverse(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """An address inside the name a provider gives it."""
+    if max(map(int, match["ip"].split("-"))) >= 32 and not match["ip"].startswith("127"):
+        yield finding(match.start("ip"), match.end("ip"), "IPV4", "reverse-name", 0.8)
+
+
 _FRAME = re.compile(
     r"MAC=(?P<both>(?:[0-9a-f]{2}:){11}[0-9a-f]{2})(?=(?::[0-9a-f]{2}){2}(?![0-9a-f:]))", re.IGNORECASE
 )
@@ -210,6 +233,8 @@ RULES = (
         back=24,
         ahead=24, exact=True,
     ),
+    Rule("captured", (rb"[0-9] [<>] [0-9]{1,3}\.[0-9]",), pattern_search(_CAPTURED, _captured), back=50, ahead=40),
+    Rule("reverse-name", (rb"[0-9]-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}[.-][a-z0-9]",), pattern_search(_REVERSE, _reverse), back=36, ahead=90),
     Rule("mac-frame", (rb"mac=[0-9a-f]{2}:",), pattern_search(_FRAME, _frame), back=10, ahead=50),
     Rule("mac-bare", (rb"mac", rb"bssid", rb"hwaddr"), pattern_search(_BARE_MAC, _bare_mac), back=8, ahead=50),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from mnemonic import Mnemonic
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
-from veildesk.redact.rule import Rule, finding
+from veildesk.redact.rule import Rule, finding, pattern_search
 
 __all__ = ["RULES"]
 
@@ -139,7 +139,7 @@ def _plain(word: str) -> str:
     """A word as the lists are compared: lower case, accents apart from their letters removed."""
     if word.isascii():
         return word.lower()
-    folded = unicodedata.normalize("NFKD", word.lower())
+    folded = unicodedata.normalize("NFKD", word.lower()).replace("ı", "i")  # Turkish capitals lose their dot
     return "".join(char for char in folded if not 0x300 <= ord(char) <= 0x36F)
 
 
@@ -230,7 +230,7 @@ def _judged(text: str, run: list[tuple[int, int]]) -> Iterator[Finding]:
     yield finding(_numbered(text, run), run[-1][1], "SEED", "bip39", 0.95)
 
 
-_NUMBER = re.compile(r"(?<![0-9])0?1[ ]?[.):-][ ]{0,2}\Z")
+_NUMBER = re.compile(r"(?<![0-9])0?1(?:[ ]?[.):=|-]|[ \t])[ \t]{0,2}\Z")
 
 
 def _numbered(text: str, run: list[tuple[int, int]]) -> int:
@@ -282,6 +282,24 @@ def _cued(text: str, position: int) -> bool:
     return _CUE.search(text, max(0, position - 80), position) is not None
 
 
+_LABEL = r"(?:word|wort|w|слово|palabra|mot|palavra|parola|słowo|slovo|kelime|seed|mnemonic|phrase|单词|词|단어|単語)"
+_MARK = r"[ _#№.-]{0,3}"
+_TELLS = r"[\"']?[ ]?(?:[:.)=：-]{1,2}|[ ]|[\"'],)[ ]?[\"']?"
+_WORD = r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f\u3099\u309a]){0,14}"
+_NEXT_LABEL = rf"[\"']?[\s,;|{{}}>]{{1,8}}[\"']?{_LABEL}{_MARK}[0-9]{{1,2}}{_TELLS}"
+_LABELLED = re.compile(
+    rf"{_LABEL}{_MARK}0?1{_TELLS}(?P<words>{_WORD}(?:{_NEXT_LABEL}{_WORD}){{8,23}})", re.IGNORECASE
+)
+
+
+def _labelled(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """Words that stand each behind a label and a number ("word 1: ...")."""
+    lists = _lists()
+    words = re.split(_NEXT_LABEL, match["words"], flags=re.IGNORECASE)
+    if sum(_plain(word) in lists for word in words) * 5 >= len(words) * 4:
+        yield finding(match.start("words"), match.end("words"), "SEED", "labelled", 0.95)
+
+
 def _han_runs(text: str, start: int, end: int) -> Iterator[Finding]:
     """Chinese phrases written without gaps: only after a word that announces one."""
     lists = _lists()
@@ -318,10 +336,12 @@ def _unknown(text: str, start: int, end: int) -> Iterator[Finding]:
 
 
 _LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
+_LABELS = "(?:word|wort|слово|Слово|palabra|mot|palavra|parola|słowo|slovo|kelime|seed|mnemonic|phrase|单词|词|단어|単語)".encode()
 _SEP = rb"(?:[\s,;.)>\"'|*/\\n_-]{1,5}|[\s.)\"',]{1,4}[0-9]{1,2}[\s.):-]{1,3})"
 RULES = (
     Rule("bip39", (rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}", *keywords.triggers(keywords.SEED_WORDS)),
          _word_runs, back=420, ahead=420),
+    Rule("labelled", (_LABELS + rb"[ _#.-]{0,3}0?1[^0-9a-z]",), pattern_search(_LABELLED, _labelled), back=24, ahead=1200),
     Rule("bip39-han", keywords.triggers(keywords.SEED_WORDS), _han_runs, back=24, ahead=8),
     Rule("phrase-word", keywords.triggers(keywords.SEED_WORDS), _unknown, back=40, ahead=60),
 )  # fmt: skip

@@ -92,7 +92,10 @@ def _segwit(match: re.Match[str], text: str) -> Iterator[Finding]:
     type_ = _HRP_TYPES.get(prefix, "WALLET")
     if bech32.valid(match[0]):
         yield finding(match.start(), match.end(), type_, "bech32")
-    elif prefix in _HRP_TYPES and len(match["data"]) >= 30 and any(char.isdigit() for char in match["data"]):
+        return
+    usual = len(match["data"]) in (38, 58, 98) and len(prefix) >= 3
+    long = prefix in _HRP_TYPES and len(match["data"]) >= 30
+    if (usual or long) and any(char.isdigit() for char in match["data"]):
         yield finding(match.start(), match.end(), type_, "bech32-shape", 0.6)
 
 
@@ -133,13 +136,22 @@ def _sol(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 _OTHER = re.compile(
-    rf"{_EDGE}(?:(?:bitcoincash|bchtest|ecash):[qpQP][a-zA-Z0-9]{{41}}|G[A-Z2-7]{{55}}|(?:EQ|UQ)[A-Za-z0-9_-]{{46}}"
+    rf"{_EDGE}(?:(?:bitcoincash|bchtest|ecash):[qpQP][a-zA-Z0-9]{{41}}|kaspa:[a-z0-9]{{61,63}}|G[A-Z2-7]{{55}}|(?:EQ|UQ)[A-Za-z0-9_-]{{46}}"
     rf"|[1-9A-HJ-NP-Za-km-z]{{46,48}}(?=\.dot)){_STOP}"
 )
 
 
 def _other(match: re.Match[str], text: str) -> Iterator[Finding]:
     yield finding(match.start(), match.end(), "WALLET", "wallet-shape", 0.8)
+
+
+_CASH = re.compile(rf"{_EDGE}[qp][ac-hj-np-z02-9]{{41}}{_STOP}")
+
+
+def _cash(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A Bitcoin Cash address without its prefix; the sum still covers the prefix."""
+    if bech32.cash_valid("bitcoincash", match[0]) or bech32.cash_valid("ecash", match[0]):
+        yield finding(match.start(), match.end(), "WALLET", "cashaddr")
 
 
 _B58B = rb"[1-9a-hj-np-z]"
@@ -155,6 +167,7 @@ RULES = (
          back=64, ahead=50, exact=True, cased=True),
     Rule("base58-32", (rb"[^0-9A-Za-z][1-9A-HJ-NP-Za-km-z]{32}",), pattern_search(_SOL, _sol),
          back=36, ahead=16, exact=True, cased=True),
-    Rule("wallet-shape", (rb"bitcoincash:", rb"ecash:", rb"[^0-9A-Za-z]G[A-Z2-7]{40}", rb"[^0-9A-Za-z][EU]Q[A-Za-z0-9_-]{16}"),
+    Rule("cashaddr", (rb"[^0-9a-z][qp][ac-hj-np-z02-9]{41}",), pattern_search(_CASH, _cash), back=46, ahead=8, exact=True),
+    Rule("wallet-shape", (rb"bitcoincash:", rb"ecash:", rb"kaspa:", rb"[^0-9A-Za-z]G[A-Z2-7]{40}", rb"[^0-9A-Za-z][EU]Q[A-Za-z0-9_-]{16}"),
          pattern_search(_OTHER, _other), back=50, ahead=60, cased=True),
 )  # fmt: skip
