@@ -162,7 +162,11 @@ def report_docx(text: str, picture: bytes, link: str = "", remote: str = "") -> 
 def recording(ending: str, folder: Path) -> bytes:
     """One second of sound, or of sound and film, with planted names and a planted place."""
     path = folder / f"recording.{ending}"
-    film = ["-f", "lavfi", "-i", "testsrc=duration=1:size=64x64"] if ending in ("mp4", "avi") else []
+    film = (
+        ["-f", "lavfi", "-i", "testsrc=duration=1:size=64x64"]
+        if ending not in ("mp3", "flac", "wav", "m4a")
+        else []
+    )
     tags = ["title", "artist", "comment"]
     named = [part for tag in tags for part in ("-metadata", f"{tag}={PLANT}-{tag}")]
     subprocess.run(

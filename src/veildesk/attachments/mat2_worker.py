@@ -26,7 +26,7 @@ _STRUCTURE = frozenset(
         "MaxBitrate", "AverageBitrate", "MediaHeaderVersion", "HandlerType", "HandlerVendorID",
         "Rotation", "PreferredRate", "CleanApertureDimensions", "ProductionApertureDimensions",
         "EncodedPixelsDimensions", "ColorProfiles", "ColorPrimaries", "TransferCharacteristics",
-        "MatrixCoefficients", "VideoFullRangeFlag",
+        "MatrixCoefficients", "VideoFullRangeFlag", "VideoFieldOrder", "TrackVolume", "Balance",
     ]
 )  # fmt: skip
 """What exiftool tells of how a film is built, which every player needs and which names nobody."""

@@ -15,7 +15,7 @@ from testbed.namespaces import bubblewrap_works
 from veildesk.attachments.finish import finish
 from veildesk.attachments.kind import Kind, tell
 from veildesk.attachments.mat2 import ending_for_mat2
-from veildesk.attachments.reasons import Refusal
+from veildesk.attachments.reasons import Refusal, Removed
 from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.ports import Cleaned
@@ -99,12 +99,68 @@ def test_sound_and_film_lose_their_tags(ending: str, tmp_path: Path) -> None:
     assert probed.count("[STREAM]") == (2 if ending in ("mp4", "avi") else 1)
 
 
-def test_sound_in_an_archive_is_not_delivered(tmp_path: Path) -> None:
-    archive = files.zipped({"a.log": b"ok", "b.mp3": files.recording("mp3", tmp_path)})
+@pytest.mark.parametrize("ending", ["mov", "mkv", "webm", "m4a"])
+def test_other_recordings_become_mp4(ending: str, tmp_path: Path) -> None:
+    done = delivered(f"crash.{ending}", files.recording(ending, tmp_path))
+    if not bubblewrap_works():
+        assert done.refused == Refusal.AUDIO_VIDEO.sentence
+        return
+    assert (done.name, done.refused) == ("crash.mp4", None)
+    assert done.content is not None
+    assert files.PLANT.encode() not in done.content
+    assert files.PLANT not in seen_by(["exiftool", "-a", "-u", "-ee", "-G"], "b.mp4", done.content, tmp_path)
+    probed = seen_by(["ffprobe", "-loglevel", "error", "-show_streams"], "b.mp4", done.content, tmp_path)
+    assert probed.count("[STREAM]") == (1 if ending == "m4a" else 2)
+
+
+def test_files_in_an_archive_are_cleaned_like_those_outside(tmp_path: Path) -> None:
+    photo = files.planted_image("JPEG", tmp_path)
+    inner = files.zipped({"deep.flac": files.recording("flac", tmp_path)})
+    told = files.report_docx(TEXT + "\nanna@example.org", photo)
+    archive = files.zipped(
+        {
+            "a.log": b"ok",
+            "b.mp3": files.recording("mp3", tmp_path),
+            "clean.docx": files.report_docx(TEXT, photo),
+            "told.docx": told,
+            "inner.zip": inner,
+            "c.exe": b"\x7fELF" + b"\x00" * 64,
+        }
+    )
     done = delivered("all.zip", archive)
     assert done.content is not None
     with zipfile.ZipFile(io.BytesIO(done.content)) as members:
-        assert sorted(members.namelist()) == ["a.log", "left-out.txt"]
+        names = sorted(members.namelist())
+        if not bubblewrap_works():
+            assert "left-out.txt" in names
+            return
+        assert names == ["a.log", "b.mp3", "clean.docx", "inner.zip", "left-out.txt", "told.txt"]
+        for name in names:
+            assert files.PLANT.encode() not in members.read(name), name
+        assert b"anna@" not in members.read("told.txt")
+        assert b"c.exe" not in members.read("left-out.txt").replace(b"c.exe", b"", 1)
+        shown = seen_by(["exiftool", "-a", "-u"], "b.mp3", members.read("b.mp3"), tmp_path)
+        assert files.PLANT not in shown
+        assert files.PLANT not in seen_by(
+            ["exiftool", "-a", "-u", "-ee"], "c.docx", members.read("clean.docx"), tmp_path
+        )
+        with zipfile.ZipFile(io.BytesIO(members.read("inner.zip"))) as deeper:
+            assert deeper.namelist() == ["deep.flac"]
+            assert files.PLANT.encode() not in deeper.read("deep.flac")
+
+
+def test_only_sound_in_an_archive(tmp_path: Path) -> None:
+    done = delivered("all.zip", files.zipped({"b.mp3": files.recording("mp3", tmp_path)}))
+    if bubblewrap_works():
+        assert done.refused is None
+        assert Removed.MEMBERS.value not in done.removed
+    else:
+        assert done.refused == Refusal.NOTHING_LEFT.sentence
+
+
+def test_only_broken_sound_in_an_archive() -> None:
+    done = delivered("all.zip", files.zipped({"b.mp3": b"ID3\x04" + b"\x00" * 400}))
+    assert (done.content, done.refused) == (None, Refusal.NOTHING_LEFT.sentence)
 
 
 def test_broken_film_is_refused() -> None:
@@ -120,8 +176,9 @@ def test_broken_film_is_refused() -> None:
         (b"\xff\xfb\x90\x00", "mp3"),
         (b"RIFF\x00\x00\x00\x00WAVE", "wav"),
         (b"RIFF\x00\x00\x00\x00AVI ", "avi"),
-        (b"\x00\x00\x00\x18ftypqt  ", None),
-        (b"\x1aE\xdf\xa3", None),
+        (b"\x00\x00\x00\x18ftypqt  ", "mp4"),
+        (b"\x1aE\xdf\xa3", "mp4"),
+        (b"\x00\x00\x00\x18ftypxxxx", None),
     ],
 )
 def test_the_ending_is_told_by_content(head: bytes, end: str | None) -> None:
