@@ -14,7 +14,7 @@ from veildesk.redact.rule import Rule, finding, pattern_search
 __all__ = ["RULES"]
 
 _LOGIN = re.compile(
-    r"(?<![A-Za-z0-9])(?P<scheme>[a-z][a-z0-9+.-]{1,30})://(?P<user>[^\s/@:?#\"'<>]{0,100}):(?P<pass>[^\s/\"'<>]{1,200}?|[^\s\"'<>@]{1,200})"
+    r"(?<![A-Za-z0-9])(?P<scheme>[a-z][a-z0-9+.-]{1,30})://(?P<user>[^\s/@:?#\"'<>]{0,100}):(?P<pass>[^\s/?#\"'<>]{1,200}|[^\s/\"'<>]{1,200}?|[^\s\"'<>@]{1,200})"
     r"@(?=[\w\[%-])",
     re.IGNORECASE,
 )
