@@ -68,7 +68,9 @@ class Contact:
     `signer` is the fingerprint of the first valid signature, None for unsigned mail. `expected` is that of
     a key which signed but was not there to check it: no other is taken for this ticket. `earlier` are
     fingerprints of keys that were replaced, `history` tells when. `references`
-    are message ids for threading at the user's side, oldest first, without angle brackets.
+    are message ids for threading at the user's side, oldest first, without angle brackets. `unproven` says
+    that a message of the ticket came encrypted and was not signed inside by the pinned key: its text may be
+    somebody else's, captured and sent again, and is quoted to nobody.
     """
 
     address: str = field(repr=False)
@@ -83,6 +85,7 @@ class Contact:
     expected: str | None = field(default=None, repr=False)
     earlier: tuple[str, ...] = field(default=(), repr=False)
     history: tuple[KeyEvent, ...] = field(default=(), repr=False)
+    unproven: bool = False
 
 
 def encode_contact(contact: Contact) -> bytes:
@@ -102,6 +105,7 @@ def encode_contact(contact: Contact) -> bytes:
             "expected": contact.expected,
             "earlier": list(contact.earlier),
             "history": [[one.day, one.word, one.fingerprint] for one in contact.history],
+            "unproven": contact.unproven,
         }
     ).encode()
 
@@ -124,4 +128,5 @@ def decode_contact(data: bytes) -> Contact:
         expected=fields["expected"],
         earlier=tuple(fields["earlier"]),
         history=tuple(KeyEvent(*one) for one in fields["history"]),
+        unproven=fields.get("unproven", fields["encrypted"]),
     )

@@ -142,10 +142,13 @@ async def _peel(layer: Layer, state: _Peeling, engine: Engine, certificates: Seq
         state.signatures += [replace(one, scope=Scope.WHOLE) for one in verdicts]
         return layer.inner
     opened = await engine.open(layer.content, certificates)
-    state.signatures += [replace(one, scope=Scope.WHOLE) for one in opened.signatures]
     if opened.encrypted:
+        # Whoever signs a ciphertext need not know what is in it (RFC 9787 § 6): such a signature speaks for
+        # the wrapping only.
+        state.signatures = [replace(one, scope=Scope.PART) for one in state.signatures]
         # The weakest layer names the protection; with several, each was sound.
         state.integrity = state.integrity or opened.integrity
+    state.signatures += [replace(one, scope=Scope.WHOLE) for one in opened.signatures]
     if layer.kind is LayerKind.INLINE:
         return _as_entity(opened.data, layer.charset)
     return opened.data

@@ -98,8 +98,8 @@ class Outbound:
             contact = await self.trust.look_up(contact)
         approved = await self.spool.part(item.work.message_id, "approved") is not None
         text = self._letters.replies.cut(item.reply.text)
-        if anchor is None and (contact is None or contact.certificate is None):
-            # A quotation may hold what came encrypted; it goes back only under the key it came with.
+        if anchor is None and (contact is None or contact.certificate is None or contact.unproven):
+            # A quotation may hold what came encrypted; it goes back only under the key that signed it.
             text = without_quotes(text)
         reason = Reason.NONE if approved else await screen_text(text, contact, self.rules)
         if reason is Reason.NONE and anchor is None:

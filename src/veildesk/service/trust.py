@@ -119,11 +119,19 @@ class Trust:
 
     async def learn(self, message: OpenedMessage, before: Contact | None) -> Learned:
         """What is known after this mail; `before` is what the ticket knew already."""
-        if before is not None:
-            return await self._again(message, before)
-        if message.reply_address is None:
+        if before is None and message.reply_address is None:
             return Learned(None)
-        return await self._first(message, message.reply_address)
+        if before is not None:
+            learned = await self._again(message, before)
+        else:
+            learned = await self._first(message, message.reply_address or "")
+        contact = learned.contact
+        if contact is None or message.encryption.scope is Scope.NONE:
+            return learned
+        # Where the key changes, the earlier one has signed.
+        theirs = {contact.fingerprint, before.fingerprint if before is not None else None}
+        proven = bool(signers(message) & theirs) and not contact.unproven
+        return dataclasses.replace(learned, contact=dataclasses.replace(contact, unproven=not proven))
 
     async def _first(self, message: OpenedMessage, address: str) -> Learned:
         signed = signers(message)
