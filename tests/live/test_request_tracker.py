@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from testbed.helpdesks.rt import RTDesk, RTServer, rt_desk, rt_server
+from testbed.helpdesks.command import backend_command, run_command, write_config
+from testbed.helpdesks.rt import RTDesk, RTServer, rt_desk
 from veildesk.conformance.suite import *  # noqa: F403
 from veildesk.conformance.suite import collected, entry, fresh, position
 from veildesk.core.ticket import Erased, Level
@@ -18,10 +20,9 @@ from veildesk.ops.webhook_server import WebhookServer
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("rt")]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RTServer]:
-    with rt_server(tmp_path_factory.mktemp("rt")) as started:
-        yield started
+@pytest.fixture
+def server(request_tracker: RTServer) -> RTServer:
+    return request_tracker
 
 
 @pytest_asyncio.fixture
@@ -167,3 +168,39 @@ async def test_a_ticket_merged_into_anothers_gets_no_more_of_its_messages(desk: 
     assert merged.status_code == 200
     after = await desk.backend.deliver(entry(mine, "More of mine.", ref=first.ref))
     assert after.ref not in (first.ref, other.ref)
+
+
+async def test_setting_up_makes_what_is_missing_and_nothing_twice(server: RTServer, tmp_path: Path) -> None:
+    """By the command that an operator types, with the companion on the helpdesk's host."""
+    config = write_config(tmp_path, "rt", {**server.settings, "queue": "Fresh"})
+    missing = await backend_command("setup", "--dry-run", config=config)
+    assert missing["queue Fresh"] == ("warn", "missing")
+    async with rt_desk(server, queue="Fresh") as desk:
+        assert [r for r in await desk.backend.check() if r.level is Level.FAIL]
+    made = await backend_command("setup", config=config)
+    assert made["queue Fresh"] == ("ok", "made")
+    assert not [title for title, (level, _) in made.items() if level == "fail"], made
+    again = await backend_command("setup", config=config)
+    assert again["queue Fresh"] == ("ok", "there")
+    assert "made" not in [found for _, found in again.values()]
+    async with rt_desk(server, queue="Fresh") as desk:
+        assert (await desk.backend.deliver(entry(fresh()))).fresh
+    foreign = await backend_command(
+        "setup", config=write_config(tmp_path, "rt", {**server.settings, "queue": "Elsewhere"})
+    )
+    assert foreign["setup_command"][0] == "fail"
+
+
+async def test_the_command_line_says_what_is_wrong_and_how_to_mend_it(
+    server: RTServer, tmp_path: Path
+) -> None:
+    (server.home / "wrong").write_text("not it")
+    config = write_config(tmp_path, "rt", {**server.settings, "password_file": "wrong"})
+    shown = await run_command("check", config=config)
+    assert shown.returncode == 14
+    assert b"password" in shown.stdout
+    assert b"not it" not in shown.stdout + shown.stderr
+    silent = write_config(tmp_path, "rt", {**server.settings, "url": "http://127.0.0.1:1"})
+    assert (await run_command("check", config=silent)).returncode == 14
+    good = await run_command("check", config=write_config(tmp_path, "rt", server.settings))
+    assert good.returncode == 0, good.stdout

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from testbed.helpdesks.command import backend_command, run_command, write_config
 from testbed.helpdesks.znuny import ZnunyDesk, ZnunyServer, znuny_desk, znuny_server
 from veildesk.conformance.suite import *  # noqa: F403
 from veildesk.conformance.suite import entry, fresh
@@ -95,3 +97,41 @@ async def test_the_companion_erases_nothing_outside_its_list(desk: ZnunyDesk, se
 
 def _run(command: str, given: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([command], input=given.encode(), capture_output=True, timeout=60)
+
+
+async def test_setting_up_makes_what_is_missing_and_nothing_twice(
+    server: ZnunyServer, tmp_path: Path
+) -> None:
+    """By the command that an operator types, with the companion on the helpdesk's host."""
+    config = write_config(tmp_path, "znuny", {**server.settings, "queue": "Fresh"})
+    missing = await backend_command("setup", "--dry-run", config=config)
+    assert missing["queue Fresh"] == ("warn", "missing")
+    async with znuny_desk(server, queue="Fresh") as desk:
+        assert [r for r in await desk.backend.check() if r.level is Level.FAIL]
+    made = await backend_command("setup", config=config)
+    assert made["queue Fresh"] == ("ok", "made")
+    assert not [title for title, (level, _) in made.items() if level == "fail"], made
+    again = await backend_command("setup", config=config)
+    assert again["queue Fresh"] == ("ok", "there")
+    assert "made" not in [found for _, found in again.values()]
+    async with znuny_desk(server, queue="Fresh") as desk:
+        assert (await desk.backend.deliver(entry(fresh()))).fresh
+    foreign = await backend_command(
+        "setup", config=write_config(tmp_path, "znuny", {**server.settings, "queue": "Elsewhere"})
+    )
+    assert foreign["setup_command"][0] == "fail"
+
+
+async def test_the_command_line_says_what_is_wrong_and_how_to_mend_it(
+    server: ZnunyServer, tmp_path: Path
+) -> None:
+    (server.home / "wrong").write_text("not it")
+    config = write_config(tmp_path, "znuny", {**server.settings, "password_file": "wrong"})
+    shown = await run_command("check", config=config)
+    assert shown.returncode == 14
+    assert b"password" in shown.stdout
+    assert b"not it" not in shown.stdout + shown.stderr
+    silent = write_config(tmp_path, "znuny", {**server.settings, "url": "http://127.0.0.1:1"})
+    assert (await run_command("check", config=silent)).returncode == 14
+    good = await run_command("check", config=write_config(tmp_path, "znuny", server.settings))
+    assert good.returncode == 0, good.stdout

@@ -29,7 +29,7 @@ from veildesk.core.ports import Cleaned, ThreadKeys, ThreadView
 from veildesk.core.spare_code import from_bytes
 from veildesk.core.submission import Accepted, PortalAnchor, SpareCode, Submission
 from veildesk.core.thread_entry import SealedFile, ThreadEntry, encode_thread_entry, piece_name
-from veildesk.core.ticket import Deletion, Erased, File
+from veildesk.core.ticket import Deletion, Erased, Erasure, File
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.service.answer_files import seal_files
 
@@ -270,6 +270,10 @@ class World:
     cleaner: FakeCleaner = field(default_factory=FakeCleaner)
     counted: Counter[str] = field(default_factory=Counter)
     parked: bool = False
+    deletions: dict[str, Erasure] = field(default_factory=dict)
+
+    async def erasure(self, code: str) -> Erasure | None:
+        return self.deletions.get(code)
 
     def count(self, choice: str) -> None:
         self.counted[choice] += 1
@@ -291,6 +295,7 @@ class World:
             sign=self.sign,
             count=self.count,
             parking=lambda: self.parked,
+            erasure=self.erasure,
             subscription=lambda: "start-" + "a" * 40,
         )
 

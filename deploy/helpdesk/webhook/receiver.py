@@ -202,6 +202,7 @@ def parts_of(content_type, body):
 def handler(desk, fits):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # Head and body in one packet: answers are waited for.
 
         def do_POST(self):
             try:

@@ -20,6 +20,8 @@ from veildesk.service.config import load_config
 
 __all__ = ["backend"]
 
+_HELPDESK = 14
+
 
 @click.group()
 def backend() -> None:
@@ -37,17 +39,21 @@ def check(name: str, config_file: Path, as_json: bool) -> None:
 
 @backend.command()
 @click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Say what is missing and change nothing.")
 @config_option
 @json_option
-def setup(name: str, config_file: Path, as_json: bool) -> None:
-    """Make fields and queues where the helpdesk's interface can; then check."""
-    _report(name, config_file, as_json, _set_up)
+def setup(name: str, dry_run: bool, config_file: Path, as_json: bool) -> None:
+    """Make fields, queues and rights where that can be done from here; then check.
+
+    Repeating it does no harm.
+    """
+    _report(name, config_file, as_json, lambda one: _set_up(one, dry_run))
 
 
-async def _set_up(one: Backend) -> list[CheckResult]:
+async def _set_up(one: Backend, dry_run: bool) -> list[CheckResult]:
     made: list[CheckResult] = []
     if isinstance(one, SetsUp):
-        made = await one.set_up()
+        made = await one.set_up(dry_run=dry_run)
     else:
         fix = "follow its page under docs/helpdesks"
         made.append(CheckResult(f"backend.{one.name}.setup", "set up by hand", Level.SKIP, fix=fix))
@@ -65,7 +71,8 @@ def _report(
         print_json([dataclasses.asdict(result) for result in results])
     else:
         print_checks(results)
-    sys.exit(worst_exit(results))
+    failed = any(result.level is Level.FAIL for result in results)
+    sys.exit(_HELPDESK if failed else worst_exit(results))
 
 
 async def _with_backend(

@@ -75,7 +75,7 @@ async def test_an_entry_arrives_whole(desk: Desk) -> None:
         "Привет [email-1].\nSecond line — ✓",
         protection="Mail: encrypted; signed by the same key as before",
         topic="payments",
-        removed={"email": 2},
+        removed={"EMAIL": 2},
         notices=("Removed from photo.png: location",),
         files=(File("photo.png", "image/png", PICTURE),),
     )

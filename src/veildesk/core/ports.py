@@ -10,6 +10,14 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from veildesk.core.connectors import (
+    Acknowledges,
+    Closes,
+    Hints,
+    Listens,
+    SetsUp,
+    VerifiesAnswers,
+)
 from veildesk.core.contact import KnownKey
 from veildesk.core.message import Integrity, Signature
 from veildesk.core.notice import Board
@@ -41,6 +49,7 @@ __all__ = [
     "Hints",
     "Intake",
     "KeyLookup",
+    "Listens",
     "Mailer",
     "NoticeArchive",
     "OnionService",
@@ -50,6 +59,7 @@ __all__ = [
     "ThreadCipher",
     "ThreadKeys",
     "ThreadView",
+    "VerifiesAnswers",
 ]
 
 
@@ -412,38 +422,6 @@ class Backend(Protocol):
 
     async def erase(self, ref: str, thread: str) -> Erased:
         """Delete a ticket by the best means there are, and say truly which. Repeating it does no harm."""
-
-
-@runtime_checkable
-class Acknowledges(Protocol):
-    """A connector that wants to know when a reply was taken over durably."""
-
-    async def acknowledge(self, reply: AgentReply) -> None:
-        """The reply lies sealed in the spool now."""
-
-
-@runtime_checkable
-class Closes(Protocol):
-    """A connector that holds connections."""
-
-    async def close(self) -> None:
-        """Let go of them."""
-
-
-@runtime_checkable
-class SetsUp(Protocol):
-    """A connector that can make the fields and queues it needs."""
-
-    async def set_up(self) -> list[CheckResult]:
-        """Make what is missing; returns what was made and what a person must do."""
-
-
-@runtime_checkable
-class Hints(Protocol):
-    """A connector whose helpdesk can send webhooks. A webhook never carries content: it says "poll now"."""
-
-    def hint(self, headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether this is a genuine notice. Header names come in lower case."""
 
 
 class Mailer(Protocol):

@@ -12,6 +12,7 @@ __all__ = [
     "Deletion",
     "Delivered",
     "Erased",
+    "Erasure",
     "File",
     "Level",
     "RemoteFile",
@@ -135,6 +136,22 @@ class Deletion:
     outcome: Erased
     code: str = ""
     kept_until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """How far a deletion came, as it may be told to whoever has its code; our own copy is gone by then.
+
+    `helpdesk` and `mailbox` are "gone", "requested", "unsupported" or "open"; `why` is a fixed word for what
+    is not gone. `asked_day` counts days since 1970 UTC.
+    """
+
+    helpdesk: str
+    mailbox: str
+    why: str
+    finished: bool
+    attempts: int
+    asked_day: int
 
 
 class Level(StrEnum):

@@ -71,6 +71,11 @@ class AnswerBox:
             _expect(imap.uid("COPY", str(uid), self.refused))
             _expunge(imap, [uid])
 
+    def put_aside(self, raw: bytes) -> None:
+        """Keep a mail that was handed over and is not the team's for a person to see."""
+        with self._open(self.refused) as imap:
+            _expect(imap.append(self.refused, "", None, raw))
+
     def was_sent(self, message_id: str) -> bool:
         """Whether a mail of this id was marked as sent."""
         with self._open(self.sent) as imap:

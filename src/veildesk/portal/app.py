@@ -30,6 +30,7 @@ from veildesk.portal.views import (
     answer_file,
     check,
     compose,
+    erasure,
     feedback,
     files,
     pages,
@@ -73,6 +74,7 @@ GET: dict[str, View] = {
     "/ticket/thanks": feedback.thanks,
     "/ticket/delete": ticket.delete_form,
     "/ticket/deleted": ticket.deleted,
+    "/erasure": erasure.erasure_form,
     "/leave": pages.left,
     "/status": status.status,
     "/status/history": status.history,
@@ -94,9 +96,11 @@ POST: dict[str, View] = {
     "/ticket/feedback": feedback.feedback,
     "/ticket/reply": compose.compose_reply,
     "/ticket/delete": ticket.delete,
+    "/erasure": erasure.erasure,
+    "/erasure/receipt": erasure.erasure_receipt,
     "/leave": pages.leave,
 }
-"""Forms of each language; each answers with a redirect."""
+"""Forms of each language; what changes something answers with a redirect."""
 
 STATUS_ONLY = ("/status", "/status/history", "/status/{number:int}", "/verify")
 """Pages of a site that has notices and nothing else."""

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from veildesk.core.ports import Cleaner, Clock, Intake, NoticeArchive, ThreadCipher, ThreadView
 from veildesk.core.submission import PortalAnchor, SpareCode
-from veildesk.core.ticket import Deletion
+from veildesk.core.ticket import Deletion, Erasure
 from veildesk.redact.rules import RuleSet
 
 __all__ = ["Eraser", "PortalPorts", "PortalSettings", "Threads", "TOPICS"]
@@ -59,6 +59,10 @@ class Eraser(Protocol):
         """Say truly what became of the helpdesk's copy. Deleting an unknown ticket is `GONE`."""
 
 
+async def _nothing(code: str) -> Erasure | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class PortalPorts:
     """Roles handed in by the wiring. `random_bytes(n)` is a secure source such as `os.urandom`.
@@ -79,6 +83,8 @@ class PortalPorts:
     sign: Callable[[str], Awaitable[str]]
     count: Callable[[str], None]
     parking: Callable[[], bool] = lambda: False
+    erasure: Callable[[str], Awaitable[Erasure | None]] = _nothing
+    """What became of a deletion, by its code without spaces and hyphens."""
     subscription: Callable[[], str] | None = None
     """Makes the token that a visitor mails in to get notices; None if there are none by mail."""
 

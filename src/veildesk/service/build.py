@@ -17,7 +17,7 @@ from veildesk.attachments.clamd import Clamd, ScannedCleaner
 from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.limits import Limits
-from veildesk.core.ports import Backend, Cleaner, Closes, Engine, Mailer
+from veildesk.core.ports import Backend, Cleaner, Closes, Engine, Mailer, VerifiesAnswers
 from veildesk.deliver.registry import load_backend
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.ops.clock import SystemClock
@@ -103,6 +103,8 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             places = list(places_of(name, config.queues, config.routes))
             given = {**settings.settings, "places": places} if places else settings.settings
             backends[name] = backend = load_backend(settings.kind, name, given)
+            if isinstance(backend, VerifiesAnswers):
+                backend.verify_with(engine)
             if isinstance(backend, Closes):
                 stack.push_async_callback(backend.close)
         contacts = await asyncio.to_thread(_contacts, config.keys.contacts)

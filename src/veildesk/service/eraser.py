@@ -18,7 +18,8 @@ from typing import Final
 from veildesk.core.contact import decode_contact
 from veildesk.core.errors import SpoolUnavailable, VeildeskError
 from veildesk.core.ports import Backend, Clock, Spool
-from veildesk.core.ticket import Deletion, Erased
+from veildesk.core.ticket import Deletion, Erased, Erasure
+from veildesk.core.work import State
 from veildesk.service.erasure import erase_in_helpdesk
 from veildesk.spool.erase_jobs import EraseJob, EraseJobs
 from veildesk.spool.holds import Holds
@@ -31,6 +32,7 @@ _FIRST_PAUSE: Final = 60
 _LAST_PAUSE: Final = 6 * 3600
 _ASK_AGAIN: Final = 86400
 _NOW: Final = 20.0
+_UNDER_WAY: Final = 900
 
 
 @dataclass(slots=True)
@@ -48,13 +50,16 @@ class Eraser:
     seconds: float = 30.0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def erase(self, ticket_id: str) -> Deletion:
-        """Delete one ticket. Raises `SpoolUnavailable` when our own deletion must be repeated."""
+    async def erase(self, ticket_id: str, *, wished: bool = True) -> Deletion:
+        """Delete one ticket, because somebody `wished` it or because its time is over.
+
+        Raises `SpoolUnavailable` when our own deletion must be repeated.
+        """
         until = await self.holds.held(ticket_id, self.clock.now() // 86400)
         if until is not None:
             return Deletion(Erased.KEPT, kept_until=until)
         code = base64.b32encode(self.random_bytes(10)).decode().lower()
-        job = await self._plan(ticket_id, code)
+        job = dataclasses.replace(await self._plan(ticket_id, code), wished=wished)
         await self.jobs.put(job)
         unfinished: SpoolUnavailable | None = None
         try:
@@ -72,6 +77,7 @@ class Eraser:
 
     async def _plan(self, ticket_id: str, code: str) -> EraseJob:
         place = await self.spool.backend_ref(ticket_id)
+        delivering = await self.spool.listing((State.DELIVERING,), ticket_id=ticket_id)
         stored = await self.spool.ticket_part(ticket_id, "contact")
         mails = decode_contact(stored).references if stored else ()
         return EraseJob(
@@ -83,6 +89,8 @@ class Eraser:
             mailbox="open" if mails and self.expunge is not None else "gone",
             due=self.clock.now(),
             asked_day=self.clock.now() // 86400,
+            asked_hour=self.clock.now() // 3600,
+            again=bool(place and delivering),
         )
 
     async def attempt(self, job: EraseJob) -> EraseJob:
@@ -94,10 +102,15 @@ class Eraser:
             if job.helpdesk in ("open", "requested"):
                 try:
                     found = await erase_in_helpdesk(self.backends, job.place, job.ticket_id)
+                    if found is Erased.GONE and job.again:
+                        # A call that was under way may have made a ticket after we looked.
+                        job, why = dataclasses.replace(job, again=False), "delivery-under-way"
+                        found = Erased.REQUESTED
                     job = dataclasses.replace(job, helpdesk=found.value)
-                    why = {Erased.REQUESTED: "host-command-needed", Erased.UNSUPPORTED: "cannot-delete"}.get(
-                        found, ""
-                    )
+                    why = why or {
+                        Erased.REQUESTED: "host-command-needed",
+                        Erased.UNSUPPORTED: "cannot-delete",
+                    }.get(found, "")
                 except VeildeskError as error:
                     why = error.code
                 except Exception:
@@ -121,9 +134,12 @@ class Eraser:
     def _after(self, job: EraseJob, why: str) -> EraseJob:
         if job.finished:
             # Nothing is left to look for: what leads back to the ticket goes.
-            return dataclasses.replace(job, why=why, ticket_id="", place="", mails=())
+            hours = max(0, -(-self.clock.now() // 3600) - job.asked_hour)
+            return dataclasses.replace(job, why=why, ticket_id="", place="", mails=(), hours=hours)
         pause = min(_FIRST_PAUSE * 2 ** min(job.attempts, 16), _LAST_PAUSE)
-        if job.helpdesk == "requested" and job.mailbox == "gone":
+        if why == "delivery-under-way":
+            pause = _UNDER_WAY
+        elif job.helpdesk == "requested" and job.mailbox == "gone":
             pause = _ASK_AGAIN
         return dataclasses.replace(job, why=why, attempts=job.attempts + 1, due=self.clock.now() + pause)
 
@@ -157,9 +173,17 @@ class Eraser:
         return await self.jobs.get(self.jobs.name_of(plain)) if plain.isalnum() and plain.isascii() else None
 
     async def counts(self) -> dict[str, int]:
-        """How many deletions are on record and how many of them are not finished."""
+        """Deletions of the last 30 days: all, not finished ones, those that somebody wished, and how many
+        hours the finished ones took, half of them and all."""
         jobs = await self.jobs.all()
-        return {"asked": len(jobs), "unfinished": sum(not job.finished for job in jobs)}
+        hours = sorted(job.hours for job in jobs if job.finished and job.hours >= 0)
+        return {
+            "asked": len(jobs),
+            "unfinished": sum(not job.finished for job in jobs),
+            "wished": sum(job.wished for job in jobs),
+            "median_hours": hours[len(hours) // 2] if hours else 0,
+            "most_hours": hours[-1] if hours else 0,
+        }
 
 
 def _outcome(job: EraseJob) -> Erased:
@@ -167,17 +191,9 @@ def _outcome(job: EraseJob) -> Erased:
     return {"gone": Erased.GONE, "unsupported": Erased.UNSUPPORTED}.get(job.helpdesk, Erased.REQUESTED)
 
 
-async def look_up_erasure(eraser: Eraser, code: str) -> dict[str, object] | None:
+async def look_up_erasure(eraser: Eraser, code: str) -> Erasure | None:
     """What may be told to whoever has the code; None for an unknown one."""
     job = await eraser.look_up(code)
     if job is None:
         return None
-    return {
-        "gateway": "gone",
-        "helpdesk": job.helpdesk,
-        "mailbox": job.mailbox,
-        "why": job.why,
-        "finished": job.finished,
-        "attempts": job.attempts,
-        "asked_day": job.asked_day,
-    }
+    return Erasure(job.helpdesk, job.mailbox, job.why, job.finished, job.attempts, job.asked_day)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from veildesk.core.errors import VeildeskError
 from veildesk.core.work import State
 from veildesk.ops.lag import LoopLag
 from veildesk.ops.metrics import Gauge
+from veildesk.service.backlog import backlog
 from veildesk.spool.store import SqlSpool
 
 __all__ = ["Measuring"]
@@ -24,11 +25,13 @@ class Measuring:
         lag: LoopLag,
         done: Callable[[], int],
         healthy: Callable[[], Mapping[str, bool]],
+        deletions: Callable[[], Awaitable[Mapping[str, int]]],
     ) -> None:
         self._spool = spool
         self._lag = lag
         self._done = done
         self._healthy = healthy
+        self._deletions = deletions
 
     async def gather(self) -> list[Gauge]:
         """All gauges; those of the store are left out while it does not answer."""
@@ -62,6 +65,12 @@ class Measuring:
             found.append(
                 Gauge("oldest_days", "Age of the oldest message in a state.", days, {"state": state})
             )
+        for name, waiting in (await backlog(self._spool, self._healthy())).items():
+            found.append(
+                Gauge("helpdesk_backlog", "Messages on their way to it.", waiting, {"helpdesk": name})
+            )
+        for what, number in (await self._deletions()).items():
+            found.append(Gauge(f"deletions_{what}", "Deletions of the last 30 days.", number))
         space = os.statvfs(self._spool.directory)
         free = space.f_bavail * space.f_frsize
         found.append(Gauge("state_free_bytes", "Free space where the store lies.", free))

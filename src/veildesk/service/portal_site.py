@@ -9,6 +9,7 @@ from collections.abc import Callable
 from veildesk.portal.ports import Eraser, PortalPorts, PortalSettings
 from veildesk.redact.rules import RuleSet
 from veildesk.service.build import Gateway
+from veildesk.service.eraser import look_up_erasure
 from veildesk.service.notices import notice_board
 from veildesk.service.onions import portal_address, status_address
 from veildesk.service.subscriptions import subscribers
@@ -83,4 +84,5 @@ def portal_ports(
         sign=lambda text: gateway.engine.clearsign(text, signer),
         count=count,
         parking=parking,
+        erasure=lambda code: look_up_erasure(gateway.eraser, code),
     )

@@ -1,29 +1,35 @@
 """Tell agents what became of their answers, as remarks that only they see.
 
-Best effort and never in the way: a remark that cannot be written is tried again a few times and then
-dropped; `veildesk spool list` always knows.
+Never in the way: a remark that cannot be written is tried again with growing pauses, for about a day, while
+those for other helpdesks go on. After a start the answers of the last two days are gone through once more,
+since what waited was in memory; a remark that is there already is not written twice. `veildesk spool list`
+always knows.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import heapq
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from veildesk.core.errors import VeildeskError, WorkLost
-from veildesk.core.ports import Backend, Spool
+from veildesk.core.ports import Backend, Clock, Spool
 from veildesk.core.submission import dedup_key
 from veildesk.core.ticket import TicketChange
-from veildesk.core.work import Reason, State, Work
+from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.service.erasure import split_place
 
 __all__ = ["Reporter", "remark"]
 
 _log = logging.getLogger("veildesk.service")
-_TRIES: Final = 5
+_TRIES: Final = 100
 _WAITING: Final = 1000
+_CEILING: Final = 900.0
+_DAYS: Final = 1
 _HELD: Final = {
     Reason.GUARD: "it holds a secret such as a password or a key",
     Reason.OTHER_PEOPLE: "it names an address, a number or an account of somebody else",
@@ -61,29 +67,59 @@ class Reporter:
     spool: Spool
     backends: Mapping[str, Backend]
     secret: bytes = field(repr=False)
+    clock: Clock
     pause: float = 5.0
-    _jobs: asyncio.Queue[tuple[Work, int]] = field(default_factory=lambda: asyncio.Queue(_WAITING))
+    _waiting: list[tuple[float, int, Work, int]] = field(default_factory=list)
+    _count: int = 0
+    _told: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, work: Work) -> None:
         """Queue a remark; with a thousand waiting, this one is dropped."""
-        if remark(work) and not self._jobs.full():
-            self._jobs.put_nowait((work, 1))
+        if remark(work) and len(self._waiting) < _WAITING:
+            self._put(work, 1, 0.0)
+            self._told.set()
+
+    def _put(self, work: Work, attempt: int, delay: float) -> None:
+        self._count += 1
+        heapq.heappush(self._waiting, (self.clock.monotonic() + delay, self._count, work, attempt))
 
     async def run(self) -> None:
         """Write remarks until cancelled."""
+        await self._recall()
         while True:
-            work, attempt = await self._jobs.get()
-            try:
-                await self.report(work)
-            except WorkLost:
+            now = self.clock.monotonic()
+            if self._waiting and self._waiting[0][0] <= now:
+                _, _, work, attempt = heapq.heappop(self._waiting)
+                await self._try(work, attempt)
                 continue
-            except VeildeskError as error:
-                _log.info("remark-failed message=%s reason=%s", work.message_id, error.code)
-                if attempt < _TRIES and not self._jobs.full():
-                    self._jobs.put_nowait((work, attempt + 1))
-                await asyncio.sleep(self.pause * 2 ** (attempt - 1))
-            except Exception:
-                _log.exception("remark-failed message=%s reason=internal", work.message_id)
+            self._told.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._waiting[0][0] - now if self._waiting else None):
+                    await self._told.wait()
+
+    async def _recall(self) -> None:
+        """Whatever was waiting when the process before this one ended."""
+        first = self.clock.now() // 86400 - _DAYS
+        try:
+            rows = await self.spool.listing((State.SENT, State.HELD, State.PARKED))
+        except VeildeskError as error:
+            _log.warning("remarks-not-recalled reason=%s", error.code)
+            return
+        for row in rows:
+            if row.direction is Direction.OUT and row.accepted_day >= first:
+                self.tell(row)
+
+    async def _try(self, work: Work, attempt: int) -> None:
+        try:
+            await self.report(work)
+        except WorkLost:
+            return
+        except VeildeskError as error:
+            _log.info("remark-failed message=%s reason=%s", work.message_id, error.code)
+            if error.temporary and attempt < _TRIES:
+                self._put(work, attempt + 1, min(self.pause * 2.0 ** min(attempt - 1, 16), _CEILING))
+        except Exception:
+            _log.exception("remark-failed message=%s reason=internal", work.message_id)
 
     async def report(self, work: Work) -> None:
         """Write one remark now; the same one twice is one."""

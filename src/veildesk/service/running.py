@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -28,6 +29,7 @@ from veildesk.portal.app import create_app
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.service.accept_only import place_of
 from veildesk.service.approving import approve
+from veildesk.service.backlog import backlog
 from veildesk.service.build import Gateway, tls_context
 from veildesk.service.config import ListenConfig, PortalConfig
 from veildesk.service.eraser import look_up_erasure
@@ -68,7 +70,9 @@ class Running:
         self._ready = False
         self._erased: dict[bytes, Deletion] = {}
         self._lag = LoopLag()
-        self._measuring = Measuring(gateway.spool, self._lag, self._done, self._healthy)
+        self._measuring = Measuring(
+            gateway.spool, self._lag, self._done, self._healthy, gateway.eraser.counts
+        )
         self._feedback = FeedbackCounts(self._config.gateway.state_dir / "feedback.json", gateway.clock)
         self._parking = Parking(self._config.gateway.state_dir / "parking", gateway.spool)
         self._recipients = Recipients(
@@ -80,8 +84,9 @@ class Running:
         """Open listeners and return the loops to run. Raises `OSError` for an address in use."""
         gateway = self._gateway
         jobs: list[Job] = []
-        reporter = Reporter(gateway.spool, gateway.backends, gateway.inbound.secret)
-        jobs.append(("remarks", reporter.run()))
+        reporter = Reporter(gateway.spool, gateway.backends, gateway.inbound.secret, gateway.clock)
+        if self._config.answers.remarks:
+            jobs.append(("remarks", reporter.run()))
         told = reporter.tell if self._config.answers.remarks else (lambda _: None)
         # A helpdesk that is slow keeps its own workers busy and leaves the others theirs.
         for number in range(self._config.gateway.workers * max(1, len(gateway.backends))):
@@ -259,6 +264,7 @@ class Running:
             "deletions": await self._gateway.eraser.counts(),
             "done": sum(worker.done for worker in self._workers),
             "backends": {name: "ok" if p.healthy else "failing" for name, p in self._pollers.items()},
+            "backlog": await backlog(self._gateway.spool, self._pollers),
             "onion": onion.address if onion else None,
             "onion_published": onion.published if onion else None,
             "onion_trouble": onion.trouble if onion else None,
@@ -309,7 +315,8 @@ class Running:
         return await self._parking.release()
 
     async def _erasure(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        return await look_up_erasure(self._gateway.eraser, str(request["code"]))
+        found = await look_up_erasure(self._gateway.eraser, str(request["code"]))
+        return None if found is None else {"gateway": "gone", **dataclasses.asdict(found)}
 
     async def _spool_approve(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return _row(await approve(self._gateway.spool, str(request["message"])))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
 from veildesk.core.limits import Limits
-from veildesk.core.ports import Backend, Clock, Contacts, Spool
+from veildesk.core.ports import Backend, Clock, Contacts, Listens, Spool
 from veildesk.core.ticket import Erased
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.replies.collect import collect_replies
@@ -160,7 +160,13 @@ class Poller:
         self._nudge.set()
 
     async def run(self) -> None:
-        """Poll until cancelled; a fault is logged and tried again."""
+        """Poll until cancelled; a fault is logged and tried again. What is handed over is listened for."""
+        async with asyncio.TaskGroup() as group:
+            if isinstance(self.backend, Listens):
+                group.create_task(self.backend.listen(self.nudge))
+            group.create_task(self._poll())
+
+    async def _poll(self) -> None:
         while True:
             # Before the poll, so that whoever asks during it is answered by the next one.
             self._nudge.clear()
@@ -271,7 +277,7 @@ class Sweeper:
         erased = 0
         for ticket in dict.fromkeys([*await self.spool.expired(today), *await self._over_early(today)]):
             try:
-                deletion = await eraser.erase(ticket)
+                deletion = await eraser.erase(ticket, wished=False)
             except VeildeskError as error:
                 _log.error("erase-failed ticket=%s reason=%s", ticket, error.code)
                 continue

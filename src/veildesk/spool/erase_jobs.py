@@ -32,7 +32,9 @@ class EraseJob:
     `place` is the helpdesk's name, a slash and its number of the ticket, empty when none has it; `mails` are
     Message-IDs of accepted mails that may still lie in the source mailbox. `helpdesk` and `mailbox` are
     "gone", "requested", "unsupported" or "open"; `why` is a fixed word for what is not gone. `due` is when
-    to try again, seconds since 1970 UTC; `asked_day` counts days.
+    to try again, seconds since 1970 UTC; `asked_day` counts days. `again` says that a message was on its way
+    to the helpdesk, so that finding nothing there once proves nothing. `wished`: somebody asked, it was not
+    retention. `hours` it took, rounded up, -1 while it is not finished; `asked_hour` counts hours.
     """
 
     name: str
@@ -45,6 +47,10 @@ class EraseJob:
     attempts: int = 0
     due: int = 0
     asked_day: int = 0
+    again: bool = False
+    wished: bool = True
+    asked_hour: int = 0
+    hours: int = -1
 
     @property
     def finished(self) -> bool:

@@ -38,6 +38,7 @@ PATHS = [
     "/track?hidden=1",
     "/recover",
     "/recover/unknown",
+    "/erasure",
     "/new/report",
     "/status",
     "/status/1",

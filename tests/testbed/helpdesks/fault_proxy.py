@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-FAULTS = ("cut-before", "cut-after", "half", "corrupt", "silent", "error", "rate", "login-page")
+FAULTS = ("cut-before", "cut-after", "half", "corrupt", "silent", "error", "rate", "login-page", "inside")
+ACTS = ("act-before", "act-after")
 """Cut the connection before the helpdesk sees the call, or after it did it; hand over half of the answer;
-garble it; answer nothing until the client gives up; 500; 429; another page with status 200."""
+garble it; answer nothing until the client gives up; 500; 429; another page with status 200; an error
+inside of an answer with status 200, as Znuny says it. The acts do
+what the test wants at that moment, such as killing the client, and answer nothing."""
+_INSIDE = b'{"Error":{"ErrorMessage":"Ticket could not be created, please contact the system administrator"}}'
 PLAIN = {
+    "inside": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+    % (len(_INSIDE), _INSIDE),
     "error": b"HTTP/1.1 500 Broken\r\nContent-Length: 4\r\nConnection: close\r\n\r\noops",
     "rate": b"HTTP/1.1 429 Slow down\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     "login-page": b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n<html>log in</html>\n",
@@ -25,10 +31,11 @@ class FaultProxy:
     target: str
     url: str = ""
     broken: list[str] = field(default_factory=list)
+    act: Callable[[], None] = lambda: None
     _next: tuple[str, str] | None = None
 
     def break_next(self, path: str, fault: str) -> None:
-        assert fault in FAULTS
+        assert fault in FAULTS + ACTS
         self._next = (path, fault)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,14 +51,18 @@ class FaultProxy:
         if self._next is not None and self._next[0] in line:
             fault, self._next = self._next[1], None
             self.broken.append(line)
-        if fault == "cut-before":
+        if fault == "act-before":
+            self.act()
+        if fault in ("cut-before", "act-before"):
             return
         if fault in PLAIN:
             writer.write(PLAIN[fault])
             await writer.drain()
             return
         answer = await self._forward(head, body)
-        if fault == "silent":
+        if fault == "act-after":
+            self.act()
+        elif fault == "silent":
             await reader.read()
         elif fault == "half":
             writer.write(answer[: len(answer) // 2])

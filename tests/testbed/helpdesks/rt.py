@@ -22,6 +22,7 @@ SHARE = Path("/usr/share/request-tracker5")
 ROOT = Path(__file__).parents[3]
 INITIALDATA = ROOT / "deploy" / "helpdesk" / "rt" / "veildesk.initialdata"
 WEBHOOK = ROOT / "deploy" / "helpdesk" / "rt" / "veildesk-webhook.initialdata"
+SETUP = ROOT / "deploy" / "helpdesk" / "rt" / "veildesk-rt-setup"
 ERASE = ROOT / "deploy" / "helpdesk" / "rt" / "veildesk-rt-erase"
 PASSWORDS = {"veildesk": "gateway-pass-1", "agent": "agent-pass-1"}
 
@@ -138,6 +139,7 @@ def rt_server(home: Path) -> Iterator[RTServer]:
             "queue": "Secure",
             "erase_command": [str(_erase_command(server))],
             "webhook_file": "hints",
+            "setup_command": [str(_setup_command(server))],
         }
         yield server
     finally:
@@ -152,6 +154,17 @@ def _erase_command(server: RTServer) -> Path:
     lines = [f"export {name}='{value}'" for name, value in server.environment.items()]
     lines.append("export VEILDESK_ERASE_AS_ROOT=1")
     lines.append(f"exec perl {ERASE} {server.home}/veildesk-rt-erase.conf")
+    script.write_text("#!/bin/sh\n" + "\n".join(lines) + "\n")
+    script.chmod(0o755)
+    return script
+
+
+def _setup_command(server: RTServer) -> Path:
+    """As an `ssh` with a forced command would be; "Fresh" is a queue that does not exist yet."""
+    (server.home / "veildesk-rt-setup.conf").write_text("user veildesk\nqueue Secure\nqueue Fresh\n")
+    script = server.home / "setup"
+    lines = [f"export {name}='{value}'" for name, value in server.environment.items()]
+    lines.append(f"exec perl {SETUP} {server.home}/veildesk-rt-setup.conf")
     script.write_text("#!/bin/sh\n" + "\n".join(lines) + "\n")
     script.chmod(0o755)
     return script

@@ -103,6 +103,7 @@ def znuny_server() -> Iterator[ZnunyServer]:
             "queue": "Raw",
             "customer": "veildesk",
             "erase_command": [str(home / "erase")],
+            "setup_command": [str(home / "setup")],
         }
         yield server
     finally:
@@ -226,6 +227,16 @@ def _fill(server: ZnunyServer) -> None:
         f"perl {server.home}/veildesk-znuny-erase {server.home}/erase.conf\n"
     )
     erase.chmod(0o755)
+    (server.home / "setup.conf").write_text(
+        f"home {server.znuny}\nqueue Raw\nqueue Fresh\ncustomer veildesk\nservice {source}\n"
+    )
+    setup = server.home / "setup"
+    setup.write_text(
+        erase.read_text()
+        .replace("veildesk-znuny-erase", "veildesk-znuny-setup")
+        .replace("erase.conf", "setup.conf")
+    )
+    setup.chmod(0o755)
 
 
 def _web(server: ZnunyServer) -> subprocess.Popen[bytes]:

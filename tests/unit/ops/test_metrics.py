@@ -44,7 +44,11 @@ async def test_a_blocked_loop_is_noticed() -> None:
 async def test_the_socket_tells_states_and_ages_and_nothing_of_a_message(tmp_path: Path) -> None:
     spool = await open_store(tmp_path)
     tickets = await fill(spool)
-    measuring = Measuring(spool, LoopLag(), lambda: 3, lambda: {"desk": True})
+
+    async def deletions() -> dict[str, int]:
+        return {"asked": 2, "unfinished": 1}
+
+    measuring = Measuring(spool, LoopLag(), lambda: 3, lambda: {"desk": True}, deletions)
     # A short path: sockets have 108 bytes.
     path = Path("/tmp") / f"vd-{secrets.token_hex(6)}" / "m"
     task = asyncio.create_task(MetricsServer(path, measuring.gather).run())
@@ -60,6 +64,8 @@ async def test_the_socket_tells_states_and_ages_and_nothing_of_a_message(tmp_pat
     assert 'veildesk_oldest_days{state="parked"} 0' in body
     assert 'veildesk_helpdesk_up{helpdesk="desk"} 1' in body
     assert "veildesk_store_failed 0" in body
+    assert 'veildesk_helpdesk_backlog{helpdesk="desk"}' in body
+    assert "veildesk_deletions_unfinished 1" in body
     assert body.endswith("# EOF\n")
     assert not any(ticket in body for ticket in tickets.values())
     task.cancel()

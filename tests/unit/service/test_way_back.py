@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import io
 
@@ -13,8 +14,9 @@ from testbed.openpgp_lab import Lab
 from veildesk.attachments.inprocess import InProcessCleaner
 from veildesk.core.errors import WorkLost
 from veildesk.core.limits import Limits
-from veildesk.core.ticket import AgentReply, File, RemoteFile
+from veildesk.core.ticket import AgentReply, File, RemoteFile, TicketChange
 from veildesk.core.work import Reason, State
+from veildesk.ops.clock import SystemClock
 from veildesk.replies.collect import collect_replies
 from veildesk.replies.guard import AnswerRules
 from veildesk.service.approving import approve
@@ -22,6 +24,16 @@ from veildesk.service.erasure import place_in
 from veildesk.service.reporting import Reporter, remark
 
 SECRET = b"s" * 32
+
+
+class Ticking(SystemClock):
+    """The day of the house, and time that passes."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+
+    def now(self) -> int:
+        return self.seconds
 
 
 async def collect(house: House, *replies: AgentReply) -> int:
@@ -130,7 +142,7 @@ async def test_a_held_answer_goes_when_a_person_says_so_and_not_before(house: Ho
 
 
 async def test_agents_are_told_what_became_of_their_answers_once(house: House) -> None:
-    reporter = Reporter(house.spool, {"desk": house.backend}, SECRET)
+    reporter = Reporter(house.spool, {"desk": house.backend}, SECRET, house.clock)
     told = []
     house.worker.told = told.append
     (entry,) = await house.deliver(mail())
@@ -145,7 +157,7 @@ async def test_agents_are_told_what_became_of_their_answers_once(house: House) -
 
 
 async def test_our_own_notes_to_the_person_are_not_called_answers(house: House, lab: Lab) -> None:
-    reporter = Reporter(house.spool, {"desk": house.backend}, SECRET)
+    reporter = Reporter(house.spool, {"desk": house.backend}, SECRET, house.clock)
     told = []
     house.worker.told = told.append
     (entry,) = await house.deliver(pgp_mail(lab, "Help\n", with_key=False, sign=False))
@@ -155,6 +167,39 @@ async def test_our_own_notes_to_the_person_are_not_called_answers(house: House, 
     notes = list(house.backend.notes.get(entry.thread, {}).values())
     assert {work.state for work in told} >= {State.HELD}
     assert not any("handed over" in note for note in notes)
+
+
+async def test_remarks_outlive_a_helpdesk_that_is_down_and_the_process(house: House) -> None:
+    """Nothing was told before this process ended, and the helpdesk is down when the next one starts."""
+    (entry,) = await house.deliver(mail())
+    await house.answer(entry.thread, "Please update.\n")
+    house.backend.outage = "down"
+    tried = asyncio.Event()
+    update = house.backend.update
+
+    async def watched(ref: str, change: TicketChange) -> None:
+        tried.set()
+        await update(ref, change)
+
+    house.backend.update = watched  # type: ignore[method-assign]
+    reporter = Reporter(
+        house.spool, {"desk": house.backend}, SECRET, Ticking(house.clock.seconds), pause=0.01
+    )
+    running = asyncio.create_task(reporter.run())
+    await asyncio.wait_for(tried.wait(), 30)
+    assert entry.thread not in house.backend.notes
+    house.backend.outage = ""
+    async with asyncio.timeout(30):
+        while entry.thread not in house.backend.notes:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    (note,) = house.backend.notes[entry.thread].values()
+    assert "handed over" in note
+    again = Reporter(house.spool, {"desk": house.backend}, SECRET, house.clock)
+    await again._recall()
+    for _, _, work, _ in again._waiting:
+        await again.report(work)
+    assert list(house.backend.notes[entry.thread].values()) == [note]
 
 
 def test_every_reason_for_holding_has_its_sentence(house: House) -> None:

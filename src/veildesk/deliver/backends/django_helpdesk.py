@@ -146,6 +146,12 @@ class DjangoHelpdesk:
             results.append(CheckResult(f"{place}.queue", f"queue {queue} is there for us", level, fix=fix))
         return results
 
+    async def set_up(self, *, dry_run: bool) -> list[CheckResult]:
+        """Its interface can make no fields and no accounts."""
+        place = f"backend.{self.name}.setup"
+        fix = f"an administrator makes the custom field {THREAD} and the user by hand; see its page"
+        return [CheckResult(place, "fields cannot be made by its interface", Level.SKIP, fix=fix)]
+
     async def deliver(self, entry: TicketEntry) -> Delivered:
         """Look for the key in the ticket of the thread; else make that if needed, and add a comment."""
         key, thread = token(entry.key), token(entry.thread)

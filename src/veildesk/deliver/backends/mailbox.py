@@ -8,17 +8,17 @@ and marking sends the same Message-ID once more, which most helpdesks drop.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import aiosmtplib
 
 from veildesk.core.errors import BackendRefused, BackendUnavailable, ConfigInvalid, VeildeskError
+from veildesk.core.ports import Engine
 from veildesk.core.ticket import (
     AgentReply,
     CheckResult,
@@ -30,7 +30,8 @@ from veildesk.core.ticket import (
     TicketEntry,
 )
 from veildesk.deliver.answer_box import AnswerBox
-from veildesk.deliver.answer_proof import speaks_for_team
+from veildesk.deliver.answer_lmtp import AnswerListener
+from veildesk.deliver.answer_proof import PROOFS, AnswerProof
 from veildesk.deliver.http import read_secret
 from veildesk.deliver.settings import Settings, token
 from veildesk.mail.agent import compose_ticket, read_agent_reply
@@ -40,9 +41,11 @@ from veildesk.mail.thread import is_automatic
 __all__ = ["MailboxBackend", "from_config"]
 
 _log = logging.getLogger("veildesk.deliver")
+_PATIENCE: Final = 60.0
 _KNOWN: Final = {
     *("host", "port", "security", "user", "password_file", "from", "to", "answers", "domain", "ca_file"),
     *("imap_host", "imap_port", "imap_user", "imap_password_file", "agents", "authserv"),
+    *("lmtp", "proof", "agent_keys"),
 }
 
 
@@ -59,9 +62,7 @@ def from_config(name: str, settings: Mapping[str, Any]) -> MailboxBackend:
     answers = read.text("answers")
     if answers.count("@") != 1 or "+" in answers:
         raise read.wrong("answers", "an address whose server delivers name+anything@ to it")
-    agents = frozenset(word.lower() for word in read.words("agents"))
-    if not agents:
-        raise read.wrong("agents", "addresses or domains that may answer")
+    proof = _proof(read)
     box = AnswerBox(
         read.text("imap_host"),
         read.whole("imap_port", 993),
@@ -91,9 +92,38 @@ def from_config(name: str, settings: Mapping[str, Any]) -> MailboxBackend:
         recipient=read.text("to"),
         answers=answers,
         domain=read.text("domain"),
-        agents=agents,
-        authserv=read.text("authserv", ""),
+        proof=proof,
+        lmtp=_listens_at(read),
     )
+
+
+def _proof(read: Settings) -> AnswerProof:
+    agents = frozenset(word.lower() for word in read.words("agents"))
+    if not agents:
+        raise read.wrong("agents", "addresses or domains that may answer")
+    authserv = read.text("authserv", "")
+    kinds = frozenset(read.words("proof")) or frozenset({"results"} if authserv else ())
+    if not kinds <= set(PROOFS):
+        raise read.wrong("proof", f"a list of {', '.join(PROOFS)}")
+    if "results" in kinds and not authserv:
+        raise read.wrong("authserv", "the name your mail server writes its results under")
+    certificates: tuple[bytes, ...] = ()
+    if "signature" in kinds:
+        folder = Path(read.values["base"]) / read.text("agent_keys")
+        certificates = tuple(path.read_bytes() for path in sorted(folder.glob("*.asc")))
+        if not certificates:
+            raise read.wrong("agent_keys", "a folder with agents' public keys, NAME.asc")
+    return AnswerProof(agents, authserv, kinds, certificates)
+
+
+def _listens_at(read: Settings) -> str:
+    place = read.text("lmtp", "")
+    if place.startswith("unix:"):
+        return "unix:" + str(Path(read.values["base"]) / place.removeprefix("unix:"))
+    host, _, port = place.rpartition(":")
+    if place and (host.strip("[]") not in ("127.0.0.1", "::1") or not port.isdigit()):
+        raise read.wrong("lmtp", "unix:PATH, 127.0.0.1:PORT or [::1]:PORT")
+    return place
 
 
 class MailboxBackend:
@@ -109,8 +139,8 @@ class MailboxBackend:
         recipient: str,
         answers: str,
         domain: str,
-        agents: frozenset[str],
-        authserv: str,
+        proof: AnswerProof,
+        lmtp: str = "",
     ) -> None:
         self.name = name
         self._smtp = dict(smtp)
@@ -119,9 +149,12 @@ class MailboxBackend:
         self._recipient = recipient
         self._local, _, self._answers_domain = answers.partition("@")
         self._domain = domain
-        self._agents = agents
-        self._authserv = authserv
+        self._proof = proof
+        self._lmtp = lmtp
+        self._engine: Engine | None = None
         self._pending: dict[str, int] = {}
+        self._handed: dict[str, tuple[AgentReply, asyncio.Future[bool]]] = {}
+        self._nudge: Callable[[], None] = lambda: None
         self._turn = asyncio.Lock()
         form = rf"{re.escape(self._local)}\+([a-z0-9]{{8,64}})@{re.escape(self._answers_domain)}"
         self._thread = re.compile(form.encode(), re.IGNORECASE)
@@ -140,9 +173,11 @@ class MailboxBackend:
                 results.append(CheckResult(f"{place}.{title}", title, Level.FAIL, error.detail, fix=fix))
             else:
                 results.append(CheckResult(f"{place}.{title}", title, Level.OK))
-        fix = "" if self._authserv else "set authserv, or let nobody outside the team send to this mailbox"
-        level = Level.OK if self._authserv else Level.WARN
-        results.append(CheckResult(f"{place}.proof", "answers are proven to be the team's", level, fix=fix))
+        kinds = ", ".join(sorted(self._proof.kinds)) or "nothing"
+        fix = "" if self._proof.kinds else "set authserv, or let nobody outside the team send to this mailbox"
+        level = Level.OK if self._proof.kinds else Level.WARN
+        title = "answers are proven to be the team's"
+        results.append(CheckResult(f"{place}.proof", title, level, f"by {kinds}", fix=fix))
         return results
 
     async def _check_box(self) -> None:
@@ -194,10 +229,50 @@ class MailboxBackend:
         except (aiosmtplib.SMTPException, OSError):
             raise BackendUnavailable("smtp") from None
 
+    # -------------------------------------------------------------------- out
+    def verify_with(self, engine: Engine) -> None:
+        """What checks agents' signatures."""
+        self._engine = engine
+
+    async def listen(self, nudge: Callable[[], None]) -> None:
+        """Take answers by LMTP if that is switched on."""
+        self._nudge = nudge
+        if not self._lmtp:
+            return
+
+        def ours(address: str) -> bool:
+            return self._thread.fullmatch(address.encode("utf-8", "replace")) is not None
+
+        await AnswerListener(self._lmtp, self._domain, ours, self.take).run()
+
+    async def take(self, raw: bytes, sender: str, recipient: str) -> bool:
+        """Keep one mail that was handed over; True once it lies sealed in the spool, or put aside.
+
+        What no agent wrote is put aside rather than refused: a refusal would become a bounce to an address
+        that nobody has proven.
+        """
+        reply = await self._read(raw, sender=sender, recipient=recipient)
+        if reply is None:
+            _log.warning("answer-refused backend=%s", self.name)
+            await self._in_box(self._box.put_aside, raw)
+            return True
+        if reply.reply_id in self._handed:
+            return False
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._handed[reply.reply_id] = (reply, done)
+        self._nudge()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await done
+        finally:
+            self._handed.pop(reply.reply_id, None)
+
     async def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
-        """Mails in the box that agents wrote to a thread's address; others are put aside."""
+        """Mails handed over or in the box that agents wrote to a thread's address; others are put aside."""
+        for handed, _ in list(self._handed.values()):
+            yield handed
         for uid, raw in await self._in_box(self._box.waiting):
-            reply = await asyncio.to_thread(self._read, raw)
+            reply = await self._read(raw)
             if reply is None:
                 _log.warning("answer-refused backend=%s", self.name)
                 await self._in_box(self._box.refuse, uid)
@@ -205,24 +280,32 @@ class MailboxBackend:
             self._pending[reply.reply_id] = uid
             yield reply
 
-    def _read(self, raw: bytes) -> AgentReply | None:
+    async def _read(
+        self, raw: bytes, *, sender: str | None = None, recipient: str | None = None
+    ) -> AgentReply | None:
         try:
-            mail = parse_mail(raw)
-            if is_automatic(mail) or not speaks_for_team(mail, self._agents, self._authserv):
+            mail = await asyncio.to_thread(parse_mail, raw)
+            proven = None if is_automatic(mail) else await self._proof.proven(raw, sender, self._engine)
+            if proven is None:
                 return None
             fields = (*mail.values("To"), *mail.values("Cc"), *mail.values("Delivered-To"))
+            if recipient is not None:
+                fields = (recipient.encode(),)
             threads = {found.decode().lower() for value in fields for found in self._thread.findall(value)}
-            answer = read_agent_reply(raw)
+            answer = await asyncio.to_thread(read_agent_reply, proven[0])
         except VeildeskError:
             # One mail that cannot be read must not hold up the others.
             return None
         if len(threads) != 1 or not (answer.text.strip() or answer.files):
             return None
-        digest = hashlib.sha256(raw).hexdigest()
-        return AgentReply(threads.pop(), digest, "", answer.text, answer.files)
+        thread = threads.pop()
+        return AgentReply(thread, f"{proven[1]}{thread[:8]}", "", answer.text, answer.files)
 
     async def acknowledge(self, reply: AgentReply) -> None:
-        """Remove the mail: it lies sealed in the spool now."""
+        """Say so to who handed it over, or remove the mail: it lies sealed in the spool now."""
+        _, handed = self._handed.get(reply.reply_id, (None, None))
+        if handed is not None and not handed.done():
+            handed.set_result(True)
         uid = self._pending.pop(reply.reply_id, None)
         if uid is not None:
             await self._in_box(self._box.remove, uid)

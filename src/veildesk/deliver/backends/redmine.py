@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from veildesk.core.errors import BackendRefused, BackendUnavailable, VeildeskError
@@ -25,6 +25,7 @@ from veildesk.core.ticket import (
     TicketEntry,
 )
 from veildesk.deliver.answers import Seen, answer_text
+from veildesk.deliver.changed_tickets import START, answers_in_order, since
 from veildesk.deliver.http import Answer, HelpdeskClient, client_from, read_secret
 from veildesk.deliver.markup import without_markup
 from veildesk.deliver.settings import Settings, token
@@ -33,7 +34,6 @@ __all__ = ["Redmine", "from_config"]
 
 THREAD: Final = "veildesk-thread"
 _KNOWN: Final = {"url", "token_file", "project", "field", "ca_file", "timeout"}
-_OVERLAP: Final = timedelta(seconds=60)
 _FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
 _PAGE: Final = 100
 
@@ -129,6 +129,12 @@ class Redmine:
             )
         return results + [await self._check_project(place, project) for project in self._projects]
 
+    async def set_up(self, *, dry_run: bool) -> list[CheckResult]:
+        """Redmine's interface can make no fields, roles or accounts: that is a person's work."""
+        place = f"backend.{self.name}.setup"
+        fix = f"an administrator makes the field {THREAD}, the role and the account by hand; see its page"
+        return [CheckResult(place, "fields cannot be made by its interface", Level.SKIP, fix=fix)]
+
     async def _check_project(self, place: str, project: str) -> CheckResult:
         """A filter on a field that does not exist is ignored, and everything is found."""
         title = f"issues of {project} are found by {THREAD}"
@@ -205,24 +211,26 @@ class Redmine:
     # -------------------------------------------------------------------- out
     async def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
         """Public notes of members in issues that changed since shortly before the position."""
-        latest = _time(cursor)
-        since = max(latest - _OVERLAP, datetime(1970, 1, 1, tzinfo=UTC)).strftime(_FORM)
-        found: list[tuple[int, str, dict[str, Any], dict[str, Any]]] = []
+        position = _time(cursor)
+        members: dict[str, set[int]] = {}
+        changed: dict[str, tuple[str, datetime]] = {}
         for project in self._projects:
-            members = await self._members(project)
-            for ref, changed in await self._changed(project, since):
-                latest = max(latest, changed)
-                issue = await self._load(ref)
-                if issue is None or not _thread_of(issue):
-                    continue
-                found += [
-                    (int(journal["id"]), ref, issue, journal)
-                    for journal in issue.get("journals") or ()
-                    if self._is_answer(journal, members)
-                ]
-        for number, ref, issue, journal in sorted(found, key=lambda one: one[0]):
-            yield _reply(str(number), ref, issue, journal, cursor or "")
-        yield AgentReply(thread="", reply_id="", cursor=latest.strftime(_FORM), text="")
+            members[project] = await self._members(project)
+            for ref, time in await self._changed(project, since(position).strftime(_FORM)):
+                changed[ref] = project, time
+
+        async def read(ref: str) -> tuple[datetime, list[AgentReply]]:
+            project, time = changed[ref]
+            issue = await self._load(ref)
+            if issue is None or not _thread_of(issue):
+                return time, []
+            journals = issue.get("journals") or ()
+            theirs = [one for one in journals if self._is_answer(one, members[project])]
+            return time, [_reply(str(one["id"]), ref, issue, one) for one in theirs]
+
+        write = lambda time: time.strftime(_FORM)  # noqa: E731
+        async for reply in answers_in_order(self.name, cursor, position, changed, read, write):
+            yield reply
 
     async def _changed(self, project: str, since: str) -> list[tuple[str, datetime]]:
         changed: list[tuple[str, datetime]] = []
@@ -320,9 +328,7 @@ async def _pieces(content: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _reply(
-    number: str, ref: str, issue: Mapping[str, Any], journal: Mapping[str, Any], cursor: str
-) -> AgentReply:
+def _reply(number: str, ref: str, issue: Mapping[str, Any], journal: Mapping[str, Any]) -> AgentReply:
     attached = {str(one["id"]): one for one in issue.get("attachments") or ()}
     names = [
         str(one.get("name")) for one in journal.get("details") or () if one.get("property") == "attachment"
@@ -340,7 +346,7 @@ def _reply(
     return AgentReply(
         thread=_thread_of(issue),
         reply_id=number,
-        cursor=cursor,
+        cursor="",
         text=answer_text([("text/plain", str(journal.get("notes") or ""))]),
         ref=ref,
         remote=remote,
@@ -358,4 +364,4 @@ def _time(text: str | None) -> datetime:
     try:
         return datetime.strptime(text or "", _FORM).replace(tzinfo=UTC)
     except ValueError:
-        return datetime(1970, 1, 1, tzinfo=UTC)
+        return START

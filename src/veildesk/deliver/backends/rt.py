@@ -32,7 +32,7 @@ from veildesk.core.ticket import (
 )
 from veildesk.deliver.answers import Seen, answer_text
 from veildesk.deliver.backends.rt_check import KEY, THREAD, check_queue
-from veildesk.deliver.host_command import erase_on_host
+from veildesk.deliver.host_command import erase_on_host, set_up_on_host
 from veildesk.deliver.http import Answer, HelpdeskClient, client_from, read_secret
 from veildesk.deliver.settings import Settings, token
 from veildesk.deliver.standard_webhook import SharedSecret, shared_secret
@@ -40,7 +40,17 @@ from veildesk.deliver.standard_webhook import SharedSecret, shared_secret
 __all__ = ["RequestTracker", "from_config"]
 
 _KNOWN: Final = {
-    *("url", "user", "password_file", "token_file", "queue", "ca_file", "timeout", "erase_command"),
+    *(
+        "url",
+        "user",
+        "password_file",
+        "token_file",
+        "queue",
+        "ca_file",
+        "timeout",
+        "erase_command",
+        "setup_command",
+    ),
     "webhook_file",
 }
 _PRIORITIES: Final = {"low": 10, "high": 70, "urgent": 90}
@@ -62,6 +72,7 @@ def from_config(name: str, settings: Mapping[str, Any]) -> RequestTracker:
         Login(read.text("user"), secret, by_token),
         read.places(read.text("queue")),
         erase_command=read.words("erase_command"),
+        setup_command=read.words("setup_command"),
         hints=shared_secret(read, "webhook_file"),
     )
 
@@ -89,6 +100,7 @@ class RequestTracker:
         queues: tuple[str, ...],
         *,
         erase_command: tuple[str, ...] = (),
+        setup_command: tuple[str, ...] = (),
         hints: SharedSecret | None = None,
     ) -> None:
         self.name = name
@@ -96,6 +108,7 @@ class RequestTracker:
         self._login = login
         self._queues = queues
         self._erase_command = erase_command
+        self._setup_command = setup_command
         self._hints = hints
         self._seen = Seen()
         self._agents: OrderedDict[str, bool] = OrderedDict()
@@ -168,6 +181,13 @@ class RequestTracker:
             )
         )
         return results
+
+    async def set_up(self, *, dry_run: bool) -> list[CheckResult]:
+        """By the companion command on its host; the network interface can make none of it whole."""
+        if self._setup_command:
+            return await set_up_on_host(self.name, self._setup_command, self._queues, dry_run=dry_run)
+        fix = "set setup_command, or do what its page says by hand"
+        return [CheckResult(f"backend.{self.name}.setup", "set up on its host", Level.SKIP, fix=fix)]
 
     async def _require_fields(self, queue: str) -> None:
         """RT drops a field that it does not know without a word, and the answers would find no way back."""
@@ -263,7 +283,11 @@ class RequestTracker:
                 number = str(item["id"])
                 last = max(last, int(number))
                 if number not in self._seen:
-                    yield await self._reply(item, number, str(last))
+                    try:
+                        yield await self._reply(item, number, str(last))
+                    except BackendRefused:
+                        # One that RT does not hand out whole must not hold up those after it.
+                        yield await self._unreadable(item, number, str(last))
             if len(items) < _PAGE:
                 return
             page += 1
@@ -296,6 +320,14 @@ class RequestTracker:
             text=answer_text(texts),
             ref=ref,
             remote=tuple(remote),
+        )
+
+    async def _unreadable(self, item: Mapping[str, Any], number: str, cursor: str) -> AgentReply:
+        """Held for a person to look at: it is named as a file that could not be taken over."""
+        ref = str(item["ObjectId"])
+        thread = _thread_of(await self._load(ref) or {})
+        return AgentReply(
+            thread, number, cursor, "", ref=ref, missing=("the whole answer",) if thread else ()
         )
 
     async def _parts(self, number: str) -> list[dict[str, Any]]:

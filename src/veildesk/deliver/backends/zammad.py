@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from veildesk.core.errors import BackendRefused, BackendUnavailable, VeildeskError
@@ -27,6 +27,7 @@ from veildesk.core.ticket import (
     TicketEntry,
 )
 from veildesk.deliver.answers import Seen, answer_text
+from veildesk.deliver.changed_tickets import START, answers_in_order, since
 from veildesk.deliver.http import Answer, HelpdeskClient, client_from, read_secret
 from veildesk.deliver.settings import Settings, token
 
@@ -36,7 +37,6 @@ THREAD: Final = "veildesk_thread"
 _KNOWN: Final = {"url", "token_file", "group", "customer", "webhook_file", "ca_file", "timeout"}
 _PRIORITIES: Final = {"low": "1 low", "high": "3 high", "urgent": "3 high"}
 _ENDED: Final = ("merged", "removed")
-_OVERLAP: Final = timedelta(seconds=60)
 _PAGE: Final = 100
 _API: Final = "/api/v1"
 
@@ -130,6 +130,12 @@ class Zammad:
         results.append(CheckResult(f"{place}.triggers", "triggers and channels", Level.SKIP, fix=fix))
         return results
 
+    async def set_up(self, *, dry_run: bool) -> list[CheckResult]:
+        """Zammad warns against making attributes by its interface: a slip there can break an instance."""
+        place = f"backend.{self.name}.setup"
+        fix = f"an administrator makes the attribute {THREAD} and the customer by hand; see its page"
+        return [CheckResult(place, "attributes are made by hand", Level.SKIP, fix=fix)]
+
     async def deliver(self, entry: TicketEntry) -> Delivered:
         """Look for the key among the articles of the thread's ticket; else append to it or make it."""
         key, thread = token(entry.key), token(entry.thread)
@@ -162,32 +168,40 @@ class Zammad:
     # -------------------------------------------------------------------- out
     async def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
         """Public articles of agents in tickets that changed since shortly before the position."""
-        latest = _time(cursor)
-        since = (max(latest - _OVERLAP, datetime(1970, 1, 2, tzinfo=UTC))).isoformat()
-        found: list[tuple[int, str, str, dict[str, Any]]] = []
-        for ticket in await self._search(
-            {"ticket.updated_at": {"operator": "after (absolute)", "value": since}}
-        ):
-            latest = max(latest, _time(str(ticket.get("updated_at"))))
-            thread, ref = str(ticket.get(THREAD) or ""), str(ticket["id"])
-            if not thread:
+        position = _time(cursor)
+        condition = {"operator": "after (absolute)", "value": since(position).isoformat()}
+        tickets = {str(one["id"]): one for one in await self._search({"ticket.updated_at": condition})}
+
+        async def read(ref: str) -> tuple[datetime, list[AgentReply]]:
+            ticket = tickets[ref]
+            thread = str(ticket.get(THREAD) or "")
+            return _time(str(ticket.get("updated_at"))), await self._answers(ref, thread) if thread else []
+
+        write = datetime.isoformat
+        async for reply in answers_in_order(self.name, cursor, position, tickets, read, write):
+            yield reply
+
+    async def _answers(self, ref: str, thread: str) -> list[AgentReply]:
+        answers = []
+        for article in await self._articles(ref):
+            ours = _mark("") in str(article.get("body"))
+            public = article.get("sender") == "Agent" and article.get("internal") is False
+            if not public or ours or str(article["id"]) in self._seen:
                 continue
-            for article in await self._articles(ref):
-                ours = _mark("") in str(article.get("body"))
-                public = article.get("sender") == "Agent" and article.get("internal") is False
-                if public and not ours and str(article["id"]) not in self._seen:
-                    found.append((int(article["id"]), ref, thread, article))
-        for number, ref, thread, article in sorted(found, key=lambda one: one[0]):
             kind = str(article.get("content_type") or "text/plain")
-            yield AgentReply(
-                thread=thread,
-                reply_id=str(number),
-                cursor=cursor or "",
-                text=answer_text([(kind, str(article.get("body") or ""))]),
-                ref=ref,
-                remote=tuple(_remote(ref, number, one) for one in article.get("attachments") or ()),
+            answers.append(
+                AgentReply(
+                    thread=thread,
+                    reply_id=str(article["id"]),
+                    cursor="",
+                    text=answer_text([(kind, str(article.get("body") or ""))]),
+                    ref=ref,
+                    remote=tuple(
+                        _remote(ref, article["id"], one) for one in article.get("attachments") or ()
+                    ),
+                )
             )
-        yield AgentReply(thread="", reply_id="", cursor=latest.isoformat(), text="")
+        return answers
 
     async def acknowledge(self, reply: AgentReply) -> None:
         """Do not load it again while it is within the overlap."""
@@ -284,5 +298,5 @@ def _time(text: str | None) -> datetime:
     try:
         found = datetime.fromisoformat((text or "").replace("Z", "+00:00"))
     except ValueError:
-        return datetime(1970, 1, 1, tzinfo=UTC)
+        return START
     return found if found.tzinfo else found.replace(tzinfo=UTC)

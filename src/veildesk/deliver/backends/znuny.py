@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from veildesk.core.errors import BackendRefused, BackendUnavailable
@@ -27,7 +27,8 @@ from veildesk.core.ticket import (
     TicketEntry,
 )
 from veildesk.deliver.answers import Seen, answer_text
-from veildesk.deliver.host_command import erase_on_host
+from veildesk.deliver.changed_tickets import START, answers_in_order, since
+from veildesk.deliver.host_command import erase_on_host, set_up_on_host
 from veildesk.deliver.http import HelpdeskClient, client_from, read_secret
 from veildesk.deliver.settings import Settings, token
 
@@ -36,12 +37,26 @@ __all__ = ["Znuny", "from_config"]
 THREAD: Final = "VeildeskThread"
 KEY: Final = "VeildeskKey"
 _KNOWN: Final = {
-    *("url", "user", "password_file", "queue", "customer", "ca_file", "timeout", "erase_command"),
+    *(
+        "url",
+        "user",
+        "password_file",
+        "queue",
+        "customer",
+        "ca_file",
+        "timeout",
+        "erase_command",
+        "setup_command",
+    ),
 }
 _PRIORITIES: Final = {"low": "2 low", "high": "4 high", "urgent": "5 very high"}
 _FORM: Final = "%Y-%m-%d %H:%M:%S"
-_OVERLAP: Final = timedelta(seconds=60)
 _CODE: Final = re.compile(r"[A-Za-z.]{1,60}\Z")
+_LASTING: Final = (
+    *("InvalidParameter", "MissingParameter", "AccessDenied", "NoPermission", "AuthFail", "EmptyRequest"),
+    *("WrongStructure", "NotTicketData", "NotValidTicketID", "InvalidConfiguration"),
+)
+"""How codes end of faults that do not pass by themselves."""
 _FILES_ANSWER: Final = 160 * 1024 * 1024
 
 
@@ -55,6 +70,7 @@ def from_config(name: str, settings: Mapping[str, Any]) -> Znuny:
         read.places(read.text("queue")),
         customer=read.text("customer", "veildesk"),
         erase_command=read.words("erase_command"),
+        setup_command=read.words("setup_command"),
     )
 
 
@@ -78,6 +94,7 @@ class Znuny:
         *,
         customer: str,
         erase_command: tuple[str, ...] = (),
+        setup_command: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self._client = client
@@ -85,6 +102,7 @@ class Znuny:
         self._queues = queues
         self._customer = customer
         self._erase_command = erase_command
+        self._setup_command = setup_command
         self._session = ""
         self._seen = Seen()
 
@@ -115,6 +133,9 @@ class Znuny:
         if "Error" in answer:
             error = answer["Error"] if isinstance(answer["Error"], dict) else {}
             code = str(error.get("ErrorCode") or "")
+            if not code.endswith(_LASTING):
+                # A database that is away, a lock: Znuny has no code of its own for those.
+                raise BackendUnavailable("error-inside")
             raise _Refusal(code, str(error.get("ErrorMessage") or ""))
         return answer
 
@@ -162,6 +183,13 @@ class Znuny:
             )
         )
         return results
+
+    async def set_up(self, *, dry_run: bool) -> list[CheckResult]:
+        """By the companion command on its host; the network interface can make none of it whole."""
+        if self._setup_command:
+            return await set_up_on_host(self.name, self._setup_command, self._queues, dry_run=dry_run)
+        fix = "set setup_command, or do what its page says by hand"
+        return [CheckResult(f"backend.{self.name}.setup", "set up on its host", Level.SKIP, fix=fix)]
 
     async def _check_queue(self, identity: str, queue: str) -> CheckResult:
         """Ask for a ticket that cannot be made: what Znuny complains of first says what is wrong."""
@@ -234,30 +262,30 @@ class Znuny:
     # -------------------------------------------------------------------- out
     async def replies(self, cursor: str | None) -> AsyncIterator[AgentReply]:
         """Visible articles of agents in tickets that changed since shortly before the position."""
-        latest = _time(cursor) or datetime(1970, 1, 1, tzinfo=UTC)
-        since = max(latest - _OVERLAP, datetime(1970, 1, 1, tzinfo=UTC)).strftime(_FORM)
+        position = _time(cursor) or START
         query = {
             "Queues": list(self._queues),
-            "TicketLastChangeTimeNewerDate": since,
+            "TicketLastChangeTimeNewerDate": since(position).strftime(_FORM),
             "SortBy": "Changed",
             "OrderBy": "Up",
             "Limit": 10000,
         }
-        found: list[tuple[int, str, str, dict[str, Any]]] = []
-        for ref in _numbers(await self._call("/Ticket/Search", query)):
-            ticket = await self._load(ref, ArticleSenderType=["agent"])
-            if ticket is None:
-                continue
-            latest = max(latest, _time(str(ticket.get("Changed"))) or latest)
-            thread = _field(ticket, THREAD)
-            for article in _articles(ticket):
-                number = str(article.get("ArticleID"))
-                if thread and number.isdigit() and number not in self._seen and _is_answer(article):
-                    found.append((int(number), ref, thread, article))
-        # The position moves on only with the last one: an earlier ticket may hold a later article.
-        for article_id, ref, thread, article in sorted(found, key=lambda one: one[0]):
-            yield _reply(str(article_id), ref, thread, article, cursor or "")
-        yield AgentReply(thread="", reply_id="", cursor=latest.strftime(_FORM), text="")
+        refs = _numbers(await self._call("/Ticket/Search", query))
+        write = lambda time: time.strftime(_FORM)  # noqa: E731
+        async for reply in answers_in_order(self.name, cursor, position, refs, self._answers, write):
+            yield reply
+
+    async def _answers(self, ref: str) -> tuple[datetime, list[AgentReply]]:
+        ticket = await self._load(ref, ArticleSenderType=["agent"])
+        if ticket is None:
+            return START, []
+        changed, thread = _time(str(ticket.get("Changed"))) or START, _field(ticket, THREAD)
+        answers = []
+        for article in _articles(ticket):
+            number = str(article.get("ArticleID"))
+            if thread and number.isdigit() and number not in self._seen and _is_answer(article):
+                answers.append(_reply(number, ref, thread, article))
+        return changed, answers
 
     async def acknowledge(self, reply: AgentReply) -> None:
         """Do not load it again while it is within the overlap."""
@@ -365,7 +393,7 @@ def _is_answer(article: Mapping[str, Any]) -> bool:
     return visible and article.get("SenderType") == "agent" and not _field(article, KEY)
 
 
-def _reply(number: str, ref: str, thread: str, article: Mapping[str, Any], cursor: str) -> AgentReply:
+def _reply(number: str, ref: str, thread: str, article: Mapping[str, Any]) -> AgentReply:
     kind = str(article.get("MimeType") or article.get("ContentType") or "text/plain")
     remote = []
     for one in article.get("Attachment") or ():
@@ -383,7 +411,7 @@ def _reply(number: str, ref: str, thread: str, article: Mapping[str, Any], curso
     return AgentReply(
         thread=thread,
         reply_id=number,
-        cursor=cursor,
+        cursor="",
         text=answer_text([(kind, str(article.get("Body") or ""))]),
         ref=ref,
         remote=tuple(remote),
