@@ -131,7 +131,11 @@ class Trust:
         # Where the key changes, the earlier one has signed.
         theirs = {contact.fingerprint, before.fingerprint if before is not None else None}
         proven = bool(signers(message) & theirs) and not contact.unproven
-        return dataclasses.replace(learned, contact=dataclasses.replace(contact, unproven=not proven))
+        # A subject that was inside goes back to nobody else either.
+        hidden = before is None and not proven and message.subject_protected
+        subject = "" if hidden else contact.subject
+        contact = dataclasses.replace(contact, unproven=not proven, subject=subject)
+        return dataclasses.replace(learned, contact=contact)
 
     async def _first(self, message: OpenedMessage, address: str) -> Learned:
         signed = signers(message)

@@ -119,6 +119,19 @@ async def test_no_quotation_reaches_who_only_captured_it(
 
 
 @pytest.mark.parametrize("way", WAYS)
+async def test_nor_does_the_subject_that_was_inside(house: House, lab: Lab, way: str) -> None:
+    raw = WAYS[way](lab, captured(lab, sign=False)).replace(b"Subject: Question", b"Subject: ...")
+    await house.deliver(own(lab, "Hello.\n"))
+    entry = (await house.deliver(raw))[-1]
+    assert entry.subject == "Secret help"
+    await house.answer(entry.thread, "Done.\n")
+    (wire,) = house.sent()
+    plain = await plaintext_for(lab, wire)
+    assert b"Done." in plain
+    assert b"Secret help" not in plain
+
+
+@pytest.mark.parametrize("way", WAYS)
 async def test_nor_does_it_in_a_ticket_that_he_began_himself(house: House, lab: Lab, way: str) -> None:
     # One that no signature has bound to a key yet: others do not even join it.
     begun = EmailMessage(policy=SMTP)
