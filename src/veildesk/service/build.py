@@ -110,7 +110,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
         contacts = await asyncio.to_thread(_contacts, config.keys.contacts)
         inbound, outbound = _pipeline(config, spool, keyring, engine, cleaner, cipher, backends, contacts)
         eraser = make_eraser(config, spool, backends, clock)
-        inbound = dataclasses.replace(inbound, erase=eraser.erase)
+        inbound = dataclasses.replace(inbound, erase=eraser.erase, say_deleted=outbound.say_deleted)
         yield Gateway(
             config=config,
             spool=spool,

@@ -33,7 +33,7 @@ from veildesk.core.message import Attachment, Disposition, OpenedMessage, Scope,
 from veildesk.core.portal_entry import decode_numbering, decode_portal_entry, encode_numbering
 from veildesk.core.ports import Backend, Cleaned, Cleaner, Clock, Engine, Spool
 from veildesk.core.submission import Channel, PortalEntry, dedup_key
-from veildesk.core.ticket import File, TicketEntry
+from veildesk.core.ticket import Deletion, Erased, File, TicketEntry
 from veildesk.core.work import Reason, State, Work
 from veildesk.mail.headers import sender_of
 from veildesk.mail.quotes import divide
@@ -46,6 +46,7 @@ from veildesk.service.dispatch import Dispatch
 from veildesk.service.disposition import dispose
 from veildesk.service.erasure import place_in, split_place
 from veildesk.service.known_keys import KnownKeys
+from veildesk.service.letters import KEPT_NOTE
 from veildesk.service.protection import protection_line
 from veildesk.service.reading import read_mail
 from veildesk.service.trust import Learned, Trust, signers
@@ -106,7 +107,8 @@ class Inbound:
     subscribe: Callable[[OpenedMessage], Awaitable[bool]] | None = None
     """Takes a mail to the notices' address; True when there is nothing left to do with it."""
     dispatch: Dispatch | None = None
-    erase: Callable[[str], Awaitable[object]] | None = None
+    erase: Callable[[str], Awaitable[Deletion]] | None = None
+    say_deleted: Callable[[Contact, Deletion], Awaitable[None]] | None = None
     """Deletes a ticket everywhere."""
 
     async def run(self, work: Work) -> Work:
@@ -164,9 +166,13 @@ class Inbound:
             await self.spool.release(work)
             return dataclasses.replace(item, work=work, waits=True)
         if self.erase is not None and is_delete_command(message, before):
-            # The command goes with everything else of the ticket.
-            await self.erase(work.ticket_id)
-            raise WorkLost("deleted by its author")
+            deletion = await self.erase(work.ticket_id)
+            if deletion.outcome is not Erased.KEPT:
+                # The command went with everything else of the ticket.
+                if self.say_deleted is not None and before is not None:
+                    await self.say_deleted(before, deletion)
+                raise WorkLost("deleted by its author")
+            await self._say_kept(work.ticket_id, deletion.kept_until)
         trust = Trust(self.engine, self.keys, self.replies, self.clock)
         learned = Learned(before) if message.automatic else await trust.learn(message, before)
         return dataclasses.replace(
@@ -370,6 +376,13 @@ class Inbound:
             raise
         await self._try_held(work.ticket_id)
         return done
+
+    async def _say_kept(self, ticket_id: str, until: str) -> None:
+        """A note to who wished to delete what the law keeps, once for each last day. Agents get the wish as
+        any other message."""
+        note = f"{KEPT_NOTE}{until}".encode()
+        once = dedup_key(self.secret, b"kept", ticket_id.encode(), note)
+        await self.spool.collect(ticket_id, once, {"note": note}, None)
 
     async def _try_held(self, ticket_id: str) -> None:
         """Answers that waited for a key are tried again when their correspondent wrote; without one they

@@ -1,4 +1,4 @@
-"""Writes outgoing mails: answers of agents, and the one note for who wrote encrypted but has no usable key.
+"""Writes outgoing mails: answers of agents, and notes of our own: about a missing key, about a deletion.
 
 Everything that leaves here is signed. Message ids and reply addresses are random; the day is the only
 date. The note holds nothing of the answer, of the question or of its subject.
@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from veildesk.core.contact import Contact
 from veildesk.core.ports import Clock, Engine
-from veildesk.core.ticket import File
+from veildesk.core.ticket import Deletion, Erased, File
 from veildesk.mail.compose import Draft, protected_entity, signable_entity, wrap_encrypted, wrap_signed
 from veildesk.mail.reply_address import TOKEN_BYTES, ReplyAddresses, message_id_of, new_token
 from veildesk.openpgp.autocrypt import autocrypt_value
 
-__all__ = ["KEY_REQUEST", "Letters"]
+__all__ = ["DELETED", "KEPT", "KEPT_NOTE", "KEY_REQUEST", "Letters"]
 
 KEY_REQUEST = """\
 There is an answer for you. It is not in this mail: you are answered encrypted only, and
@@ -30,6 +31,28 @@ If you signed your message, send the key you signed it with.
 This note was written by a program and is sent only once. It is signed with our key.
 """
 _SUBJECT = "We need your OpenPGP key to answer you"
+DELETED = """\
+Your ticket is deleted here: its key was destroyed, and nobody can read what was kept.
+{helpdesk}
+Code of this deletion, for 30 days: {code}
+With it the page "What became of a deletion" of our portal, or the support team, tells
+what became of every copy. The code says nothing about you or your ticket.
+
+This note was written by a program. It is signed with our key.
+"""
+_HELPDESK = {
+    Erased.GONE: "In the support team's own system nothing is left either.",
+    Erased.REQUESTED: "In the support team's own system deletion was asked for and is not confirmed yet.",
+    Erased.UNSUPPORTED: "The support team's own system cannot delete by itself: a copy remains there.",
+}
+KEPT_NOTE: Final = "kept "
+"""How a stored note of this kind begins; the last day that the ticket is kept follows."""
+KEPT = """\
+You asked us to delete your ticket. Nothing was deleted: the law obliges the support team
+to keep it until {until}. Ask again after that day.
+
+This note was written by a program. It is signed with our key.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +82,16 @@ class Letters:
     def key_request(self, contact: Contact) -> Draft:
         """The note without content."""
         return self._draft(contact, _SUBJECT, KEY_REQUEST, (), automatic=True)
+
+    def deleted(self, contact: Contact, deletion: Deletion) -> Draft:
+        """What became of a ticket that its author deleted by mail."""
+        text = DELETED.format(code=deletion.code, helpdesk=_HELPDESK[deletion.outcome])
+        return self._draft(contact, "Your ticket is deleted", text, (), automatic=True)
+
+    def kept(self, contact: Contact, until: str) -> Draft:
+        """Why a ticket was not deleted. `until` is a day, YYYY-MM-DD."""
+        text = KEPT.format(until=until)
+        return self._draft(contact, "Your ticket is kept for now", text, (), automatic=True)
 
     def _draft(
         self, contact: Contact, subject: str, text: str, files: tuple[File, ...], *, automatic: bool = False

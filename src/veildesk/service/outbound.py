@@ -10,6 +10,7 @@ import asyncio
 import base64
 import dataclasses
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,18 +18,18 @@ from typing import Final, TypeVar
 
 from veildesk.core.contact import Contact, decode_contact, encode_contact
 from veildesk.core.encoding import decode_reply
-from veildesk.core.errors import KeyUnusable, SendRefused
+from veildesk.core.errors import KeyUnusable, SendRefused, VeildeskError
 from veildesk.core.ports import Cleaner, Clock, Engine, Mailer, Spool, ThreadCipher
 from veildesk.core.submission import PortalAnchor, dedup_key
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
-from veildesk.core.ticket import AgentReply
+from veildesk.core.ticket import AgentReply, Deletion
 from veildesk.core.work import Reason, State, Work
 from veildesk.mail.compose import Draft
 from veildesk.mail.quotes import without_quotes
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.replies.guard import AnswerRules, guard_contact
 from veildesk.service.answer_files import seal_files, signed_text
-from veildesk.service.letters import Letters
+from veildesk.service.letters import KEPT_NOTE, Letters
 from veildesk.service.screening import screen_files, screen_text
 from veildesk.service.trust import Trust
 from veildesk.spool.crashpoint import crashpoint
@@ -37,6 +38,7 @@ __all__ = ["OUTBOUND", "Outbound", "Outgoing"]
 
 _T = TypeVar("_T")
 OUTBOUND: Final = ("compose", "seal", "send")
+_log = logging.getLogger("veildesk.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +195,24 @@ class Outbound:
         contact = await self._contact(work)
         if contact is None or not contact.address:
             return await self.spool.advance(work, State.HELD, reason=Reason.NO_CONTACT)
-        draft = self._letters.key_request(contact)
-        wire = await self._letters.finish(draft, None)
+        note = (await self.spool.part(work.message_id, "note") or b"").decode()
+        kept_until = note.removeprefix(KEPT_NOTE) if note.startswith(KEPT_NOTE) else ""
+        draft = self._letters.kept(contact, kept_until) if kept_until else self._letters.key_request(contact)
+        wire = await self._letters.finish(draft, contact.certificate if kept_until else None)
         route = {"to": contact.address, "from": self._letters.return_path(draft)}
         return await self._hand_over(await self._ready(work, _pack(route, wire), draft.message_id))
+
+    async def say_deleted(self, contact: Contact, deletion: Deletion) -> None:
+        """Tell who deleted a ticket by mail, once: nothing is stored that would say whom. Faults end in the
+        log, for the ticket and its key are gone already."""
+        if self.mailer is None or not contact.address:
+            return
+        draft = self._letters.deleted(contact, deletion)
+        try:
+            wire = await self._letters.finish(draft, contact.certificate)
+            await self.mailer.send(wire, self._letters.return_path(draft), contact.address)
+        except VeildeskError as error:
+            _log.warning("deletion-not-told reason=%s", error.code)
 
     async def _ready(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -284,6 +285,46 @@ async def test_a_signed_command_deletes_its_ticket_and_only_that(
     assert first.thread not in left
     assert other.thread in left
     assert not await house.rows(State.PARKED)
+
+
+async def test_who_deletes_by_mail_is_told_the_code_encrypted_and_nothing_of_it_is_kept(
+    house: House, lab: Lab, eraser: Eraser
+) -> None:
+    house.worker.inbound = dataclasses.replace(
+        house.inbound, erase=eraser.erase, say_deleted=house.outbound.say_deleted
+    )
+    await house.deliver(pgp_mail(lab, "Help\n", Message_ID="<a@user.test>"))
+    await house.deliver(pgp_mail(lab, "Delete my ticket.\n", In_Reply_To="<a@user.test>"))
+    (wire,) = house.sent()
+    assert b"multipart/encrypted" in wire
+    assert b"eleted" not in wire
+    told = lab.gpg("user", "--decrypt", stdin=wire[wire.index(b"-----BEGIN") :], check=False).decode()
+    code = re.search(r"Code of this deletion, for 30 days: (\w{16})", told)
+    assert code is not None
+    shown = await look_up_erasure(eraser, code.group(1))
+    assert shown is not None
+    assert shown.helpdesk == "gone"
+    assert not await house.rows()
+
+
+async def test_a_wish_against_a_hold_is_answered_and_reaches_the_agents(
+    house: House, lab: Lab, eraser: Eraser
+) -> None:
+    house.worker.inbound = dataclasses.replace(
+        house.inbound, erase=eraser.erase, say_deleted=house.outbound.say_deleted
+    )
+    (first,) = await house.deliver(pgp_mail(lab, "Help\n", Message_ID="<a@user.test>"))
+    await house.spool.holds.add(Hold(first.thread, "court order", "2030-12-31"))
+    for number in range(2):
+        wish = pgp_mail(
+            lab, "Delete my ticket.\n", In_Reply_To="<a@user.test>", Message_ID=f"<{number}@u.test>"
+        )
+        await house.deliver(wish)
+    assert [entry.text.strip() for entry in house.entries()] == ["Help", *["Delete my ticket."] * 2]
+    (wire,) = house.sent()
+    told = lab.gpg("user", "--decrypt", stdin=wire[wire.index(b"-----BEGIN") :], check=False).decode()
+    assert "keep it until 2030-12-31" in " ".join(told.split())
+    assert "court order" not in told
 
 
 async def test_what_arrives_in_the_helpdesk_after_deleting_is_taken_back(house: House) -> None:
