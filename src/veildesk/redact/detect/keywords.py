@@ -40,7 +40,7 @@ PASSWORD_WORDS = (
     "wachtwoord", "hasło", "haslo", "heslo", "lösenord", "losenord", "adgangskode", "passord", "salasana", "jelszó", "şifre", "sifre", "parolă",
     "パスワード", "パスフレーズ", "合言葉", "비밀번호", "암호", "패스워드", "mật khẩu", "kata sandi", "รหัสผ่าน", "पासवर्ड", "كلمة المرور", "كلمة السر",
     "סיסמה", "סיסמא", "رمز عبور", "κωδικός", "парола", "лозинка",
-    "wifi key", "wi-fi key", "wlan key", "wlan-key", "network key", "network security key", "wpa key", "wpa2 key", "pre-shared key", "wlan-schlüssel", "wlan schlüssel",
+    "wifi key", "wi-fi key", "wlan key", "wlan-key", "network key", "network security key", "wpa key", "wpa2 key", "pre-shared key", "preshared key", "pre-shared-key", "psk", "wlan-schlüssel", "wlan schlüssel",
     "netzwerkschlüssel", "clé wifi", "clé wi-fi", "clé du wifi", "clave wifi", "ключ wifi", "ключ wi-fi", "ключ от wi-fi", "chave wifi", "chave do wifi",
 )  # fmt: skip
 API_KEY_WORDS = (

@@ -34,7 +34,8 @@ IS = (
     r"|(?<=[\u2e80-\uffdc])[ \t]?[是为為はがを는은가이]{0,2}[ \t]?(?=[!-~“「『]))"
 )
 _QUOTED = r"(?:\"(?P<q1>(?:[^\"\\\n]|\\[^\n]){1,200})\"|\\\"(?P<q8>[^\"\\\n]{1,200})\\\"|'(?P<q2>[^'\n]{1,200})'|“(?P<q3>[^”\n]{1,200})”|«(?P<q4>[^»\n]{1,200})»|„(?P<q5>[^“”\n]{1,200})[“”]|`(?P<q6>[^`\n]{1,200})`|「(?P<q7>[^」\n]{1,200})」)"
-_BARE = r"(?P<bare>[^\s\"'<>`“”«»「」，。；、）】]{1,200})"
+# The view has made full-width punctuation plain: before an ideograph it ends a value all the same.
+_BARE = r"(?P<bare>(?:(?![,;:!?][\u2e80-\uffdc])[^\s\"'<>`“”«»「」，。；、）】]){1,200})"
 
 PLACEHOLDER = re.compile(
     r"[*•●xX.#_-]{2,}|\((?:hidden|redacted|none|empty|not|unchanged|masked|removed|optional|required|set|blank)(?:[ ][^)]*)?\)?|!(?:vault|secret|env|ref|sub)|\$\{?[A-Za-z_]\w*\}?|%[sd]|%\w+%|\{+[^}]*\}+|<[^>]*>|\[[^\]]*\]?|\ue000+(?:[^\w\ue000].*)?|(?:null|none|nil|true|false|undefined|nan|yes|no|on|off|"
@@ -124,7 +125,7 @@ _NEAR = re.compile(
 )
 _SPECIAL = re.compile(r"[!@#$%^&*?~+]")
 _COMMON = re.compile(
-    r"(?:0x|v?[0-9]+\.|[0-9]{4}-|[0-9]+[a-z]{1,3}\Z|[A-Z]+[-_]?[0-9]+\Z|[A-Z]?[a-z]+[0-9]{1,4}[.,:;]?\Z|[a-z_]+=|--|@|[\w.+-]+@[\w-]+\.[a-z]|[\w-]+(?:\.[\w-]+)+\Z|[0-9:.,-]+\Z|[\w-]*_[\w-]*\Z|&|#[0-9])",
+    r"(?:0x|v?[0-9]+\.|[0-9]{4}-|[0-9]+[a-z]{1,3}\Z|[A-Z]+[-_]?[0-9]+\Z|[A-Z]?[a-z]+[0-9]{1,4}[.,:;]?\Z|[a-z_]+=|--|@|[\w.+-]+@[\w-]+\.[a-z]|@?[\w./-]+@[~^v]{0,2}[0-9]+\.[0-9]|[¡¿]|[\w-]+(?:\.[\w-]+)+\Z|[0-9:.,-]+\Z|[\w-]*_[\w-]*\Z|&|#[0-9])",
     re.IGNORECASE,
 )
 
