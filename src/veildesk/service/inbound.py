@@ -165,7 +165,7 @@ class Inbound:
             # It turned out to belong behind a message that is still on its way; the spool keeps order.
             await self.spool.release(work)
             return dataclasses.replace(item, work=work, waits=True)
-        if self.erase is not None and is_delete_command(message, before):
+        if self.erase is not None and is_delete_command(message, before, self.clock.now()):
             deletion = await self.erase(work.ticket_id)
             if deletion.outcome is not Erased.KEPT:
                 # The command went with everything else of the ticket.

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -275,6 +276,8 @@ async def test_a_signed_command_deletes_its_ticket_and_only_that(
     house: House, lab: Lab, eraser: Eraser
 ) -> None:
     house.worker.inbound = dataclasses.replace(house.inbound, erase=eraser.erase)
+    # Signatures tell the real time.
+    house.clock.seconds = int(time.time())
     (first,) = await house.deliver(pgp_mail(lab, "Help\n", Message_ID="<a@user.test>"))
     (_, other) = await house.deliver(pgp_mail(lab, "Else\n", Message_ID="<b@user.test>"))
     # Not signed: the address alone proves nothing. It becomes a message like any other.
@@ -293,6 +296,7 @@ async def test_who_deletes_by_mail_is_told_the_code_encrypted_and_nothing_of_it_
     house.worker.inbound = dataclasses.replace(
         house.inbound, erase=eraser.erase, say_deleted=house.outbound.say_deleted
     )
+    house.clock.seconds = int(time.time())
     await house.deliver(pgp_mail(lab, "Help\n", Message_ID="<a@user.test>"))
     await house.deliver(pgp_mail(lab, "Delete my ticket.\n", In_Reply_To="<a@user.test>"))
     (wire,) = house.sent()
@@ -313,6 +317,7 @@ async def test_a_wish_against_a_hold_is_answered_and_reaches_the_agents(
     house.worker.inbound = dataclasses.replace(
         house.inbound, erase=eraser.erase, say_deleted=house.outbound.say_deleted
     )
+    house.clock.seconds = int(time.time())
     (first,) = await house.deliver(pgp_mail(lab, "Help\n", Message_ID="<a@user.test>"))
     await house.spool.holds.add(Hold(first.thread, "court order", "2030-12-31"))
     for number in range(2):
@@ -325,6 +330,21 @@ async def test_a_wish_against_a_hold_is_answered_and_reaches_the_agents(
     told = lab.gpg("user", "--decrypt", stdin=wire[wire.index(b"-----BEGIN") :], check=False).decode()
     assert "keep it until 2030-12-31" in " ".join(told.split())
     assert "court order" not in told
+
+
+@pytest.mark.parametrize("age", [-2, 9], ids=["older-than-the-ticket", "nine-days-old"])
+async def test_a_command_that_was_captured_earlier_deletes_nothing(
+    house: House, lab: Lab, eraser: Eraser, age: int
+) -> None:
+    house.worker.inbound = dataclasses.replace(house.inbound, erase=eraser.erase)
+    command = pgp_mail(lab, "Delete my ticket.\n", In_Reply_To="<a@user.test>")
+    # The ticket begins after the command was signed, or the command comes long after it was.
+    house.clock.seconds = int(time.time()) + (2 * 86400 if age < 0 else 0)
+    (first,) = await house.deliver(pgp_mail(lab, "Help\n", Message_ID="<a@user.test>"))
+    if age > 0:
+        house.clock.seconds += age * 86400
+    await house.deliver(command)
+    assert [e.thread for e in house.entries()] == [first.thread] * 2
 
 
 async def test_what_arrives_in_the_helpdesk_after_deleting_is_taken_back(house: House) -> None:
