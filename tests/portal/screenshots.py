@@ -19,6 +19,7 @@ from portal.fakes import HOST, World, settings
 from portal.served import served
 from portal.visitor import asked_word
 from veildesk.core.notice import Impact, IncidentState
+from veildesk.core.ticket import File
 
 MESSAGE = """Since Monday I cannot log in. The app says "wrong time".
 
@@ -67,7 +68,8 @@ def _save(page: Page, folder: Path, name: str) -> None:
 
 
 def _answer(world: World, words: str) -> None:
-    work = world.answer(words, "Please set the clock of your phone, then log in again.", SIGNED)
+    steps = File("steps-with-pictures.pdf", "application/pdf", b"x" * 240_000)
+    work = world.answer(words, "Please set the clock of your phone, then log in again.", SIGNED, steps)
     thread = threading.Thread(target=asyncio.run, args=(work,))
     thread.start()
     thread.join()

@@ -7,6 +7,7 @@ tracebacks could log what a visitor wrote.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
@@ -24,7 +25,7 @@ from veildesk.portal.hosts import HostAllowList
 from veildesk.portal.i18n import suggest
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.portal.render import stylesheet
-from veildesk.portal.site import Overloaded, Site, View, Visit
+from veildesk.portal.site import Overloaded, Site, View, Visit, request_circuit
 from veildesk.portal.status_files import FILES
 from veildesk.portal.views import (
     answer_file,
@@ -187,17 +188,20 @@ async def _raise_on(request: Request, error: Exception) -> Response:
 class ErrorPages:
     """ASGI layer that turns every exception into a page of the layout with a random incident id.
 
-    It also bounds how many forms are taken at the same time, so that slow ones leave room to read.
+    It also bounds how many forms are taken at the same time, so that slow ones leave room to read, and how
+    many of them come on one circuit, where tor tells circuits apart.
     """
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self.app, self.site, self.posts = app, site, 0
+        self.circuits: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; whatever goes wrong becomes a page."""
         if scope["type"] != "http":
             return
         posting = int(scope["method"] == "POST")
+        circuit = request_circuit(scope) or ""
         started = False
 
         async def watch(message: Message) -> None:
@@ -206,8 +210,9 @@ class ErrorPages:
             await send(message)
 
         self.posts += posting
+        self.circuits[circuit] += posting
         try:
-            if posting and self.posts > self.site.settings.posts:
+            if posting and self._too_many(circuit):
                 raise SpoolUnavailable("posts")
             await self.app(scope, receive, watch)
         except ClientDisconnect:
@@ -217,6 +222,15 @@ class ErrorPages:
                 await self._page(Request(scope), error)(scope, receive, send)
         finally:
             self.posts -= posting
+            self.circuits[circuit] -= posting
+            if not self.circuits[circuit]:
+                del self.circuits[circuit]
+
+    def _too_many(self, circuit: str) -> bool:
+        settings = self.site.settings
+        return self.posts > settings.posts or (
+            bool(circuit) and self.circuits[circuit] > settings.circuit_posts
+        )
 
     def _page(self, request: Request, error: Exception) -> Response:
         status, wait = _status(error)

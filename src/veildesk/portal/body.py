@@ -12,7 +12,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
@@ -35,7 +35,7 @@ _STALL_WHEN_TOO_LONG: Final = 3.0
 class BodyLimits:
     """`text` bounds all fields together, `file` one upload, `total` all uploads, in bytes.
 
-    `stall` is how many seconds may pass without a byte.
+    `stall` is how many seconds may pass without a byte; `slowest` bytes a second must have come after them.
     """
 
     text: int
@@ -43,6 +43,7 @@ class BodyLimits:
     file: int
     total: int
     stall: float = 60.0
+    slowest: float = 256.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _check_length(request: Request, ceiling: int) -> None:
 
 async def _urlencoded(request: Request, limits: BodyLimits) -> Form:
     body = bytearray()
-    async for piece in _pieces(request, limits.stall):
+    async for piece in _pieces(request, limits):
         body += piece
         if len(body) > limits.text:
             raise LimitExceeded("form-length")
@@ -140,17 +141,22 @@ async def _urlencoded(request: Request, limits: BodyLimits) -> Form:
     return form
 
 
-async def _pieces(request: Request, stall: float) -> AsyncIterator[bytes]:
-    """The body as it comes; whoever sends nothing for too long is cut off."""
-    stream = request.stream()
+async def _pieces(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
+    """The body as it comes; who sends nothing for too long, or a byte now and then, is cut off."""
+    stream, loop, received = request.stream(), asyncio.get_running_loop(), 0
+    began = loop.time()
     while True:
         try:
-            async with asyncio.timeout(stall):
+            async with asyncio.timeout(limits.stall):
                 piece = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
             raise Unparsable("form-stalled") from None
+        received += len(piece)
+        late = loop.time() - began - limits.stall
+        if late > 0 and received < late * limits.slowest:
+            raise Unparsable("form-slow")
         yield piece
 
 
@@ -186,7 +192,8 @@ class _Multipart:
     async def read_text(self, request: Request, error: LimitExceeded) -> None:
         """Of a body that is too long, read no more than what stands before its files. Always raises."""
         try:
-            async for piece in _pieces(request, min(self._limits.stall, _STALL_WHEN_TOO_LONG)):
+            stall = min(self._limits.stall, _STALL_WHEN_TOO_LONG)
+            async for piece in _pieces(request, replace(self._limits, stall=stall)):
                 self._parser.write(piece)
                 if self._file_began:
                     break
@@ -206,7 +213,7 @@ class _Multipart:
         answer only after it has sent everything."""
         received = 0
         try:
-            async for piece in _pieces(request, self._limits.stall):
+            async for piece in _pieces(request, self._limits):
                 received += len(piece)
                 if received > ceiling:
                     raise LimitExceeded("form-length")

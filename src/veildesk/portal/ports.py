@@ -107,7 +107,7 @@ class PortalSettings:
     `support_key` and `notices_key` are armored public keys. `rate` and `burst` bound costly requests of all
     visitors together, `circuit_rate` and `circuit_burst` those of one Tor circuit, where tor tells circuits
     apart; `posts` and `downloads` are how many forms are taken and files given out at the same time, `stall`
-    how long a form may send nothing.
+    how long a form may send nothing; `circuit_posts` of the forms may come on one circuit.
     `form_min_age` is asked for only while less than half of `burst` is left.
     """
 
@@ -152,6 +152,7 @@ class PortalSettings:
     burst: int = 80
     circuit_rate: float = 0.5
     circuit_burst: int = 20
+    circuit_posts: int = 8
     derivations: int = 16
 
     def queue_of(self, topic: str) -> str:

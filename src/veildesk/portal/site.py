@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from veildesk.core.ports import ThreadKeys
 from veildesk.portal.body import BodyLimits, Form, read_form
@@ -28,7 +29,7 @@ from veildesk.portal.render import Renderer
 from veildesk.portal.sealed import MemoryBudget
 from veildesk.portal.sessions import Session, SessionStore
 
-__all__ = ["COOKIE", "SESSION_COST", "Overloaded", "Site", "View", "Visit"]
+__all__ = ["COOKIE", "SESSION_COST", "Overloaded", "Site", "View", "Visit", "request_circuit"]
 
 COOKIE: Final = "visit"
 SESSION_COST: Final = 0.25
@@ -145,8 +146,7 @@ class Visit:
     @property
     def circuit(self) -> str | None:
         """The Tor circuit of this request, where tor tells."""
-        client = self.request.client
-        return client.host if client is not None and client.host.startswith("circuit-") else None
+        return request_circuit(self.request.scope)
 
     def spend(self, cost: float = 1.0) -> None:
         """Pay for a costly request. Raises `Overloaded`."""
@@ -298,6 +298,12 @@ class Visit:
 
 
 View = Callable[[Visit], Awaitable[Response]]
+
+
+def request_circuit(scope: Scope) -> str | None:
+    """The Tor circuit of a request, where tor tells."""
+    client = scope.get("client")
+    return client[0] if client and client[0].startswith("circuit-") else None
 
 
 def _visitor(cookie: str) -> bytes | None:

@@ -14,6 +14,7 @@ from portal.exported import exported, fill
 from portal.fakes import World
 from veildesk.core.notice import IncidentState
 from veildesk.core.portal_entry import decode_portal_entry
+from veildesk.core.ticket import File
 
 pytestmark = pytest.mark.browser
 
@@ -78,7 +79,8 @@ def test_whole_way(page: Page, site: str, world: World, tmp_path: Path) -> None:
     page.goto(f"{site}/en/ticket")
     expect(page.locator("h1")).to_have_text("No ticket is open")
 
-    elsewhere(world.answer(" ".join(words), "Grüße", SIGNED))
+    steps = File("Шаги 1.txt", "text/plain", b"first this, then that\n" * 30_000)
+    elsewhere(world.answer(" ".join(words), "Grüße", SIGNED, steps))
     page.goto(f"{site}/en/track")
     page.get_by_label("Your eight ticket words").fill("\n".join(words))
     page.get_by_role("button", name="Open", exact=True).click()
@@ -87,6 +89,11 @@ def test_whole_way(page: Page, site: str, world: World, tmp_path: Path) -> None:
         page.get_by_role("link", name="Signed text as a file").click()
     download.value.save_as(tmp_path / "answer.asc")
     assert (tmp_path / "answer.asc").read_bytes() == SIGNED.encode()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download Шаги 1.txt").click()
+    assert download.value.suggested_filename == "Шаги 1.txt"
+    download.value.save_as(tmp_path / "steps.txt")
+    assert (tmp_path / "steps.txt").read_bytes() == steps.content
 
     page.get_by_role("link", name="Delete it now").click()
     page.get_by_label("Yes, delete it. I know that this cannot be undone.").check()

@@ -7,6 +7,8 @@ that ours has none. The hardened one shows that no script, vector image or font 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from portal.fakes import HOST, World, settings
 from portal.gecko.firefox import SAFEST, STOCK, By, Marionette, firefox
 from portal.served import served
 from veildesk.core.portal_entry import decode_portal_entry
+from veildesk.core.ticket import File
 
 pytestmark = pytest.mark.browser
 
@@ -34,11 +37,31 @@ def words_on(browser: Marionette) -> list[str]:
     return [item.text for item in browser.find_elements(By.CSS_SELECTOR, "ol.words li")]
 
 
+def saving_to(folder: Path) -> Mapping[str, object]:
+    """Preferences that keep downloads in a folder without asking."""
+    folder.mkdir()
+    return {
+        "browser.download.folderList": 2,
+        "browser.download.dir": str(folder),
+        "browser.download.useDownloadDir": True,
+        "browser.download.always_ask_before_handling_new_types": False,
+    }
+
+
+def saved(path: Path, size: int) -> bytes:
+    """The file once the browser has it whole; nothing tells when that is, so it is looked at."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not (path.exists() and path.stat().st_size == size):
+        time.sleep(0.05)
+    return path.read_bytes()
+
+
 @pytest.mark.parametrize("preferences", [SAFEST, STOCK], ids=["safest", "stock"])
 def test_journey(tmp_path: Path, preferences: Mapping[str, object]) -> None:
     world = World(settings())
     upload = tmp_path / "shot.png"
     upload.write_bytes(b"x" * 1_500_000 + b"GPS")
+    preferences = {**preferences, **saving_to(tmp_path / "saved")}
     with served(world) as port, firefox(tmp_path / "profile", preferences) as browser:
         site = f"http://{HOST}:{port}"
         browser.navigate(f"{site}/en/new")
@@ -57,12 +80,17 @@ def test_journey(tmp_path: Path, preferences: Mapping[str, object]) -> None:
 
         press(browser, "I have the words: leave")
         heading(browser, "You have left")
-        asyncio.run(world.answer(" ".join(words), "It works again.", "signed"))
+        steps = File("steps.txt", "text/plain", b"first this, then that\n" * 30_000)
+        asyncio.run(world.answer(" ".join(words), "It works again.", "signed", steps))
         browser.navigate(f"{site}/en/track")
         browser.find_element(By.ID, "words").send_keys(" ".join(word[:3] for word in words))
         press(browser, "Open")
         heading(browser, "Your ticket")
         assert "It works again." in browser.find_element(By.TAG_NAME, "main").text
+
+        assert hashlib.sha256(steps.content).hexdigest() in browser.find_element(By.TAG_NAME, "main").text
+        browser.find_element(By.PARTIAL_LINK_TEXT, "Download").click()
+        assert saved(tmp_path / "saved" / "steps.txt", len(steps.content)) == steps.content
 
         browser.go_back()
         browser.go_forward()

@@ -129,6 +129,25 @@ async def test_each_circuit_pays_for_itself(serve, world: World) -> None:
     assert (await served.send(PROXY % 8 + POST)).split(b" ")[1] == b"200"
 
 
+async def test_one_circuit_cannot_hold_the_places_of_all_forms(serve, world: World) -> None:
+    world.settings = replace(world.settings, circuit_posts=2, posts=20)
+    served = await serve(circuits=True)
+    held = []
+    for _ in range(2):
+        reader, writer = await asyncio.open_unix_connection(served.path)
+        writer.write(PROXY % 7 + POST[:-5])
+        await writer.drain()
+        held.append((reader, writer))
+    while (await served.send(PROXY % 7 + POST)).split(b" ")[1] != b"503":
+        await asyncio.sleep(0.01)
+    assert (await served.send(PROXY % 8 + POST)).split(b" ")[1] == b"200"
+    for reader, writer in held:
+        writer.write(POST[-5:])
+        assert (await reader.read()).split(b" ")[1] == b"200"
+        writer.close()
+    assert (await served.send(PROXY % 7 + POST)).split(b" ")[1] == b"200"
+
+
 @pytest.mark.parametrize(
     "head",
     [

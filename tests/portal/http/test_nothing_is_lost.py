@@ -156,3 +156,32 @@ async def test_new_words_after_a_restart_are_not_called_in_force(world: World) -
     assert "Keep both" in told.text
     track = (await visitor.get("/en/track")).form("/en/track").set(words=words)
     assert (await visitor.submit(track)).title == "Your ticket"
+
+
+async def test_discarding_twice_shows_nothing_again(visitor: Visitor, world: World) -> None:
+    check = await visitor.write(TEXT)
+    form = check.form()
+    assert (await visitor.submit(form, op="discard")).title == (
+        await visitor.submit(form, op="discard")
+    ).title
+    assert world.cipher.derivations == []
+    assert TEXT not in (await visitor.get("/en/new")).response.text
+
+
+async def test_the_lines_of_a_report_taken_twice_are_in_the_message_once(visitor: Visitor) -> None:
+    page = await visitor.get("/en/new/report")
+    lines = await visitor.submit(page.form("/en/new/report").set(report="Version: 4.2\nError: none"))
+    form = lines.form("/en/new/report/lines")
+    for _ in range(2):
+        message = written(await visitor.submit(form))
+        assert message.count("Version: 4.2") == 1
+
+
+async def test_a_report_that_is_too_long_is_given_back_whole(world: World) -> None:
+    world.settings = replace(world.settings, text_size=1000)
+    visitor = Visitor(world)
+    report = "line of a report\n" * 80
+    page = await visitor.get("/en/new/report")
+    told = await visitor.submit(page.form("/en/new/report").set(report=report))
+    assert told.response.text.count("line of a report") == 80
+    assert 'role="alert"' in told.response.text

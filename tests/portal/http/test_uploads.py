@@ -181,6 +181,27 @@ async def test_slow_forms_are_cut_off_and_leave_room(world: World) -> None:
         assert (await visitor.client.post("/en/track", data={"words": ""})).status_code == 200
 
 
+async def test_a_byte_now_and_then_does_not_hold_a_place(world: World) -> None:
+    """Each byte comes before anything stalls, but far too few of them."""
+    world.settings = replace(world.settings, posts=1, stall=0.3)
+    visitor = Visitor(world)
+    sent = 0
+
+    async def dripping() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b'--b\r\nContent-Disposition: form-data; name="message"\r\n\r\n'
+        while sent < 1000:
+            sent += 1
+            await asyncio.sleep(0.05)
+            yield b"x"
+
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    async with asyncio.timeout(60):
+        answer = await visitor.client.post("/en/new", content=dripping(), headers=headers)
+    assert answer.status_code == 400
+    assert sent < 1000
+
+
 async def test_what_will_be_hidden_in_a_text_file_is_told(visitor: Visitor) -> None:
     log = b"login anna@posteo.net\nlogin bob@posteo.net\nKarlotta from 84.17.52.9\n"
     check = await visitor.write("see log", files=[("app.txt", log)], own_words="karlotta")

@@ -81,6 +81,8 @@ async def choose(visit: Visit) -> Response:
         session = visit.session()
         draft = visit.draft(session)
         if draft is None or draft.entry != form.get("entry"):
+            if operation == "discard" and form.get("entry") == session.data.get("discarded"):
+                return visit.go("discarded")
             return await send.again(visit, session, form)
         if operation == "discard":
             return _discard(visit, session, draft)
@@ -156,6 +158,7 @@ def _back(visit: Visit, draft: Draft) -> Response:
 
 def _discard(visit: Visit, session: Session, draft: Draft) -> Response:
     session.data.pop("draft", None)
+    session.data["discarded"] = draft.entry
     session.blobs.clear()
     visit.save(session)
     return visit.go("ticket" if draft.reply else "discarded")

@@ -26,7 +26,7 @@ async def report(visit: Visit) -> Response:
 async def paste(visit: Visit) -> Response:
     """Take the report apart and keep its lines in the session."""
     form = await visit.form()
-    text = form.get("report")[: visit.site.settings.text_size]
+    text = form.get("report")
     if visit.age(form, "report") is None:
         mistake = {"kind": "expired", "typed": text}
         return visit.page("report.html", status=403, forms=("report",), mistake=mistake, most=MOST)
@@ -35,10 +35,12 @@ async def paste(visit: Visit) -> Response:
     except Overloaded:
         mistake = {"kind": "busy", "typed": text}
         return visit.page("report.html", status=429, forms=("report",), mistake=mistake, most=MOST)
-    found = await asyncio.to_thread(take_apart, text)
+    whole = len(text) <= visit.site.settings.text_size
+    found = await asyncio.to_thread(take_apart, text) if whole else []
     session = visit.session()
     if not 0 < len(found) <= MOST:
-        session.data["report-mistake"] = {"kind": "long" if found else "empty", "typed": text}
+        kind = "long" if found or not whole else "empty"
+        session.data["report-mistake"] = {"kind": kind, "typed": text}
         visit.save(session)
         return visit.go("new/report")
     session.data["report"] = [[line.text, list(line.kinds), line.chosen] for line in found]
@@ -67,12 +69,14 @@ async def choose(visit: Visit) -> Response:
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
         found = _kept(session.data)
+        draft = visit.draft(session)
+        if found is None and draft is not None and not draft.reply:
+            return visit.go("new")  # The second of two clicks: the lines are in the message already.
         if found is None:
             return visit.page("draft-gone.html", status=410)
         ticked = set(form.all("take"))
         taken = [line.text for number, line in enumerate(found) if str(number) in ticked]
         del session.data["report"]
-        draft = visit.draft(session)
         if draft is None or draft.reply:
             drop_draft(session)
             draft = begin(visit.site)
