@@ -10,7 +10,9 @@ import pytest
 
 from portal.fakes import World
 from portal.visitor import Page, Visitor
-from veildesk.core.ticket import Erased
+from veildesk.core.errors import SpoolUnavailable
+from veildesk.core.ports import Cleaned
+from veildesk.core.ticket import Deletion, Erased
 
 TEXT = "A long letter that took an hour to write."
 
@@ -153,7 +155,7 @@ async def test_new_words_after_a_restart_are_not_called_in_force(world: World) -
     form = (await visitor.get("/en/ticket/words")).form("/en/ticket/words")
     visitor.restart()
     told = Page(await visitor.post(form))
-    assert "Keep both" in told.text
+    assert told.title == "Keep both: old and new ticket words"
     track = (await visitor.get("/en/track")).form("/en/track").set(words=words)
     assert (await visitor.submit(track)).title == "Your ticket"
 
@@ -185,3 +187,43 @@ async def test_a_report_that_is_too_long_is_given_back_whole(world: World) -> No
     told = await visitor.submit(page.form("/en/new/report").set(report=report))
     assert told.response.text.count("line of a report") == 80
     assert 'role="alert"' in told.response.text
+
+
+async def test_new_words_and_a_disk_that_fails_leave_both(visitor: Visitor, world: World) -> None:
+    await visitor.open_ticket("Nothing works")
+    form = (await visitor.get("/en/ticket/words")).form("/en/ticket/words")
+
+    async def failing(*_: object) -> bool:
+        raise SpoolUnavailable("io-error")
+
+    world.spool.reword = failing  # type: ignore[method-assign]
+    told = Page(await visitor.post(form))
+    assert (told.status, told.title) == (503, "Keep both: old and new ticket words")
+
+
+async def test_a_deletion_that_did_not_end_is_not_called_done(visitor: Visitor, world: World) -> None:
+    await visitor.open_ticket("Nothing works")
+    erase = world.spool.erase
+    form = (await visitor.get("/en/ticket/delete")).form("/en/ticket/delete").set(sure="yes")
+
+    async def failing(_: bytes) -> Deletion:
+        raise SpoolUnavailable("log-in-use")
+
+    visitor.site.ports = replace(visitor.site.ports, erase=failing)
+    told = await visitor.submit(form)
+    assert "Deleting did not come to its end." in told.text
+    visitor.site.ports = replace(visitor.site.ports, erase=erase)
+    assert (await visitor.submit(told.form("/en/ticket/delete").set(sure="yes"))).title == "Deleted"
+
+
+async def test_a_cleaner_that_breaks_costs_no_text(visitor: Visitor) -> None:
+    form = (await visitor.get("/en/new")).form("/en/new").set(message=TEXT)
+
+    class Broken:
+        async def clean(self, *_: object) -> Cleaned:
+            raise RuntimeError("cleaner")
+
+    visitor.site.ports = replace(visitor.site.ports, cleaner=Broken())
+    assert (await visitor.post(form, [("a.txt", b"x")])).status_code == 500
+    assert TEXT in written(await visitor.get("/en/new"))
+    assert visitor.site.budget.used == 0

@@ -217,10 +217,17 @@ async def _take(visit: Visit, session: Session, draft: Draft, form: Form, age: i
             session.blobs.pop(item.blob, None)
     draft.files = [item for item in draft.files if item.blob and item.blob in kept]
     fits = len(draft.files) + len(form.uploads) <= site.settings.files
+    # Before the files, which somebody else's code looks into: whatever happens there costs no text.
+    session.data["draft"] = draft.encode()
+    visit.save(session)
     if fits:
-        while form.uploads:
-            draft.files.append(await _clean(site, session, form.uploads[0], draft.own_words))
-            form.uploads.pop(0)
+        try:
+            while form.uploads:
+                draft.files.append(await _clean(site, session, form.uploads[0], draft.own_words))
+                form.uploads.pop(0)
+        except BaseException:
+            form.drop()
+            raise
     form.drop()
     draft.problems = problems(visit, session, draft)
     if form.get("website"):

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from veildesk.core.errors import SpoolUnavailable
 from veildesk.core.ports import ThreadKeys
 from veildesk.core.receipt import WordsMalformed, parse
 from veildesk.core.spare_code import grouped
@@ -212,7 +213,13 @@ async def delete(visit: Visit) -> Response:
             session.data["unsure"] = True
             visit.save(session)
             return visit.go("ticket/delete")
-        deletion = await visit.site.ports.erase(keys.lookup_id)
+        try:
+            deletion = await visit.site.ports.erase(keys.lookup_id)
+        except SpoolUnavailable:
+            # What was begun goes on by itself; how far it came cannot be told here.
+            session.data["unsure"] = "unfinished"
+            visit.save(session)
+            return visit.go("ticket/delete")
         session.blobs.clear()
         session.data = {
             "deleted": deletion.outcome.value,

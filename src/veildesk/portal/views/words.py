@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from veildesk.core.errors import AuthenticationFailed, WorkLost
+from veildesk.core.errors import AuthenticationFailed, SpoolUnavailable, WorkLost
 from veildesk.core.ports import ThreadKeys
 from veildesk.core.receipt import generate
 from veildesk.core.spare_code import read
@@ -41,12 +41,12 @@ async def change(visit: Visit) -> Response:
     """Seal the whole thread to the new words; from then on the old ones open nothing."""
     form = await visit.form()
     if visit.age(form, "words") is None:
-        return visit.page("ticket-gone.html", status=403, tried="words")
+        return visit.page("words-unsure.html", status=403)
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
         kept, words = session.data.get("ticket"), form.get("words")
         if kept is None:
-            return visit.page("ticket-gone.html", status=410, tried="words")
+            return visit.page("words-unsure.html", status=410)
         if kept["words"] == words:
             return visit.go("receipt")
         if session.data.get("next") != words:
@@ -54,14 +54,16 @@ async def change(visit: Visit) -> Response:
         old = decode_keys(kept)
         thread = await open_thread(visit, old)
         if thread is None:
-            return visit.page("ticket-gone.html", status=410, tried="words")
+            return visit.page("words-unsure.html", status=410)
         try:
             keys = await visit.derive(words)
             done = await _reseal(visit, old, keys, thread)
         except Overloaded:
             done = False
         except WorkLost:
-            return visit.page("ticket-gone.html", status=410, tried="words")
+            return visit.page("words-unsure.html", status=410)
+        except SpoolUnavailable:
+            return visit.page("words-unsure.html", status=503)
         if not done:
             session.data["next-problem"] = "later"
             visit.save(session)
