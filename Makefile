@@ -16,7 +16,7 @@ test:
 test-backends:
 	@scripts/install dev
 	@scripts/install-helpdesks rt znuny redmine django-helpdesk
-	@$(ROOT) env VEILDESK_TEST_BACKENDS=1 .venv/bin/python -m pytest -n 0 tests/contract/test_backend.py tests/live/test_request_tracker.py tests/live/test_znuny.py tests/live/test_mailbox_helpdesk.py tests/live/test_django_helpdesk.py tests/contract/test_webhook_receiver.py tests/backends
+	@$(ROOT) env VEILDESK_TEST_BACKENDS=1 .venv/bin/python -m pytest -n 0 tests/contract/test_backend.py tests/live/test_request_tracker.py tests/live/test_killed_at_request_tracker.py tests/live/test_znuny.py tests/live/test_mailbox_helpdesk.py tests/live/test_django_helpdesk.py tests/contract/test_webhook_receiver.py tests/backends
 
 # On a bare Debian 12 made by debootstrap: the demo from a fresh clone, and deploy/README.md word by word.
 test-bare:
