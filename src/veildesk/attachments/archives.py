@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from veildesk.attachments.reasons import FileRefused, Refusal
 
 __all__ = ["Budget", "Member", "open_archive", "read_zip_member", "zip_entries"]
 
+_UNIX = 3
 _STEP = 64 * 1024
 _ENCRYPTED_FLAGS = 0x01 | 0x40
 _METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
@@ -75,6 +77,8 @@ def open_archive(kind: Kind, content: bytes, budget: Budget) -> Iterator[Member]
         with zip_entries(content) as archive:
             for info in archive.infolist():
                 budget.member()
+                if _is_special(info):
+                    raise FileRefused(Refusal.OTHER_ARCHIVE)
                 if not info.is_dir() and not _is_litter(info.filename):
                     yield Member(info.filename, read_zip_member(archive, info, budget))
 
@@ -113,6 +117,12 @@ def read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Bud
         raise
     except Exception:  # damaged data surfaces as zlib.error, BadZipFile, EOFError, NotImplementedError
         raise FileRefused(Refusal.DAMAGED) from None
+
+
+def _is_special(info: zipfile.ZipInfo) -> bool:
+    """Whether a member of a ZIP made on Unix is a link, a device or a pipe."""
+    kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
+    return kind not in (0, stat.S_IFREG, stat.S_IFDIR)
 
 
 def _is_litter(name: str) -> bool:

@@ -10,6 +10,11 @@ __all__ = ["calendar_text", "html_text"]
 _SILENT = frozenset(
     ("script", "style", "head", "template", "noscript", "iframe", "object", "svg", "math", "select")
 )
+_INLINE = frozenset(
+    ("a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
+     "kbd", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time",
+     "tt", "u", "var", "wbr")
+)  # fmt: skip
 _BLOCKS = frozenset(
     ("p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "table", "ul", "ol", "section",
      "article", "header", "footer", "blockquote", "hr", "dt", "dd", "title")
@@ -34,6 +39,8 @@ class _Visible(HTMLParser):
             self.parts.append("\t")
         elif tag in _BLOCKS:
             self.parts.append("\n")
+        elif tag not in _INLINE:
+            self.parts.append(" ")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _BLOCKS:

@@ -19,7 +19,8 @@ _UNITS = (
     " ", '"', "password: ", "token=abc123def456ghi ", "eyJ", "eyJhbGciOi.", "Cookie: a=b; ", "http://a:b@c ", "://a:", "?a=b", "&token=", "a\u200b",
     "１", "密码", "пароль ", "[email-1]", "[", "(at)", " dot ", "+1 ", "1 2 3 4 5 6 7 8 9 ", "DE89 3704 ", "1.2345,1.2345,", "1°", "lat ",
     "recovery codes: ", "\ud800", "\0", "\u202e", "4A", "[1,2,3,4,5,6,", "mysql -p", "regards, ", "a.a.local.", "aa:bb:cc:", "Bearer ", "dead beef ",
-    "éa ", "=\n", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\n", "1.2.3.4 ", "2001:db8::1 ", " # ", "xox", "sk-", "4111 1111 ", "\\u0041",
+    "éa ", "=\n", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\n", "1.2.3.4 ", "2001:db8::1 ", " # ", "x as password ", "login a@b.co ", "a@b.co:", "(password) VALUES ('a'), ", "| password | a1 |\n", "password? \n<a> ", "word 1: able\nword 2: ",
+    "1.2.3.4 > ", "1-2-3-", "MAC=aa:bb:", "name: token\n value: ", "WIFI:S:a;T:b;", "password (", "AUTH PLAIN ", "docker login -p ", "a@b.c-", "xox", "sk-", "4111 1111 ", "\\u0041",
 )  # fmt: skip
 
 

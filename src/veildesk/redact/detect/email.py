@@ -110,11 +110,27 @@ _KEY = re.compile(
 _CUES = re.compile(r".*(?:是|为|為|至|到|给|給|从|從|由|用|：|于|は|が|を|へ|に)", re.DOTALL)
 
 
+_GLUED = re.compile(
+    r"(?P<gap>)@(?P<gap2>)(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?P<tld>[^\W\d_]{2,24}?))(?=[0-9_-]|(?<=[a-z])[A-Z])",
+)
+
+
+def _glued(text: str, at: int) -> re.Match[str] | None:
+    """A domain with something right behind it, as in file names: its last label must be a true one."""
+    match = _GLUED.match(text, at)
+    return match if match and (is_top_level(match["tld"]) or match["tld"].lower() in _SPECIAL) else None
+
+
+_SPECIAL = frozenset({"example", "test", "invalid", "onion", "i2p"})
+
+
 def _search(text: str, start: int, end: int) -> Iterator[Finding]:
     at = text.find("@", start, end)
     while at >= 0:
         spaced = text[at - 1 : at] == " "
         domain = _DOMAIN.match(text, at - spaced)
+        if domain is None or (domain["tld"] or "").lower() in _NOT_TLD:
+            domain = _glued(text, at) or domain
         if domain is not None:
             yield from _address(text, at, domain)
         else:

@@ -19,9 +19,9 @@ from veildesk.redact.rule import Rule, before, finding, pattern_search
 __all__ = ["RULES"]
 
 _V4 = re.compile(
-    r"(?<![0-9A-Za-z_.])(?<![0-9]-)(?P<ip>(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}"
+    r"(?<![0-9A-Za-z.])(?P<ip>(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}"
     r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9]))(?P<port>(?:/[0-9]{1,2}|:[0-9]{1,5})\b)?"
-    r"(?![0-9])(?!\.[0-9])(?!-(?:rc|beta|alpha|dev|pre|git|snapshot|build|[0-9]))(?!\+[a-z])(?!(?:rc|b|beta|alpha)[0-9])",
+    r"(?![0-9])(?!\.[0-9])(?!-(?:rc|beta|alpha|dev|pre|git|snapshot|build))(?!\+[a-z])(?!(?:rc|b|beta|alpha)[0-9])",
     re.IGNORECASE,
 )
 _PUBLIC = frozenset(
@@ -91,7 +91,18 @@ def _v4(match: re.Match[str], text: str) -> Iterator[Finding]:
 def _is_version(match: re.Match[str], text: str) -> bool:
     start = match.start()
     head = before(text, start, 48)
-    if re.search(r"[A-Za-z]/\Z|(?<![A-Za-z])[vV]\.?\Z|[A-Za-z0-9]-\Z|\.so\.?\Z|[A-Za-z]_\Z", head):
+    if re.search(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}-\Z", head):
+        return False
+    if re.search(r"[A-Za-z]/\Z|(?<![A-Za-z])[vV]\.?\Z|[A-Za-z0-9]-\Z|\.so\.?\Z", head):
+        return True
+    numbers = [int(number) for number in match["ip"].split(".")]
+    if head.endswith("_") and numbers[0] < 100:
+        return True
+    if (
+        re.match(r"-[0-9]", text[match.end() : match.end() + 2])
+        and numbers[0] < 100
+        and not _RANGE.match(text, match.end())
+    ):
         return True
     if re.match(
         r"\.(?:tar|zip|tgz|exe|msi|dmg|deb|rpm|apk|jar|so|dll|pkg|whl|gz|xz|img|bin|iso)\b",
@@ -103,12 +114,12 @@ def _is_version(match: re.Match[str], text: str) -> bool:
     said = _said(head)
     if said is not None:
         return said
-    numbers = [int(number) for number in match["ip"].split(".")]
     if max(numbers) < 32 and numbers[0] != 10:
         return True  # one address in four thousand looks so, and nearly every version
     return _AFTER.match(text, match.end(), match.end() + 24) is not None
 
 
+_RANGE = re.compile(r"-(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
 _AFTER = re.compile(
     r"\s*\(?(?:build|сборк\w*|release|版本|版|beta|бета|alpha|альфа|rc\b|stable|latest|lts|nightly|preview|x64|x86|amd64|arm64|64-bit|32-bit|"
     r"neueste|aktuell|последн\w*|última|最新)",

@@ -9,7 +9,7 @@ secret. The rows below have as many fields; the field under the word is the secr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
@@ -50,6 +50,12 @@ def _search(text: str, start: int, end: int) -> Iterator[Finding]:
             yield from _table(text, low, stop)
             seen = low
         low = stop + 1
+
+
+def _is_head(row: str, fields: Sequence[tuple[int, int]]) -> bool:
+    """Whether a row is a head line of its own, at which the table before it ends."""
+    cells = [row[a:b].strip(" \"'>\r\t") for a, b in fields]
+    return any(word.fullmatch(cell) for cell in cells if cell for _, word in _COLUMNS)
 
 
 def _cell(line: str, start: int, field: tuple[int, int], type_: str) -> Iterator[Finding]:
@@ -113,7 +119,7 @@ def _table(text: str, start: int, stop: int) -> Iterator[Finding]:
         if _RULED.fullmatch(row):
             continue
         fields = list(_fields(row, mark)) if len(row) <= _WIDEST else []
-        if start > len(text) or len(fields) != len(heads):
+        if start > len(text) or len(fields) != len(heads) or _is_head(row, fields):
             return
         for at, type_ in columns.items():
             low, high = fields[at]
