@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from portal.fakes import HOST, FakeClock, World, settings
 from portal.visitor import Visitor
 from testbed.schema_text import schema_text
 from veildesk.core.ports import Cleaned
+from veildesk.core.receipt import WORDS
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
 from veildesk.core.ticket import Deletion, Erased
 from veildesk.core.work import State
@@ -149,6 +151,58 @@ async def test_on_the_wire_nothing_tells_clock_server_or_version(world: World, t
         writer.write(too_long.encode())
         assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
         writer.close()
+        server.should_exit = True
+        await running
+
+
+TELLING = re.compile(
+    rb"uvicorn|starlette|h11|python|jinja|asgi|veildesk|traceback|/home|/usr|\.py\b|\d\d:\d\d:\d\d|GMT", re.I
+)
+ADDED = frozenset(
+    ["content-length", "content-type", "content-language", "connection", "allow", "retry-after", "set-cookie"]
+)
+
+
+async def test_no_error_tells_clock_server_or_version(world: World, tmp_path: Path) -> None:
+    """Every status of an error, as it leaves the socket."""
+    path = tmp_path / "p.sock"
+    world.settings = replace(world.settings, open=False, rate=0.001, burst=2)
+
+    def broken() -> str:
+        raise RuntimeError("veildesk python /usr/lib")
+
+    app = create_app(world.settings, replace(world.ports, subscription=broken))
+    server = uvicorn.Server(config(app, path))
+    form = "Content-Type: application/x-www-form-urlencoded\r\n"
+    typed = "words=" + "+".join(WORDS[:8])
+    asked: list[tuple[int, str, str, str]] = [
+        (400, "POST /en/track", form, "words=%FF"),
+        (400, "POST /en/track", "Content-Type: text/xml\r\n", "x"),
+        (400, "POST /en/ticket/reply", "Content-Type: multipart/form-data; boundary=b\r\n", "--x"),
+        (403, "POST /en/ticket/delete", form, "sure=yes"),
+        (404, "GET /nothing", "", ""),
+        (404, "GET /static/../../etc/passwd", "", ""),
+        (405, "PUT /en/new", form, "x"),
+        (410, "GET /en/ticket", "", ""),
+        (413, "POST /en/track", form, ""),
+        (503, "GET /en/new", "", ""),
+        (500, "GET /en/status/subscribe", "", ""),
+        (200, "POST /en/track", form, typed),
+        (200, "POST /en/track", form, typed),
+        (429, "POST /en/track", form, typed),
+    ]
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        for status, line, extra, body in asked:
+            head = f"{line} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{extra}"
+            length = 99_999_999 if status == 413 else len(body)
+            answer = await _exchange(path, f"{head}Content-Length: {length}\r\n\r\n{body}".encode())
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode()), (line, answer[:40])
+            lines = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+            assert {item.partition(":")[0].lower() for item in lines} - ADDED == set(HEADERS)
+            assert TELLING.search(answer) is None, line
         server.should_exit = True
         await running
 
