@@ -10,6 +10,7 @@ import pytest_asyncio
 from testbed.helpdesks.redmine import RedmineDesk, RedmineServer, redmine_desk, redmine_server
 from veildesk.conformance.suite import *  # noqa: F403
 from veildesk.conformance.suite import entry, fresh
+from veildesk.core.errors import BackendRefused
 from veildesk.core.ticket import Level
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("redmine"), pytest.mark.timeout(600)]
@@ -47,6 +48,10 @@ async def test_the_field_can_be_named_by_its_number_and_a_wrong_one_is_found_out
     async with redmine_desk(server, field=99) as desk:
         (failed,) = [r for r in await desk.backend.check() if r.level is Level.FAIL]
         assert failed.found == "no such field"
+        lost = fresh()
+        with pytest.raises(BackendRefused, match="field-missing"):
+            await desk.backend.deliver(entry(lost, f"canary{lost}"))
+        assert desk.leftovers(f"canary{lost}".encode()) == 0
 
 
 async def test_no_image_of_a_stranger_is_loaded_by_who_reads(desk: RedmineDesk) -> None:

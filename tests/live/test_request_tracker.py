@@ -138,6 +138,8 @@ async def test_without_a_command_on_its_host_erasing_is_only_asked_for(server: R
         delivered = await desk.backend.deliver(entry(thread, canary))
         assert await desk.backend.erase(delivered.ref, thread) is Erased.REQUESTED
         assert not _gone(server, canary)
+        ticket = (await desk._agent.get(f"/ticket/{delivered.ref}")).json()
+        assert (ticket["Status"], ticket["Subject"]) == ("deleted", "(deleted)")
     async with rt_desk(server) as desk:
         assert await desk.backend.erase(delivered.ref, thread) is Erased.GONE
         assert _gone(server, canary)

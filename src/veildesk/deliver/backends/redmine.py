@@ -177,7 +177,14 @@ class Redmine:
             "uploads": await self._upload(entry),
         }
         answer = (await self._call("POST", "/issues.json", json={"issue": body})).json()
-        return Delivered(str(answer["issue"]["id"]))
+        made = answer.get("issue") if isinstance(answer, dict) else None
+        if not isinstance(made, dict) or not isinstance(made.get("id"), int):
+            raise BackendUnavailable("answer-form")
+        if _thread_of(made) != thread:
+            # A field with another number is dropped without a word, and no answer would find the way back.
+            await self._call("DELETE", f"/issues/{made['id']}.json", good=(200, 204, 404))
+            raise BackendRefused("field-missing")
+        return Delivered(str(made["id"]))
 
     async def _upload(self, entry: TicketEntry) -> list[dict[str, str]]:
         """Files go first; one that no issue takes is swept by Redmine itself."""

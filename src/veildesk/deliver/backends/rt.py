@@ -398,6 +398,8 @@ class RequestTracker:
             if ticket is None or _thread_of(ticket) != thread:
                 continue
             if ticket.get("Status") != "deleted":
+                # Should nobody erase it on the host, at least no list shows what it was about.
+                await self._call("PUT", f"/ticket/{number}", json={"Subject": "(deleted)"})
                 await self._call("DELETE", f"/ticket/{number}")
             left.append(number)
         if not left:
