@@ -6,6 +6,8 @@ the same as visitors get.
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from portal.exported import fill
 from portal.fakes import HOST, World
 from portal.served import served
 from portal.visitor import asked_word
+from veildesk.core.ticket import File
 
 pytestmark = pytest.mark.browser
 
@@ -126,9 +129,21 @@ def test_no_violations(visit: tuple[str, BrowserContext], site: str, world: Worl
         "/ticket/thanks",
         "/ticket/delete",
     )
+    answer = world.answer(" ".join(words), "Look.", "signed", File("steps.txt", "text/plain", b"x" * 2000))
+    thread = threading.Thread(target=asyncio.run, args=(answer,))
+    thread.start()
+    thread.join(10)
     for path in inside:
         page.goto(f"{site}/{language}{path}")
+        for summary in page.locator("main details summary").all():
+            summary.click()
         examine(path)
+    cookies = context.cookies()
+    context.clear_cookies()
+    press("main form button.danger")
+    examine("deleting without a session")
+    context.add_cookies(cookies)
+    page.goto(f"{site}/{language}/ticket/delete")
     press("main form button.danger")
     examine("delete without tick")
     page.locator("#sure").check()
