@@ -39,8 +39,9 @@ bench:
 
 chaos:
 	@scripts/install dev
-	@$(ROOT) .venv/bin/python tests/chaos/run.py $(or $(CHAOS),--tor)
+	@$(ROOT) .venv/bin/python tests/chaos/run.py --tor $(or $(CHAOS),--stop 8)
 	@$(ROOT) .venv/bin/python tests/chaos/power_cut.py
+	@$(ROOT) .venv/bin/python tests/chaos/real_helpdesk.py
 
 fuzz:
 	@scripts/install dev

@@ -17,6 +17,8 @@ from veildesk.service.run import serve
 
 def main() -> int:
     """As `veildesk run`."""
+    # A clock that jumps is this process's own: workers that may open no file could not read it.
+    os.environ.pop("LD_PRELOAD", None)
     real = build.load_backend
     build.load_backend = lambda kind, name, settings: (  # type: ignore[attr-defined]
         connector.from_config(name, settings) if kind == "chaos" else real(kind, name, settings)

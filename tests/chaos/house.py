@@ -22,7 +22,9 @@ from testbed.postgres import Cluster
 from veildesk.ops.control import ask
 from veildesk.service.initialise import initialise
 
-__all__ = ["Gateway", "Helpdesk", "Tor", "make_gateways"]
+__all__ = ["Clock", "Gateway", "Helpdesk", "Tor", "make_gateways"]
+
+_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 _TESTS = Path(__file__).resolve().parents[1]
 _CONFIG = """\
@@ -37,17 +39,13 @@ home = "{base}/keys/gnupg"
 ring = "{base}/keys/ring"
 support = "{support}"
 notice = "{notice}"
-engine = "gpg"
+engine = "{engine}"
 
 [queues.support]
 addresses = ["support@gateway.test"]
 backend = "desk"
 
-[backends.desk]
-kind = "chaos"
-port = {port}
-poll_seconds = 0.5
-
+{desk}
 [lmtp]
 listen = "127.0.0.1:{lmtp}"
 
@@ -57,6 +55,49 @@ port = {smtp}
 security = "plain"
 {rest}
 """
+
+_DESK = """\
+[backends.desk]
+kind = "chaos"
+port = {port}
+poll_seconds = 0.5
+"""
+
+# Worker processes that read what they understand, and gpg asked about everything: both are killed.
+_ENGINES = ("both", "gpg")
+
+
+class Clock:
+    """What a gateway takes for the time of day: libfaketime reads an offset from a file at every look.
+
+    Only CLOCK_REALTIME jumps, as with a person or NTP setting a clock; timers go on. Offsets are days within
+    the time of retention, so that nothing expires by it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "clock"
+        self.jump(0)
+
+    @staticmethod
+    def installed() -> bool:
+        """Whether libfaketime is there."""
+        return _FAKETIME.exists()
+
+    def jump(self, days: float) -> None:
+        """Be `days` ahead of the machine's clock from now on."""
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"+{days}d\n")
+        fresh.replace(self._file)
+
+    def environment(self) -> dict[str, str]:
+        """For the process."""
+        return {
+            "LD_PRELOAD": str(_FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
 
 
 class Process:
@@ -129,15 +170,16 @@ class Helpdesk(Process):
 class Gateway(Process):
     """One gateway process on one configuration."""
 
-    def __init__(self, config: Path, state: Path, lmtp: int) -> None:
+    def __init__(self, config: Path, state: Path, lmtp: int, clock: Clock | None = None) -> None:
         super().__init__(config.with_suffix(".log"))
-        self.config, self.state, self.lmtp = config, state, lmtp
+        self.config, self.state, self.lmtp, self.clock = config, state, lmtp, clock
         self.point = ""
 
     def start(self, point: str = "") -> None:
         """Start, to die at a crash point if one is given."""
         self.point = point
         more = {"VEILDESK_CRASHPOINT": point} if point else {}
+        more |= self.clock.environment() if self.clock is not None else {}
         self._start([sys.executable, "-m", "chaos.gateway", str(self.config)], **more)
 
     def died_at_point(self) -> str | None:
@@ -189,9 +231,19 @@ class Tor(Process):
 
 
 def make_gateways(
-    folder: Path, *, helpdesk: int, smtp: int, cluster: Cluster | None, tor: Tor | None
+    folder: Path,
+    *,
+    helpdesk: int,
+    smtp: int,
+    cluster: Cluster | None,
+    tor: Tor | None,
+    clock: Clock | None = None,
+    desk: str = _DESK,
 ) -> list[Gateway]:
-    """One gateway on SQLite, or two on one PostgreSQL; they share keys."""
+    """One gateway on SQLite, or two on one PostgreSQL; they share keys. The first has `clock`.
+
+    `desk` is the section of the helpdesk, which is at port `helpdesk` unless it says otherwise.
+    """
     base = folder / "gw"
     made = asyncio.run(initialise(base, name="Desk", address="support@gateway.test"))
     database = cluster.new_database() if cluster is not None else None
@@ -207,11 +259,11 @@ def make_gateways(
             )
         text = _CONFIG.format(
             state=state, base=base, support=made["support_key"], notice=made["notice_key"],
-            port=helpdesk, lmtp=lmtp, smtp=smtp, rest=rest,
+            desk=desk.format(port=helpdesk), lmtp=lmtp, smtp=smtp, rest=rest, engine=_ENGINES[number],
         )  # fmt: skip
         config = folder / f"gateway{number}.toml"
         config.write_text(text)
-        gateways.append(Gateway(config, state, lmtp))
+        gateways.append(Gateway(config, state, lmtp, clock if number == 0 else None))
     return gateways
 
 

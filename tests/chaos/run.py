@@ -17,6 +17,7 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -29,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from chaos.house import (  # noqa: E402
+    Clock,
     Gateway,
     Helpdesk,
     Tor,
@@ -44,10 +46,12 @@ from live import test_spool_crash as points  # noqa: E402
 from testbed.canary import forms, hits  # noqa: E402
 from testbed.mail_servers import MailServers, MailServersUnavailable  # noqa: E402
 from testbed.postgres import Cluster, cluster  # noqa: E402
+from unit.spool import test_moving as moving  # noqa: E402
 from veildesk.spool import KeyRing  # noqa: E402
 from veildesk.spool.crashpoint import POINTS  # noqa: E402
 
 _STORE_GONE = 15
+_STOP = threading.Event()
 _UNDER_WAY = 60
 _LOADED = (
     *(f"deliver.{when}-call" for when in ("before", "after")),
@@ -73,9 +77,17 @@ class Tally:
     parked: int = 0
     wrong: list[str] = field(default_factory=list)
 
+    def add(self, other: Tally) -> None:
+        """Take another run's numbers in."""
+        self.reached |= other.reached
+        self.kills += other.kills
+        for name in ("acknowledged", "lost", "doubled", "repeated", "parked"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.wrong += other.wrong
+
 
 def run_points(tally: Tally, say: Callable[[str], None]) -> None:
-    """Every crash point of the store once, two processes at a time."""
+    """Every crash point of the store and of a move once, two processes at a time."""
 
     def one(point: str) -> None:
         memory = Path("/dev/shm")
@@ -95,8 +107,19 @@ def run_points(tally: Tally, say: Callable[[str], None]) -> None:
                 tally.lost += 1
                 tally.wrong.append(f"{point}: {error}")
 
-    with ThreadPoolExecutor(2) as pool:
+    def moved(point: str, server: Cluster) -> None:
+        with tempfile.TemporaryDirectory(prefix="chaos-") as name:
+            try:
+                asyncio.run(moving.killed_and_repeated(Path(name), server.new_database(), point))
+                tally.reached.add(point)
+                tally.kills["point"] += 1
+            except AssertionError as error:
+                tally.wrong.append(f"{point}: {error}")
+
+    with ThreadPoolExecutor(2) as pool, cluster() as server:
         list(pool.map(one, [*points.HERE, *points.AGAIN]))
+        for point in moving.POINTS_OF_A_MOVE:
+            moved(point, server)
     say(f"points: {len(tally.reached)} reached, {tally.kills['point']} kills")
 
 
@@ -104,24 +127,35 @@ class Load:
     """The second part, on one engine."""
 
     def __init__(
-        self, folder: Path, seed: int, tally: Tally, postgres: Cluster | None, *, with_tor: bool
+        self,
+        folder: Path,
+        seed: int,
+        tally: Tally,
+        postgres: Cluster | None,
+        *,
+        with_tor: bool,
+        longest: float,
     ) -> None:
         self.random = random.Random(seed)
         self.folder, self.tally, self.postgres = folder, tally, postgres
         self.helpdesk = Helpdesk(folder, seed)
         self.sink = Sink()
         self.tor = Tor(folder) if with_tor else None
+        self.clock = Clock(folder) if Clock.installed() else None
+        self.longest = longest
         self.gateways = make_gateways(
             folder,
             helpdesk=self.helpdesk.proxy.port,
             smtp=self.sink.port,
             cluster=postgres,
             tor=self.tor,
+            clock=self.clock,
         )
         self.feeders: list[Feeder] = []
         self._points = list(_LOADED)
         self._states: dict[str, int] = {}
         self._failures = 0
+        self.others: Counter[str] = Counter()
 
     def run(self, kills: int, mail: MailServers | None, pause: float) -> None:
         """Feed and kill, then drain and check."""
@@ -140,6 +174,7 @@ class Load:
             feeder.start()
         goal = self.tally.kills.total() + kills
         while self.tally.kills.total() < goal:
+            self._go_on()
             self._one_kill()
             if mail is not None:
                 mail.flush()
@@ -148,12 +183,18 @@ class Load:
         self._drain(mail)
         self._check()
 
+    @staticmethod
+    def _go_on() -> None:
+        if _STOP.is_set():
+            raise RuntimeError("told to stop")
+
     def _full(self) -> bool:
         """Whether enough is under way: the harness measures safety, not how long a queue drains."""
         return sum(len(one.acknowledged) for one in self.feeders) - len(self.sink.recipients) > _UNDER_WAY
 
     def _one_kill(self) -> None:
         victims = ["gateway"] * 5 + ["worker"] * 2 + ["helpdesk"] * 2 + ["stop"]
+        victims += ["clock"] if self.clock is not None else []
         victims += ["postgres"] if self.postgres is not None else []
         victims += ["tor"] if self.tor is not None else []
         victim = self.random.choice(victims)
@@ -170,7 +211,11 @@ class Load:
         elif victim == "worker":
             self._kill_child(self.random.choice(self.gateways))
         elif victim == "stop":
-            stop(self.random.choice(self.gateways), 2.5)
+            stop(self.random.choice(self.gateways), self.longest)
+            self.others["stops"] += 1
+        elif victim == "clock" and self.clock is not None:
+            self.clock.jump(self.random.choice([0, 0, 0.04, 1, 6]))
+            self.others["clock jumps"] += 1
         else:
             self._kill_gateway(self.random.choice(self.gateways))
         if victim in ("helpdesk", "postgres", "tor"):
@@ -235,6 +280,7 @@ class Load:
         end = time.monotonic() + 240
         calm = 0
         while time.monotonic() < end and calm < 3:
+            self._go_on()
             for gateway in self.gateways:
                 if not gateway.alive:
                     gateway.start()
@@ -304,27 +350,30 @@ def _tokens(text: str) -> list[str]:
     return [word for word in text.split() if word.startswith("token-")]
 
 
-def run_load(
-    tally: Tally, engine: str, kills: int, seed: int, *, postfix: bool, tor: bool, keep: bool
-) -> None:
+def run_load(engine: str, kills: int, seed: int, chosen: argparse.Namespace, *, tor: bool) -> Tally:
     """Random kills on one engine."""
+    tally = Tally()
     folder = Path(tempfile.mkdtemp(prefix="vc-"))
     folder.chmod(0o755)
     with ExitStack() as stack:
         postgres = stack.enter_context(cluster()) if engine == "postgresql" else None
         mail = None
-        if postfix:
+        if not chosen.no_postfix:
             try:
                 mail = stack.enter_context(MailServers(folder / "mail"))
             except MailServersUnavailable as error:
                 print(f"without Postfix: {error}", file=sys.stderr)
-        load = Load(folder, seed, tally, postgres, with_tor=tor)
+        load = Load(folder, seed, tally, postgres, with_tor=tor, longest=chosen.stop)
         stack.callback(load.close)
         load.run(kills, mail, pause=0.1)
-    if keep or tally.wrong:
+        spoiled = load.helpdesk.proxy.spoiled
+        others = ", ".join(f"{count} {name}" for name, count in sorted(load.others.items()))
+        print(f"{engine}: {spoiled} connections spoiled, {others}", file=sys.stderr)
+    if chosen.keep or tally.wrong:
         print(f"kept: {folder}", file=sys.stderr)
     else:
         remove(folder)
+    return tally
 
 
 def main(words: list[str] | None = None) -> int:
@@ -336,9 +385,10 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--no-points", action="store_true", help="leave the first part out")
     parser.add_argument("--no-postfix", action="store_true")
     parser.add_argument("--tor", action="store_true", help="also an onion service on a tor that is killed")
+    parser.add_argument("--stop", type=float, default=2.5, help="seconds that a stopped gateway stays so")
     parser.add_argument("--keep", action="store_true", help="leave all files")
     chosen = parser.parse_args(words)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: _STOP.set())
     begun = time.monotonic()
     tally = Tally()
 
@@ -349,14 +399,18 @@ def main(words: list[str] | None = None) -> int:
         run_points(tally, say)
     engines = ["sqlite", "postgresql"] if chosen.engine == "both" else [chosen.engine]
     left = max(chosen.kills - tally.kills.total(), len(engines))
-    for number, engine in enumerate(engines):
-        share = left // len(engines)
-        postfix, tor = not chosen.no_postfix, chosen.tor and number == 0
-        run_load(tally, engine, share, chosen.seed + number, postfix=postfix, tor=tor, keep=chosen.keep)
-        say(f"{engine}: {dict(tally.kills)}, {tally.acknowledged} acknowledged")
+
+    def one(number: int) -> None:
+        share = (left + number) // len(engines)
+        done = run_load(engines[number], share, chosen.seed + number, chosen, tor=chosen.tor and number == 0)
+        say(f"{engines[number]}: {dict(done.kills)}, {done.acknowledged} acknowledged")
+        tally.add(done)
+
+    # Side by side: most of the time is waiting for processes to start.
+    with ThreadPoolExecutor(len(engines)) as pool:
+        list(pool.map(one, range(len(engines))))
     if not chosen.no_points:
-        wanted = {name for name in POINTS if not name.startswith("move.")}
-        tally.wrong += [f"never reached: {name}" for name in sorted(wanted - tally.reached)]
+        tally.wrong += [f"never reached: {name}" for name in sorted(POINTS - tally.reached)]
     for line in tally.wrong:
         say(f"WRONG {line}")
     summary = {

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from measure import ROOT, Row, cpu_seconds, measure, memory_mb, seconds, tree
 
 from testbed.postgres import cluster
+from veildesk.core.contact import KnownKey, Provenance
 from veildesk.core.submission import Channel, Submission
 from veildesk.core.work import State
 from veildesk.ops.clock import SystemClock
 from veildesk.service.initialise import initialise
-from veildesk.spool.contact_tables import contact, contact_name
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.schema import dedup, message, ticket, ticket_key
 from veildesk.spool.sealing import wrap_key
@@ -28,16 +28,22 @@ __all__ = ["GROUPS"]
 
 _BATCH = 5000
 _MESSAGES = 50
+_CONTACTS = {100_000: 10_000, 1_000_000: 50_000}
 
 
 async def _store(folder: Path, tickets: int) -> SqlSpool:
-    """A store with so many delivered tickets, one message each, and a contact for every twentieth."""
+    """A store with so many delivered tickets, one message each.
+
+    With 100,000 tickets there are ten thousand contacts, with 1,000,000 fifty thousand.
+    """
     folder.mkdir()
     ring = KeyRing.create(folder / "ring")
     spool = await SqlSpool.open(folder / "state", ring, SystemClock(), 14)
     for start in range(0, tickets, _BATCH):
         ids = [secrets.token_hex(16) for _ in range(min(_BATCH, tickets - start))]
         await spool._writer.do("fill", lambda connection, ids=ids: _fill(connection, ring, ids))
+    for _ in range(_CONTACTS.get(tickets, 0) // 1000):
+        await spool._writer.do("fill", lambda connection: _meet(connection, spool, 1000))
     return spool
 
 
@@ -58,11 +64,17 @@ def _fill(connection: sa.Connection, ring: KeyRing, ids: list[str]) -> None:
         {"digest": os.urandom(32), "message_id": i[::-1], "ticket_id": i, "expires_day": today} for i in ids
     ]
     connection.execute(sa.insert(dedup), digests)
-    people = [os.urandom(32) for _ in ids[::20]]
-    connection.execute(
-        sa.insert(contact), [{"digest": p, "sealed": p * 40, "last_day": today} for p in people]
-    )
-    connection.execute(sa.insert(contact_name), [{"digest": os.urandom(32), "contact": p} for p in people])
+
+
+def _meet(connection: sa.Connection, spool: SqlSpool, count: int) -> None:
+    """So many contacts, each with an address and a certificate of 700 octets."""
+    today = SystemClock().now() // 86400
+    for _ in range(count):
+        name = secrets.token_hex(20).upper()
+        address = f"{name[:12].lower()}@users.test"
+        key = KnownKey(os.urandom(700), name, (name,), (address,), Provenance.SIGNED, None, today)
+        names = {spool.contacts._digest(1, "address", address), spool.contacts._digest(1, "key", name)}
+        spool.contacts._insert(connection, 1, key, names)
 
 
 async def _messages(spool: SqlSpool) -> None:

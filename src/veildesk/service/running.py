@@ -27,6 +27,7 @@ from veildesk.ops.notify import notify, watchdog_seconds
 from veildesk.portal import serve as portal_serve
 from veildesk.portal.app import create_app
 from veildesk.portal.ports import PortalPorts, PortalSettings
+from veildesk.redact.engine import searcher
 from veildesk.service.accept_only import place_of
 from veildesk.service.approving import approve
 from veildesk.service.backlog import backlog
@@ -104,6 +105,7 @@ class Running:
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
         jobs.append(("erase", self._alone("erase", gateway.eraser.run)))
         jobs.append(("store", self._watch_store()))
+        jobs.append(("rules", _prepare_rules()))
         jobs.append(("lag", self._lag.run()))
         if self._config.metrics is not None:
             jobs.append(("metrics", MetricsServer(self._config.metrics.socket, self._measuring.gather).run()))
@@ -320,6 +322,11 @@ class Running:
 
     async def _spool_approve(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return _row(await approve(self._gateway.spool, str(request["message"])))
+
+
+async def _prepare_rules() -> None:
+    """Make the rules of redaction ready, which takes a second, before the first message asks for them."""
+    await asyncio.to_thread(searcher)
 
 
 def _site(settings: PortalSettings, ports: PortalPorts, socket: Path) -> _QuietServer:

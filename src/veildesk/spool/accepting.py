@@ -41,6 +41,16 @@ _TICKET, _ANCHOR, _MESSAGE, _DEDUP, _MARKER = (
 THREAD = "thread."
 """Prefix of the names of thread entries among a ticket's parts."""
 
+# Built once: making a statement costs more than running it.
+_LAST_ENTRY = sa.select(sa.func.max(part.c.name)).where(
+    part.c.ticket_id == sa.bindparam("ticket"),
+    part.c.message_id == "",
+    part.c.name.startswith(THREAD),
+)
+_KNOWN = sa.select(dedup.c.digest, dedup.c.message_id, dedup.c.ticket_id).where(
+    dedup.c.digest.in_(sa.bindparam("digests", expanding=True))
+)
+
 
 def new_id() -> str:
     """An opaque random id: 32 hex digits."""
@@ -93,10 +103,7 @@ def target_of(connection: sa.Connection, vault: DataKeys, ticket_id: str) -> Tar
     key = vault.get(connection, ticket_id)
     if key is None:
         return None
-    query = sa.select(sa.func.max(part.c.name)).where(
-        part.c.ticket_id == ticket_id, part.c.message_id == "", part.c.name.startswith(THREAD)
-    )
-    last: str | None = connection.execute(query).scalar_one()
+    last: str | None = connection.execute(_LAST_ENTRY, {"ticket": ticket_id}).scalar_one()
     position = 0 if last is None else int(last.removeprefix(THREAD)) + 1
     return Target(ticket_id, key, position)
 
@@ -114,8 +121,8 @@ def keep_all(
     connection: sa.Connection, vault: DataKeys, incoming: Sequence[Incoming]
 ) -> list[Accepted | None]:
     """Keep many messages with few statements; results in the same order, None as in `keep`."""
-    query = sa.select(dedup).where(dedup.c.digest.in_([one.dedup for one in incoming]))
-    known = {row.digest: (row.message_id, row.ticket_id) for row in connection.execute(query)}
+    rows = connection.execute(_KNOWN, {"digests": [one.dedup for one in incoming]})
+    known = {row.digest: (row.message_id, row.ticket_id) for row in rows}
     results: list[Accepted | None] = []
     fresh: list[Incoming] = []
     for one in incoming:
@@ -204,8 +211,7 @@ def _many(connection: sa.Connection, statement: sa.Insert, rows: list[dict[str, 
 
 
 def _accepted(connection: sa.Connection, digest: bytes) -> Accepted | None:
-    query = sa.select(dedup.c.message_id, dedup.c.ticket_id).where(dedup.c.digest == digest)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_KNOWN, {"digests": [digest]}).one_or_none()
     return None if row is None else Accepted(row.message_id, row.ticket_id, fresh=False)
 
 

@@ -41,11 +41,17 @@ BACKEND_REF = "backend-ref"
 
 TicketOf = Callable[[sa.Connection], str | None]
 _ANCHOR = "anchor"
+_MARK = sa.insert(marker)
+_BY_MARKER = sa.select(marker.c.ticket_id).where(marker.c.digest == sa.bindparam("of"))
+_TICKET_OF = sa.select(message.c.ticket_id).where(message.c.id == sa.bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A state change with sealed parts; `replaced` are (message id or "", part name)."""
+    """A state change with sealed parts; `replaced` are (message id or "", part name).
+
+    `threaded` says that one of them has its place in the ticket's thread.
+    """
 
     work: Work
     to: State
@@ -54,6 +60,7 @@ class Change:
     replaced: Sequence[tuple[str, str]]
     target: Target | None
     marker: bytes | None
+    threaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ def blobs(
 
 def apply(connection: sa.Connection, vault: Vault, owner: str, change: Change) -> Changed | None:
     """Commit a change. None when another thread entry was faster. Raises `WorkLost`."""
-    if change.target is not None:
+    if change.target is not None and change.threaded:
         current = target_of(connection, vault, change.work.ticket_id)
         if current is None or current.position != change.target.position:
             return None
@@ -107,7 +114,7 @@ def apply(connection: sa.Connection, vault: Vault, owner: str, change: Change) -
 def put_marker(connection: sa.Connection, digest: bytes, ticket_id: str) -> None:
     """Let a digest lead to a ticket; one that leads elsewhere already is left as it is."""
     if by_marker(connection, digest) is None:
-        connection.execute(sa.insert(marker).values(digest=digest, ticket_id=ticket_id))
+        connection.execute(_MARK, {"digest": digest, "ticket_id": ticket_id})
 
 
 def forget_markers(connection: sa.Connection, ticket_id: str) -> int:
@@ -119,15 +126,13 @@ def forget_markers(connection: sa.Connection, ticket_id: str) -> int:
 
 def by_marker(connection: sa.Connection, digest: bytes) -> str | None:
     """The ticket a digest leads to."""
-    query = sa.select(marker.c.ticket_id).where(marker.c.digest == digest)
-    ticket_id: str | None = connection.execute(query).scalar_one_or_none()
+    ticket_id: str | None = connection.execute(_BY_MARKER, {"of": digest}).scalar_one_or_none()
     return ticket_id
 
 
 def ticket_of(connection: sa.Connection, message_id: str) -> str | None:
     """The ticket of a message."""
-    query = sa.select(message.c.ticket_id).where(message.c.id == message_id)
-    ticket_id: str | None = connection.execute(query).scalar_one_or_none()
+    ticket_id: str | None = connection.execute(_TICKET_OF, {"of": message_id}).scalar_one_or_none()
     return ticket_id
 
 

@@ -63,6 +63,13 @@ def claim(
 
     Only messages on their way can be claimed, whatever `states` holds.
     """
+    given = {"now": now, "horizon": now + LONGEST_DELAY, "most": limit, "claimer": owner}
+    given["wanted"] = [state.value for state in states if state in _MOVING]
+    rows = connection.execute(_CLAIM, given).all()
+    return [work_of(row) for row in sorted(rows, key=lambda row: int(row.seq))]
+
+
+def _claim_statement() -> sa.sql.dml.ReturningUpdate[Any]:
     candidate, earlier = message.alias("candidate"), message.alias("earlier")
     overtakes = sa.exists().where(
         earlier.c.ticket_id == candidate.c.ticket_id,
@@ -73,20 +80,22 @@ def claim(
     chosen = (
         sa.select(candidate.c.seq)
         .where(
-            candidate.c.state.in_([state.value for state in states if state in _MOVING]),
+            candidate.c.state.in_(sa.bindparam("wanted", expanding=True)),
             candidate.c.owner.is_(None),
-            sa.or_(candidate.c.due_at <= now, candidate.c.due_at > now + LONGEST_DELAY),
+            sa.or_(candidate.c.due_at <= sa.bindparam("now"), candidate.c.due_at > sa.bindparam("horizon")),
             ~overtakes,
         )
         .order_by(candidate.c.seq)
-        .limit(limit)
+        .limit(sa.bindparam("most", type_=sa.Integer))
         .with_for_update(skip_locked=True, of=candidate)
         # Named, so that PostgreSQL runs it once; as a plain subquery it may lock more than `limit` rows.
         .cte("chosen")
     )
-    change = sa.update(message).where(message.c.seq.in_(sa.select(chosen.c.seq))).values(owner=owner)
-    rows = connection.execute(change.returning(*message.c)).all()
-    return [work_of(row) for row in sorted(rows, key=lambda row: int(row.seq))]
+    change = sa.update(message).where(message.c.seq.in_(sa.select(chosen.c.seq)))
+    return change.values(owner=sa.bindparam("claimer")).returning(*message.c)
+
+
+_CLAIM = _claim_statement()
 
 
 def check_transition(work: Work, to: State) -> None:
@@ -117,15 +126,33 @@ def _change(connection: sa.Connection, where: tuple[sa.ColumnElement[bool], ...]
 
 def change_state(connection: sa.Connection, owner: str, work: Work, to: State, reason: Reason) -> Work:
     """Move to another state. The claim stays while the message is on its way. Raises `WorkLost`."""
-    values: dict[str, Any] = {
-        "state": to.value,
-        "reason": reason.value,
-        "parked_from": work.state.value if to is State.PARKED else None,
-        "due_at": 0,
+    given = {
+        "to": to.value,
+        "why": reason.value,
+        "was": work.state.value if to is State.PARKED else None,
+        "work": work.message_id,
+        "in_ticket": work.ticket_id,
+        "in_state": work.state.value,
+        "mine": owner,
     }
-    if to not in _MOVING:
-        values["owner"] = None
-    return _change(connection, _held(work, owner), **values)
+    row = connection.execute(_MOVE if to in _MOVING else _END, given).one_or_none()
+    if row is None:
+        raise WorkLost("not there, or not ours")
+    return work_of(row)
+
+
+_MOVE = (
+    sa.update(message)
+    .where(
+        message.c.id == sa.bindparam("work"),
+        message.c.ticket_id == sa.bindparam("in_ticket"),
+        message.c.state == sa.bindparam("in_state"),
+        sa.or_(message.c.owner == sa.bindparam("mine"), message.c.owner.is_(None)),
+    )
+    .values(state=sa.bindparam("to"), reason=sa.bindparam("why"), parked_from=sa.bindparam("was"), due_at=0)
+    .returning(*message.c)
+)
+_END = _MOVE.values(owner=None)
 
 
 def postpone(connection: sa.Connection, owner: str, work: Work, reason: Reason, due_at: int) -> None:
@@ -166,11 +193,13 @@ def retry(connection: sa.Connection, message_id: str) -> Work:
 
 def next_due(connection: sa.Connection, now: int) -> int | None:
     """The nearest future time at which a postponed message becomes due."""
-    query = sa.select(sa.func.min(message.c.due_at)).where(
-        message.c.state.in_(UNFINISHED), message.c.due_at > now, message.c.owner.is_(None)
-    )
-    due: int | None = connection.execute(query).scalar_one()
+    due: int | None = connection.execute(_NEXT, {"now": now}).scalar_one()
     return due
+
+
+_NEXT = sa.select(sa.func.min(message.c.due_at)).where(
+    message.c.state.in_(UNFINISHED), message.c.due_at > sa.bindparam("now"), message.c.owner.is_(None)
+)
 
 
 def listing(

@@ -30,6 +30,13 @@ __all__ = ["StoredContacts"]
 _VERSION = 1
 _MOST = 4
 _BATCH = 200
+_NAMED = (
+    sa.select(contact)
+    .join(contact_name, contact_name.c.contact == contact.c.digest)
+    .where(contact_name.c.digest.in_(sa.bindparam("names", expanding=True)))
+    .order_by(contact.c.last_day.desc())
+    .limit(_MOST)
+)
 
 
 class StoredContacts:
@@ -135,14 +142,7 @@ class StoredContacts:
         return tuple(self._open(row) for row in self._rows(connection, kind, name))
 
     def _rows(self, connection: sa.Connection, kind: str, name: str) -> Sequence[sa.Row[Any]]:
-        query = (
-            sa.select(contact)
-            .join(contact_name, contact_name.c.contact == contact.c.digest)
-            .where(contact_name.c.digest.in_(self._digests(connection, kind, name)))
-            .order_by(contact.c.last_day.desc())
-            .limit(_MOST)
-        )
-        return connection.execute(query).all()
+        return connection.execute(_NAMED, {"names": self._digests(connection, kind, name)}).all()
 
     def _digests(self, connection: sa.Connection, kind: str, name: str) -> list[bytes]:
         # More than one epoch while a rotation is under way; 0 for what an older version wrote.

@@ -23,6 +23,13 @@ from veildesk.spool.sealing import Place, open_row, seal_row
 __all__ = ["INLINE", "PartFiles", "Stored", "delete_parts", "insert_parts", "select_part"]
 
 _INSERT = sa.insert(part)
+_HERE = part.c.ticket_id == sa.bindparam("ticket"), part.c.message_id == sa.bindparam("message")
+_SELECT = sa.select(part.c.sealed, part.c.file).where(*_HERE, part.c.name == sa.bindparam("part"))
+_DELETE = (
+    sa.delete(part)
+    .where(*_HERE, part.c.name.in_(sa.bindparam("parts", expanding=True)))
+    .returning(part.c.file)
+)
 
 INLINE = 256 * 1024
 """Largest part kept as a row, in bytes."""
@@ -119,26 +126,25 @@ def insert_parts(connection: sa.Connection, parts: Collection[Stored]) -> None:
 
 def select_part(connection: sa.Connection, place: Place) -> Stored | None:
     """The sealed part at a place."""
-    query = sa.select(part.c.sealed, part.c.file).where(*_at(place))
-    row = connection.execute(query).one_or_none()
+    _check(place)
+    given = {"ticket": place.ticket, "message": place.message, "part": place.part}
+    row = connection.execute(_SELECT, given).one_or_none()
     return None if row is None else Stored(place, row.sealed, row.file)
 
 
 def delete_parts(connection: sa.Connection, places: Iterable[Place]) -> list[str]:
     """Delete rows; returns the names of files to remove after the commit."""
-    files = []
+    names: dict[tuple[str, str], list[str]] = {}
     for place in places:
-        row = connection.execute(sa.delete(part).where(*_at(place)).returning(part.c.file)).one_or_none()
-        if row is not None and row.file is not None:
-            files.append(row.file)
+        _check(place)
+        names.setdefault((place.ticket, place.message), []).append(place.part)
+    files: list[str] = []
+    for (ticket, message), parts in names.items():
+        rows = connection.execute(_DELETE, {"ticket": ticket, "message": message, "parts": parts})
+        files += [row.file for row in rows if row.file is not None]
     return files
 
 
-def _at(place: Place) -> tuple[sa.ColumnElement[bool], ...]:
+def _check(place: Place) -> None:
     if not place.ticket or not place.part:
         raise SpoolUnavailable("incomplete place")
-    return (
-        part.c.ticket_id == place.ticket,
-        part.c.message_id == place.message,
-        part.c.name == place.part,
-    )

@@ -62,7 +62,8 @@ def open_engine(path: Path) -> sa.Engine:
         hide_parameters=True,
     )
     event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
+    # Not by the "begin" event: with a listener there, every statement pays for looking for listeners.
+    engine.dialect.do_begin = _begin  # type: ignore[method-assign, assignment]
     return engine
 
 
@@ -84,9 +85,9 @@ def _configure(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
-def _begin(connection: sa.Connection) -> None:
+def _begin(connection: Any) -> None:
     # The driver's own transaction control is off; a write lock at once avoids upgrades that fail.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.cursor().execute("BEGIN IMMEDIATE")
 
 
 class SqliteDatabase:

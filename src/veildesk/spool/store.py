@@ -253,7 +253,9 @@ class SqlSpool(StoreIntake, StoreReader):
             if target is not None and thread_entry is not None:
                 full = {**blobs, ("", accepting.thread_part(target.position)): thread_entry}
             sealed = await self._seal_all(target, full)
-            change = anchored.Change(work, to, reason, sealed, tuple(full), target, marker)
+            change = anchored.Change(
+                work, to, reason, sealed, tuple(full), target, marker, thread_entry is not None
+            )
             run = partial(anchored.apply, vault=self._vault, owner=self._owner, change=change)
             files = await self._writer.do("advance", run)
             if files is not None:

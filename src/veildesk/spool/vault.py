@@ -23,7 +23,11 @@ __all__ = ["DataKeys", "IntakeKeys", "Vault"]
 
 # The row lock (PostgreSQL) keeps a rotation from passing by while a key is being wrapped.
 _EPOCH = sa.select(ring_state.c.epoch).with_for_update(read=True)
+_LOOK = sa.select(ring_state.c.epoch)
 _PUBLIC = sa.select(ring_state).with_for_update(read=True)
+_KEY = sa.select(ticket_key.c.epoch, ticket_key.c.wrapped).where(
+    ticket_key.c.ticket_id == sa.bindparam("ticket")
+)
 _BATCH = 2000
 _INSERT = sa.insert(ticket_key)
 
@@ -45,6 +49,7 @@ class Vault:
         self._ring = ring
         self._proof = ring.derive_secret(b"spool identity")[:16]
         self._intake = ring.intake_secret
+        self._secrets: dict[tuple[int, bytes], bytes] = {}
 
     def attach(self, connection: sa.Connection) -> None:
         """Tie a new store to the ring. Raises `KeyUnusable` if it belongs to another one."""
@@ -78,12 +83,18 @@ class Vault:
 
     def epochs(self, connection: sa.Connection) -> tuple[int, ...]:
         """All epochs under which something may lie now, the one in use among them."""
-        self._ring.epoch_key(connection.execute(sa.select(ring_state.c.epoch)).scalar_one())
+        self._ring.epoch_key(connection.execute(_LOOK).scalar_one())
         return self._ring.epochs
 
     def secret(self, epoch: int, label: bytes) -> bytes:
         """32 bytes for one purpose that end with the epoch."""
-        return self._ring.epoch_secret(epoch, label)
+        self._ring.epoch_key(epoch or self._ring.newest)
+        found = self._secrets.get((epoch, label))
+        if found is None:
+            kept = {one: secret for one, secret in self._secrets.items() if one[0] in (0, *self._ring.epochs)}
+            found = kept[epoch, label] = self._ring.epoch_secret(epoch, label)
+            self._secrets = kept
+        return found
 
     def wrap(self, epoch: int, name: str, key: bytes) -> bytes:
         """Wrap a data key, bound to epoch and name."""
@@ -106,8 +117,7 @@ class Vault:
 
     def get(self, connection: sa.Connection, ticket: str) -> bytes | None:
         """The data key of a ticket; None when it was destroyed or never there."""
-        query = sa.select(ticket_key.c.epoch, ticket_key.c.wrapped).where(ticket_key.c.ticket_id == ticket)
-        row = connection.execute(query).one_or_none()
+        row = connection.execute(_KEY, {"ticket": ticket}).one_or_none()
         return None if row is None else self.unwrap(row.epoch, ticket, row.wrapped)
 
     def destroy(self, connection: sa.Connection, ticket: str) -> None:

@@ -48,6 +48,14 @@ _WAITING = 4096
 _RACES = 6
 
 
+# What an operation raises on purpose; it undoes that operation and no other.
+_ON_PURPOSE = (VeildeskError, ValueError, LookupError)
+
+
+class _Undone(Exception):
+    """Rolls a transaction back whose only job has its error already."""
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     """One caller's request; exactly one of `run`, `batch` and `alone` is set."""
@@ -195,6 +203,9 @@ class Writer:
             job.error = None
         if self._failed is not None:
             raise SpoolUnavailable(self._failed)
+        if len(group) == 1:
+            self._transact_one(group[0])
+            return
         with self._engine.begin() as connection:
             self._run_batches(connection, [job for job in group if job.batch is not None])
             for job in group:
@@ -203,6 +214,22 @@ class Writer:
             if any(job.error is None and job.kind in WAKING for job in group):
                 self._database.announce(connection)
             _mark(group, "before-commit")
+
+    def _transact_one(self, job: _Job) -> None:
+        """The common case: one job, which needs no savepoint to be undone by itself."""
+        with contextlib.suppress(_Undone), self._engine.begin() as connection:
+            try:
+                if job.batch is not None:
+                    (job.result,) = job.batch(connection, [job.item])
+                else:
+                    assert job.run is not None
+                    job.result = job.run(connection)
+            except _ON_PURPOSE as error:
+                job.error = error
+                raise _Undone from None
+            if job.kind in WAKING:
+                self._database.announce(connection)
+            _mark([job], "before-commit")
 
     def _repeat(self, run: Callable[[], T]) -> T:
         """Run until no other process was faster; the last time let the error through."""
@@ -250,15 +277,18 @@ class Writer:
 
 def _within_savepoint(connection: sa.Connection, jobs: list[_Job], run: Operation[Any]) -> None:
     """Run for one job, or for several that share a result list. Errors on purpose undo only these."""
-    savepoint = connection.begin_nested()
+    # By the driver: SQLAlchemy's own nested transactions cost as much as the statements within.
+    cursor = connection.connection.cursor()
+    cursor.execute("SAVEPOINT one")
     try:
         result = run(connection)
-    except (VeildeskError, ValueError, LookupError) as error:
-        savepoint.rollback()
+    except _ON_PURPOSE as error:
+        cursor.execute("ROLLBACK TO SAVEPOINT one")
+        cursor.execute("RELEASE SAVEPOINT one")
         for job in jobs:
             job.error = error
         return
-    savepoint.commit()
+    cursor.execute("RELEASE SAVEPOINT one")
     for job, value in zip(jobs, result if jobs[0].batch is not None else [result], strict=True):
         job.result = value
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import secrets
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -71,6 +73,29 @@ class RTServer:
     settings: dict[str, Any] = field(default_factory=dict)
     agent_session: dict[str, str] = field(default_factory=dict)
     webhook_port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, also again after a kill, and return when it answers."""
+        port = self.url.rpartition(":")[2]
+        words = [str(SHARE / "libexec" / "rt-server"), "--host", "127.0.0.1", "--port", port]
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*words, "--max-workers", "3"],
+                env=self.environment,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_for_http(f"{self.url}/REST/2.0/rt", self.process, self.home / "server.log")
+
+    def kill(self) -> None:
+        """SIGKILL to the server and its workers."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def run(self, *command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """A command on the server's host with its configuration."""
@@ -115,21 +140,8 @@ def rt_server(home: Path) -> Iterator[RTServer]:
         data.write_text(source.read_text().replace("Support", "Secure"))
         insert = ("rt-setup-database-5", "--action", "insert", "--skip-create", "--datafile")
         _expect(server.run(*insert, str(data)))
-    log = (home / "server.log").open("wb")
-    process = subprocess.Popen(
-        [
-            str(SHARE / "libexec" / "rt-server"),
-            *("--host", "127.0.0.1", "--port", str(port), "--max-workers", "3"),
-        ],
-        env=environment,
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
     try:
-        wait_for_http(f"{server.url}/REST/2.0/rt", process, home / "server.log")
+        server.start()
         (home / "password").write_text(PASSWORDS["veildesk"])
         server.settings = {
             "base": str(home),
@@ -143,8 +155,8 @@ def rt_server(home: Path) -> Iterator[RTServer]:
         }
         yield server
     finally:
-        stop(process)
-        log.close()
+        if server.process is not None:
+            stop(server.process)
 
 
 def _erase_command(server: RTServer) -> Path:

@@ -85,26 +85,33 @@ async def test_a_gateway_on_the_old_store_ends_and_acknowledges_nothing_that_is_
     await new.close()
 
 
-@pytest.mark.parametrize("point", sorted(name for name in POINTS if name.startswith("move.")))
-async def test_a_move_killed_half_way_is_finished_by_the_same_command(
-    tmp_path: Path, postgres: Cluster, point: str
-) -> None:
-    old = await open_store(tmp_path)
+POINTS_OF_A_MOVE = sorted(name for name in POINTS if name.startswith("move."))
+
+
+async def killed_and_repeated(root: Path, database: str, point: str) -> None:
+    """A move dies at a crash point; the same command finishes it and nothing is missing."""
+    old = await open_store(root)
     await fill(old)
     before = await content(old)
     await old.close()
-    database = postgres.new_database()
     environment = {**os.environ, "VEILDESK_CRASHPOINT": point}
-    command = [sys.executable, "-c", _MOVE, str(tmp_path), database]
+    command = [sys.executable, "-c", _MOVE, str(root), database]
     done = await asyncio.to_thread(subprocess.run, command, env=environment, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
     if point != "move.opened":
         with pytest.raises(ConfigInvalid, match="not finished"):
-            await open_store(tmp_path, database)
-    await asyncio.to_thread(run_move, tmp_path, database)
-    new = await open_store(tmp_path, database)
+            await open_store(root, database)
+    await asyncio.to_thread(run_move, root, database)
+    new = await open_store(root, database)
     assert await content(new) == before
     await new.close()
+
+
+@pytest.mark.parametrize("point", POINTS_OF_A_MOVE)
+async def test_a_move_killed_half_way_is_finished_by_the_same_command(
+    tmp_path: Path, postgres: Cluster, point: str
+) -> None:
+    await killed_and_repeated(tmp_path, postgres.new_database(), point)
 
 
 async def test_a_database_with_tickets_a_wrong_ring_and_an_empty_state_are_refused(
