@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psycopg
-
 from veildesk.core.errors import ConfigInvalid
 from veildesk.service.config import Config
 
@@ -17,6 +15,9 @@ def database_of(config: Config) -> str | None:
     store = config.store
     if store is None or store.database is None:
         return None
+    # Loaded only where it is used: it takes five megabytes.
+    import psycopg
+
     password = read_secret(store.password_file)
     try:
         return psycopg.conninfo.make_conninfo(store.database, **({"password": password} if password else {}))

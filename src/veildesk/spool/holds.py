@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from veildesk.core.errors import ConfigInvalid, KeyUnusable, SpoolUnavailable
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import stored_version
-from veildesk.spool.postgres_database import connect_engine
 from veildesk.spool.schema import SCHEMA_VERSION, hold
 from veildesk.spool.sealing import Place, open_row, seal_row
 from veildesk.spool.sqlite_database import open_engine
@@ -109,7 +108,12 @@ def holds_of_store(
     """
     if conninfo is None and not (state_dir / "spool.db").exists():
         raise ConfigInvalid("there is no store in the state directory; start the gateway once")
-    engine = open_engine(state_dir / "spool.db") if conninfo is None else connect_engine(conninfo)
+    if conninfo is None:
+        engine = open_engine(state_dir / "spool.db")
+    else:
+        from veildesk.spool.postgres_database import connect_engine
+
+        engine = connect_engine(conninfo)
     try:
         with engine.begin() as connection:
             if stored_version(connection) != SCHEMA_VERSION:

@@ -16,7 +16,6 @@ from veildesk.spool.erasing import finish_erasing
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import stored_version, upgrade
 from veildesk.spool.parts import PartFiles
-from veildesk.spool.postgres_database import PostgresDatabase
 from veildesk.spool.schema import SCHEMA_VERSION, part
 from veildesk.spool.sqlite_database import SqliteDatabase
 from veildesk.spool.vault import Vault
@@ -66,10 +65,17 @@ def open_database(directory: Path, folder: Path, conninfo: str | None) -> tuple[
     """Make or open the directory, the database and the folder of files. Raises as `open_state`."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database: Database = SqliteDatabase(directory) if conninfo is None else PostgresDatabase(conninfo)
+        database: Database = SqliteDatabase(directory) if conninfo is None else _postgres(conninfo)
         return database, PartFiles(folder, database.owner)
     except OSError as error:
         raise disk_error(error) from None
+
+
+def _postgres(conninfo: str) -> Database:
+    # Loaded only where it is used: its driver takes five megabytes.
+    from veildesk.spool.postgres_database import PostgresDatabase
+
+    return PostgresDatabase(conninfo)
 
 
 def prepare(engine: sa.Engine, state: Opened) -> None:
