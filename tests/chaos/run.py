@@ -52,7 +52,6 @@ from veildesk.spool.crashpoint import POINTS  # noqa: E402
 
 _STORE_GONE = 15
 _STOP = threading.Event()
-_UNDER_WAY = 60
 _LOADED = (
     *(f"deliver.{when}-call" for when in ("before", "after")),
     *(f"send.{when}-call" for when in ("before", "after")),
@@ -135,6 +134,7 @@ class Load:
         *,
         with_tor: bool,
         longest: float,
+        under_way: int,
     ) -> None:
         self.random = random.Random(seed)
         self.folder, self.tally, self.postgres = folder, tally, postgres
@@ -142,7 +142,7 @@ class Load:
         self.sink = Sink()
         self.tor = Tor(folder) if with_tor else None
         self.clock = Clock(folder) if Clock.installed() else None
-        self.longest = longest
+        self.longest, self.under_way = longest, under_way
         self.gateways = make_gateways(
             folder,
             helpdesk=self.helpdesk.proxy.port,
@@ -190,7 +190,7 @@ class Load:
 
     def _full(self) -> bool:
         """Whether enough is under way: the harness measures safety, not how long a queue drains."""
-        return sum(len(one.acknowledged) for one in self.feeders) - len(self.sink.recipients) > _UNDER_WAY
+        return sum(len(one.acknowledged) for one in self.feeders) - len(self.sink.recipients) > self.under_way
 
     def _one_kill(self) -> None:
         victims = ["gateway"] * 5 + ["worker"] * 2 + ["helpdesk"] * 2 + ["stop"]
@@ -277,7 +277,7 @@ class Load:
                 gateway.end()
                 gateway.start()
         self.helpdesk.proxy.trouble = 0.0
-        end = time.monotonic() + 240
+        end = time.monotonic() + 600
         calm = 0
         while time.monotonic() < end and calm < 3:
             self._go_on()
@@ -363,7 +363,9 @@ def run_load(engine: str, kills: int, seed: int, chosen: argparse.Namespace, *, 
                 mail = stack.enter_context(MailServers(folder / "mail"))
             except MailServersUnavailable as error:
                 print(f"without Postfix: {error}", file=sys.stderr)
-        load = Load(folder, seed, tally, postgres, with_tor=tor, longest=chosen.stop)
+        load = Load(
+            folder, seed, tally, postgres, with_tor=tor, longest=chosen.stop, under_way=chosen.under_way
+        )
         stack.callback(load.close)
         load.run(kills, mail, pause=0.1)
         spoiled = load.helpdesk.proxy.spoiled
@@ -386,6 +388,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--no-postfix", action="store_true")
     parser.add_argument("--tor", action="store_true", help="also an onion service on a tor that is killed")
     parser.add_argument("--stop", type=float, default=2.5, help="seconds that a stopped gateway stays so")
+    parser.add_argument("--under-way", type=int, default=60, help="mails that may wait before more are sent")
     parser.add_argument("--keep", action="store_true", help="leave all files")
     chosen = parser.parse_args(words)
     signal.signal(signal.SIGTERM, lambda *_: _STOP.set())

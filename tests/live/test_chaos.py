@@ -18,6 +18,7 @@ RUN = Path(__file__).resolve().parents[1] / "chaos" / "run.py"
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_a_few_kills_under_load_lose_and_double_nothing(engine: str) -> None:
     words = [sys.executable, str(RUN), "--no-points", "--engine", engine, "--kills", "6", "--seed", "7"]
+    words += ["--under-way", "12"]
     # Postfix needs root and a second longer; `make chaos` uses it.
     done = subprocess.run(
         [*words, "--no-postfix"],
