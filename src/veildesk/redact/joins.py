@@ -81,12 +81,12 @@ def _breaks(text: str) -> Iterator[int]:
     """Line breaks that may have cut a value."""
     at = text.find("\n")
     while at >= 0:
-        end = at - (text[at - 1 : at] == "\r")
-        end -= text[end - 1 : end] == "="
-        gap = _BREAK.match(text, end)
-        if gap is not None and not _STAMP.match(text, at + 1):
+        if not _STAMP.match(text, at + 1):
+            end = at - (text[at - 1 : at] == "\r")
+            end -= text[end - 1 : end] == "="
+            gap = _BREAK.match(text, end)
             left = text[max(0, end - _NEAR, text.rfind("\n", 0, end) + 1) : end][::-1]
-            if _WORTH.match(f"{left}\n{text[gap.end() : gap.end() + _NEAR]}"):
+            if gap and _WORTH.match(f"{left}\n{text[gap.end() : gap.end() + _NEAR]}"):
                 yield at
         at = text.find("\n", at + 1)
 

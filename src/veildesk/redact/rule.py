@@ -21,6 +21,7 @@ __all__ = [
     "before",
     "finding",
     "keyword_search",
+    "keyword_searches",
     "pattern_search",
 ]
 
@@ -103,6 +104,25 @@ def keyword_search(
                 yield from judge(head, tail, text)
                 position = tail.end() if whole_line else position
             head = keyword.search(text, max(position, head.end()), end) if position < end else None
+
+    return search
+
+
+def keyword_searches(
+    keyword: re.Pattern[str],
+    *tails: tuple[re.Pattern[str], Callable[[re.Match[str], re.Match[str], str], Iterator[Finding]]],
+) -> Search:
+    """As `keyword_search`, with several things that may stand behind the keyword, looked for once."""
+
+    def search(text: str, start: int, end: int) -> Iterator[Finding]:
+        head = keyword.search(text, start, end)
+        while head is not None:
+            position = head.end()
+            for rest, judge in tails:
+                tail = rest.match(text, position)
+                if tail is not None:
+                    yield from judge(head, tail, text)
+            head = keyword.search(text, position, end) if position < end else None
 
     return search
 

@@ -18,7 +18,7 @@ from itertools import pairwise
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
 from veildesk.redact.masks import BLANK
-from veildesk.redact.rule import Rule, finding, keyword_search, pattern_search
+from veildesk.redact.rule import Rule, finding, keyword_search, keyword_searches, pattern_search
 
 __all__ = ["EQUALS", "IS", "PLACEHOLDER", "RULES", "random_looking"]
 
@@ -435,12 +435,9 @@ def _crypt(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule("password", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _PASSWORD, _password), back=30, ahead=20),
-    Rule("password-about", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _ABOUT_WORDS, _password_about), back=30, ahead=20),
-    Rule("password-near", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _NEAR, _near), back=30, ahead=20),
+    Rule("password", keywords.triggers(keywords.PASSWORD_WORDS), keyword_searches(_PASSWORD_WORD, (_PASSWORD, _password), (_ABOUT_WORDS, _password_about), (_NEAR, _near),
+                                                                                  (_BRACKETS, _in_brackets), (_ASKED, _asked)), back=30, ahead=20),
     Rule("as-password", keywords.triggers(keywords.PASSWORD_WORDS), pattern_search(_AS, _as), back=130, ahead=20),
-    Rule("in-brackets", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _BRACKETS, _in_brackets), back=30, ahead=20),
-    Rule("asked", keywords.triggers(keywords.PASSWORD_WORDS), keyword_search(_PASSWORD_WORD, _ASKED, _asked), back=30, ahead=20),
     Rule("login-pair", keywords.triggers(_LOGIN_WORDS), keyword_search(_LOGIN_WORD, _LOGIN_PAIR, _login_pair), back=30, ahead=20),
     Rule("mail-pair", (rb"@[a-z0-9.-]{1,60}[:;|][^ \n]",), pattern_search(_MAIL_PAIR, _mail_pair), back=3, ahead=66),
     Rule("wifi", (rb"WIFI:[A-Z]:",), pattern_search(_WIFI, _wifi), back=10, ahead=260),
@@ -448,8 +445,7 @@ RULES = (
     Rule("stored-auth", (rb"\"auth\"\s{0,2}:\s{0,2}\"",), pattern_search(_STORED, _stored), back=12, ahead=400),
     Rule("crypt", (rb"\$(?:2[abxy]?|1|5|6|7|y|gy|argon2[id]{1,2}|scrypt|pbkdf2[a-z0-9-]{0,10})\$",), pattern_search(_CRYPT, _crypt), back=24, ahead=260),
     Rule("command", (rb"sshpass", rb" -p[\"']?[^ -]", rb"[a-z] [^\n]{0,2}-p [^ -]", rb" -u[ =]?[\"']?[a-z0-9]", rb"-user[ =][\"']?[a-z0-9]", rb"htpasswd -", rb"net +use ", rb"unzip +-P", rb"pass:", rb"identified +by", rb"requirepass ", rb"chpasswd"), pattern_search(_COMMAND, _command), back=150, ahead=120),
-    Rule("key-word", keywords.triggers(keywords.API_KEY_WORDS), keyword_search(_KEY_WORD, _KEY, _api_key), back=30, ahead=20),
-    Rule("key-near", keywords.triggers(keywords.API_KEY_WORDS), keyword_search(_KEY_WORD, _KEY_NEAR, _key_near), back=30, ahead=20),
+    Rule("key-word", keywords.triggers(keywords.API_KEY_WORDS), keyword_searches(_KEY_WORD, (_KEY, _api_key), (_KEY_NEAR, _key_near)), back=30, ahead=20),
     Rule("sasl", (rb"auth plain ", rb"auth login ", rb"auth xoauth2 ", rb"authenticate [a-z]", rb"auth cram", rb"auth oauth"), pattern_search(_SASL, _sasl), back=24, ahead=40),
     Rule("auth", (rb"(?:bearer|basic|token|digest|negotiate|apikey)[ \t:=]",), keyword_search(_SCHEME, _SCHEME_VALUE, _scheme), back=24, ahead=4),
     Rule("auth-header", (rb"authorization",), keyword_search(_HEADER, _HEADER_VALUE, _header), back=16, ahead=2),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
 from veildesk.redact.detect.secret import EQUALS, IS, PLACEHOLDER, random_looking
-from veildesk.redact.rule import Rule, finding, keyword_search, pattern_search
+from veildesk.redact.rule import Rule, finding, keyword_search, keyword_searches, pattern_search
 
 __all__ = ["RULES"]
 
@@ -188,13 +188,10 @@ def _code_like(value: str, shape: tuple[int, ...], count: int) -> bool:
 
 RULES = (
     Rule("cookie", (rb"cookies?2?[\"']?[ ]{0,2}[:=]",), keyword_search(_COOKIE_WORD, _COOKIE_LINE, _cookie_line, whole_line=True), back=20, ahead=2),
-    Rule("session", keywords.triggers(keywords.SESSION_WORDS), keyword_search(_SESSION_WORD, _SESSION, _session), back=30, ahead=20),
-    Rule("session-near", keywords.triggers(keywords.SESSION_WORDS), keyword_search(_SESSION_WORD, _LOOSE_SESSION, _loose_session), back=30, ahead=20),
+    Rule("session", keywords.triggers(keywords.SESSION_WORDS), keyword_searches(_SESSION_WORD, (_SESSION, _session), (_LOOSE_SESSION, _loose_session)), back=30, ahead=20),
     Rule("cookie-name", (rb"wordpress_|wp_logged_in|s?sess[0-9a-f]{6}|__(?:secure|host)-",), pattern_search(_NAMED_COOKIE, _named_cookie), back=20, ahead=80),
     Rule("totp-groups", (rb"[A-Z2-7]{4}[ -][A-Z2-7]{4}[ -][A-Z2-7]{4}[ -][A-Z2-7]{4}",), pattern_search(_GROUPS, _groups), back=24, ahead=64, cased=True),
     Rule("otpauth", (rb"otpauth",), pattern_search(_OTPAUTH, _otpauth), back=10, ahead=2400),
-    Rule("totp", keywords.triggers(keywords.TOTP_WORDS), keyword_search(_TOTP_WORD, _TOTP, _totp), back=30, ahead=20),
-    Rule("totp-near", keywords.triggers(keywords.TOTP_WORDS), keyword_search(_TOTP_WORD, _TOTP_NEAR, _totp_near), back=30, ahead=20),
-    Rule("recovery-key", keywords.triggers(keywords.RECOVERY_WORDS), keyword_search(_RECOVERY_WORD, _RECOVERY_KEY, _recovery_key), back=50, ahead=24),
-    Rule("recovery", keywords.triggers(keywords.RECOVERY_WORDS), keyword_search(_RECOVERY_WORD, _RECOVERY_HEAD, _recovery), back=50, ahead=24),
+    Rule("totp", keywords.triggers(keywords.TOTP_WORDS), keyword_searches(_TOTP_WORD, (_TOTP, _totp), (_TOTP_NEAR, _totp_near)), back=30, ahead=20),
+    Rule("recovery", keywords.triggers(keywords.RECOVERY_WORDS), keyword_searches(_RECOVERY_WORD, (_RECOVERY_HEAD, _recovery), (_RECOVERY_KEY, _recovery_key)), back=50, ahead=24),
 )  # fmt: skip
