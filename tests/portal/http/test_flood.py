@@ -192,6 +192,7 @@ async def test_a_flood_fills_nothing_beyond_its_bounds_and_nobody_is_locked_out(
     while sum(seen.values()) + slow.running < 200:
         assert slow.running <= limits["derivations"]
         assert site.deriving <= limits["derivations"]
+        assert not any(task.done() and task.exception() for task in tasks)
         await asyncio.sleep(0)
     slow.go.set()
     await asyncio.gather(*tasks)
