@@ -48,15 +48,16 @@ async def engine(gpg: GnuPGEngine) -> AsyncIterator[Engine]:
 
 
 def rsa(lab: Lab) -> str:
-    """A second key of the desk, RSA."""
-    if "old" not in lab.fingerprints:
-        lab.gpg("old", "--passphrase=", "--quick-generate-key", "--", "Old <old@desk.example>", "rsa2048")
-        listing = lab.gpg("old", "--with-colons", "--list-keys").decode()
+    """A desk with an RSA key, in a home of its own."""
+    if "agent-rsa" not in lab.fingerprints:
+        lab.gpg(
+            "agent-rsa", "--passphrase=", "--quick-generate-key", "--", "Old <old@desk.example>", "rsa2048"
+        )
+        listing = lab.gpg("agent-rsa", "--with-colons", "--list-keys").decode()
         made = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr"))
-        lab.gpg("old", "--passphrase=", "--quick-add-key", made, "rsa2048", "encr")
-        lab.fingerprints["old"] = made
-        lab.gpg("desk", "--import", stdin=lab.gpg("old", "--export-secret-keys", made))
-    return lab.fingerprints["old"]
+        lab.gpg("agent-rsa", "--passphrase=", "--quick-add-key", made, "rsa2048", "encr")
+        lab.fingerprints["agent-rsa"] = made
+    return lab.fingerprints["agent-rsa"]
 
 
 async def works_without_gpg(engine: Engine, lab: Lab, desk: str, signer: str) -> None:
@@ -69,23 +70,26 @@ async def works_without_gpg(engine: Engine, lab: Lab, desk: str, signer: str) ->
         sealed = await engine.seal(b"Answer" * 50_000, [lab.certificate("user")], signer)
         detached = await engine.sign_detached(b"data", signer)
         clear = await engine.clearsign("- dash\nFrom me\ntext\n", signer)
-    lab.gpg("user", "--import", stdin=lab.certificate(desk))
-    assert lab.gpg("user", "--decrypt", stdin=sealed) == b"Answer" * 50_000
+    # Stock gpg in a home of its own: others count the keys of the user's.
+    lab.gpg("agent-reader", "--import", stdin=lab.gpg("user", "--export-secret-keys") + lab.certificate(desk))
+    assert lab.gpg("agent-reader", "--decrypt", stdin=sealed) == b"Answer" * 50_000
     (lab.root / "data").write_bytes(b"data")
     (lab.root / "data.asc").write_text(detached.armored)
-    lab.gpg("user", "--verify", str(lab.root / "data.asc"), str(lab.root / "data"))
-    assert lab.gpg("user", "--decrypt", stdin=clear.encode()) == b"- dash\nFrom me\ntext\n"
+    lab.gpg("agent-reader", "--verify", str(lab.root / "data.asc"), str(lab.root / "data"))
+    assert lab.gpg("agent-reader", "--decrypt", stdin=clear.encode()) == b"- dash\nFrom me\ntext\n"
 
 
 async def test_gpg_is_not_asked_where_the_agent_is(engine: Engine, lab: Lab) -> None:
     await works_without_gpg(engine, lab, "desk", lab.fingerprints["desk"])
 
 
-async def test_rsa_keys_work_through_the_agent_too(gpg: GnuPGEngine, lab: Lab) -> None:
+async def test_rsa_keys_work_through_the_agent_too(lab: Lab) -> None:
     signer = rsa(lab)
+    gpg = GnuPGEngine(lab.home("agent-rsa"), runtime_dir=lab.root / "run")
+    await gpg.start()
     async with AsyncExitStack() as stack:
         engine = await in_front_of(gpg, Limits(), stack, workers=1)
-        await works_without_gpg(engine, lab, "old", signer)
+        await works_without_gpg(engine, lab, "agent-rsa", signer)
 
 
 async def test_the_agent_may_be_gone_and_come_back(engine: Engine, lab: Lab) -> None:
@@ -114,9 +118,14 @@ async def test_keys_cannot_be_taken_out_over_the_socket_that_workers_get(gpg: Gn
 
 async def test_keys_with_a_passphrase_are_left_to_gpg(gpg: GnuPGEngine, lab: Lab) -> None:
     lab.gpg(
-        "locked", "--passphrase=abc", "--quick-generate-key", "--", "L <l@desk.example>", "future-default"
+        "agent-locked",
+        "--passphrase=abc",
+        "--quick-generate-key",
+        "--",
+        "L <l@desk.example>",
+        "future-default",
     )
-    assert await lab.engine("locked").agent_keygrips() == {}
+    assert await lab.engine("agent-locked").agent_keygrips() == {}
     assert len(await gpg.agent_keygrips()) >= 2
 
 
