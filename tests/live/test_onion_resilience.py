@@ -107,6 +107,10 @@ async def test_a_second_gateway_on_another_tor_is_noticed(private_tor, onion, tm
     first = ManagedOnion(control, key, targets, timing=keen)
     async with running(first):
         await first.wait_published(30)
+        if not private_tor.net.calm:
+            # Our tor and a visitor's mean descriptors of different periods for now: nothing is claimed then.
+            assert not first.state().another
+            return
         assert await alone(control, key) == "ok"
         assert not first.state().another
         second = ManagedOnion(private_tor.control("client"), key, targets, timing=keen)

@@ -43,7 +43,10 @@ async def test_managed_mode_in_the_sandbox(tmp_path):
                 await asyncio.to_thread(wait_reachable, net.socks_port, onion.address)
                 assert onion.state().published
                 results = await check_onion(net.control("host"), key_file=tmp_path / "onion.key")
-                assert [str(result.level) for result in results] == ["ok"] * 8
+                levels = {result.id: str(result.level) for result in results}
+                if not net.net.calm:
+                    assert levels.pop("onion.alone") in ("ok", "skip")
+                assert set(levels.values()) == {"ok"}
             finally:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

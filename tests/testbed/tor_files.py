@@ -57,17 +57,33 @@ class Node:
             return ""
 
 
+_INTERVALS = (300, 225, 450, 180, 360, 600, 900, 1800, 200, 150, 120, 100)
+
+
+def calm_interval(now: float) -> int:
+    """A voting interval in seconds with which onion descriptors do not rotate soon; it divides 1800.
+
+    Twelve intervals after a multiple of 24 a new time period begins (rend-spec-v3, 2.2.1 and 2.2.4). In the
+    half before it a service's current descriptor is the one that visitors ask for, and so can be compared.
+    """
+    left = {interval: 12 * interval - now % (24 * interval) for interval in _INTERVALS}
+    # One interval after the multiple: the first vote of a period may come so late.
+    usable = {interval: seconds for interval, seconds in left.items() if seconds <= 11 * interval}
+    calm = [interval for interval, seconds in usable.items() if seconds >= 1800]
+    return calm[0] if calm else max(usable, key=lambda interval: usable[interval], default=_INTERVALS[-1])
+
+
 @dataclass(slots=True)
 class Network:
     """Nodes, the authority line they share, and when the authority votes.
 
     `interval` is long on purpose: tor's testing mode ties the life of onion descriptors to 24 voting
-    intervals, so that none rotates in the middle of a test. It must divide 1800.
+    intervals, so that none rotates in the middle of a test.
     """
 
     root: Path
     owner_pid: int
-    interval: int = 300
+    interval: int = field(default_factory=lambda: calm_interval(time.time()))
     vote_offset: int = 0
     authority_line: str = ""
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -75,6 +91,11 @@ class Network:
     def __post_init__(self) -> None:
         self.root.mkdir(mode=0o700)
         self.empty.write_text("")
+
+    @property
+    def calm(self) -> bool:
+        """Whether no rotation is near. Around 0 and 12 UTC no interval is calm: they all divide 1800."""
+        return 12 * self.interval - time.time() % (24 * self.interval) >= 300
 
     @property
     def empty(self) -> Path:
