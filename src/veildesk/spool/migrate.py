@@ -6,6 +6,7 @@ store as it was.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -20,6 +21,9 @@ IMPORTING = "importing"
 
 MOVED = "moved"
 """Stands for the revision in a SQLite file whose content lives in PostgreSQL now."""
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Alembic keeps what it is working on in its modules: two threads would write into each other's store."""
 
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 _REFUSED = {
@@ -62,4 +66,5 @@ def upgrade(connection: sa.Connection) -> None:
     if version is not None and version not in known:
         raise ConfigInvalid("the store was written by a newer version of Veildesk")
     config.attributes["connection"] = connection
-    command.upgrade(config, SCHEMA_VERSION)
+    with _ONE_AT_A_TIME:
+        command.upgrade(config, SCHEMA_VERSION)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 import sqlite3
@@ -238,3 +239,12 @@ async def test_files_and_directories_are_closed_to_others(spool: SqlSpool, tmp_p
     await spool.accept(mail(b"x" * 300_000))
     for path in (tmp_path / "state", *(tmp_path / "state").rglob("*"), tmp_path / "ring"):
         assert path.stat().st_mode & 0o077 == 0, path.name
+
+
+async def test_stores_made_at_the_same_time_stay_apart(tmp_path: Path) -> None:
+    roots = [tmp_path / str(number) for number in range(6)]
+    for root in roots:
+        root.mkdir()
+    spools = await asyncio.gather(*(open_spool(root) for root in roots))
+    for spool in spools:
+        await spool.close()
