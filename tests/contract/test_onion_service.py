@@ -11,7 +11,7 @@ import pytest
 
 from veildesk.core.errors import OnionUnavailable
 from veildesk.core.ports import OnionService
-from veildesk.onion import FakeOnion, ManagedOnion, WatchedOnion, create_key, public_key_of
+from veildesk.onion import FakeOnion, ManagedOnion, Timing, WatchedOnion, create_key, public_key_of
 
 
 @dataclass
@@ -30,7 +30,7 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Any) -> Pair:
     create_key(tmp_path / "onion.key")
     targets = [(80, f"unix:{tmp_path}/portal.sock")]
     return Pair(
-        ManagedOnion(net.control("host"), tmp_path / "onion.key", targets),
+        ManagedOnion(net.control("host"), tmp_path / "onion.key", targets, timing=Timing(upload=20.0)),
         ManagedOnion(tmp_path / "no-socket", tmp_path / "onion.key", targets),
     )
 
@@ -56,7 +56,7 @@ async def test_address_is_known_and_whole_before_anything_runs(pair):
 
 async def test_published_after_running(pair):
     async with running(pair.good):
-        await pair.good.wait_published(30)
+        await pair.good.wait_published(90)
         state = pair.good.state()
         assert state.published
         assert state.connected
@@ -67,7 +67,7 @@ async def test_published_after_running(pair):
 async def test_cancelling_ends_publication_and_it_can_run_again(pair):
     for _ in range(2):
         async with running(pair.good) as task:
-            await pair.good.wait_published(30)
+            await pair.good.wait_published(90)
             assert not task.done()
         assert not pair.good.state().published
         assert not pair.good.state().connected

@@ -42,7 +42,7 @@ async def onion(private_tor: PrivateTor, tmp_path: Path) -> AsyncIterator[str]:
             assert (await asyncio.to_thread(control.msg, f"SETCONF {lines}")).is_ok()
             watching = group.create_task(watched.run())
             try:
-                await watched.wait_published(30)
+                await watched.wait_published(90)
                 yield key.address
             finally:
                 watching.cancel()

@@ -19,7 +19,7 @@ from veildesk.onion import ManagedOnion, Timing, Trouble, check_onion, create_ke
 
 pytestmark = pytest.mark.live
 
-QUICK = Timing(call=1.5, heartbeat=1.0)
+QUICK = Timing(call=1.5, heartbeat=1.0, upload=20.0)
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +52,7 @@ async def reach(private_tor, onion):
 
 async def test_published_again_after_tor_was_killed(private_tor, onion):
     async with running(onion):
-        await onion.wait_published(30)
+        await onion.wait_published(90)
         private_tor.kill("host")
         try:
             await until(lambda: not onion.state().published, 2)
@@ -65,7 +65,7 @@ async def test_published_again_after_tor_was_killed(private_tor, onion):
 
 async def test_published_again_after_tor_stood_still(private_tor, onion):
     async with running(onion):
-        await onion.wait_published(30)
+        await onion.wait_published(90)
         private_tor.pause("host")
         try:
             await until(lambda: onion.state().trouble == Trouble.SILENT, 10)
@@ -78,7 +78,7 @@ async def test_published_again_after_tor_stood_still(private_tor, onion):
 
 async def test_stopping_does_not_wait_for_a_tor_that_stands_still(private_tor, onion):
     async with running(onion):
-        await onion.wait_published(30)
+        await onion.wait_published(90)
         private_tor.pause("host")
     try:
         assert not onion.state().connected
@@ -90,13 +90,13 @@ async def test_a_second_gateway_is_noticed_and_takes_over_when_the_first_ends(pr
     targets = [(80, f"unix:{tmp_path}/portal.sock")]
     second = ManagedOnion(private_tor.control("host"), tmp_path / "onion.key", targets, timing=QUICK)
     async with running(second):
-        await second.wait_published(30)
+        await second.wait_published(90)
         async with running(onion):
             await until(lambda: onion.state().trouble == Trouble.COLLISION)
             assert second.state().published
             assert not onion.state().published
     async with running(onion):
-        await onion.wait_published(30)
+        await onion.wait_published(90)
 
 
 async def test_a_second_gateway_on_another_tor_is_noticed(private_tor, onion, tmp_path):
@@ -106,7 +106,7 @@ async def test_a_second_gateway_on_another_tor_is_noticed(private_tor, onion, tm
     keen = Timing(call=5.0, heartbeat=0.3, look=3.0, look_again=1.0)
     first = ManagedOnion(control, key, targets, timing=keen)
     async with running(first):
-        await first.wait_published(30)
+        await first.wait_published(90)
         if not private_tor.net.calm:
             # Our tor and a visitor's mean descriptors of different periods for now: nothing is claimed then.
             assert not first.state().another
@@ -115,7 +115,7 @@ async def test_a_second_gateway_on_another_tor_is_noticed(private_tor, onion, tm
         assert not first.state().another
         second = ManagedOnion(private_tor.control("client"), key, targets, timing=keen)
         async with running(second):
-            await second.wait_published(30)
+            await second.wait_published(90)
             await until(lambda: first.state().another, 120)
             assert first.state().published
             assert first.state().trouble == ""
@@ -139,7 +139,7 @@ async def test_a_detached_remainder_is_taken_over(private_tor, onion, tmp_path):
         add = f"ADD_ONION ED25519-V3:{secret} Flags=DiscardPK,Detach Port=80,127.0.0.1:9"
         assert control.msg(add).is_ok()
         async with running(onion):
-            await onion.wait_published(30)
+            await onion.wait_published(90)
             assert label not in control.get_info("onions/detached", "")
             await reach(private_tor, onion)
 
@@ -151,7 +151,7 @@ from veildesk.onion import ManagedOnion
 async def main():
     onion = ManagedOnion(Path(sys.argv[1]), Path(sys.argv[2]), [(80, sys.argv[3])])
     task = asyncio.create_task(onion.run())
-    await onion.wait_published(30)
+    await onion.wait_published(90)
     print("published", flush=True)
     await task
 asyncio.run(main())
@@ -174,7 +174,7 @@ async def test_a_killed_gateway_leaves_no_service_behind(private_tor, onion, tmp
         gateway.kill()
         await gateway.wait()
     async with running(onion):
-        await onion.wait_published(30)
+        await onion.wait_published(90)
         assert onion.state().trouble == ""
 
 
@@ -208,15 +208,15 @@ import asyncio, sys, tempfile
 from pathlib import Path
 from testbed.onion_http import OnionClient
 from testbed.private_tor import PrivateTor
-from testbed.tiny_portal import tiny_portal
+from testbed.tiny_portal import TIMING, tiny_portal
 from veildesk.onion import ManagedOnion, create_key
 
 async def visit(net, folder):
     create_key(folder / "key")
     async with tiny_portal(folder / "s") as target:
-        onion = ManagedOnion(net.control("host"), folder / "key", [(80, target)])
+        onion = ManagedOnion(net.control("host"), folder / "key", [(80, target)], timing=TIMING)
         task = asyncio.create_task(onion.run())
-        await onion.wait_published(30)
+        await onion.wait_published(90)
         visitor = OnionClient(net.socks_port, onion.address)
         await asyncio.to_thread(visitor.wait_reachable)
         assert (await asyncio.to_thread(visitor.get)).text == "hello"

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from testbed.onion_http import OnionClient, SocksError, socks_connect, wait_reachable
-from testbed.tiny_portal import tiny_portal
+from testbed.tiny_portal import TIMING, tiny_portal
 from veildesk.onion import ManagedOnion, Trouble, WatchedOnion, check_onion, create_key, load_key
 
 pytestmark = pytest.mark.live
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.live
 async def published(service):
     task = asyncio.create_task(service.run())
     try:
-        await service.wait_published(30)
+        await service.wait_published(90)
         yield service
     finally:
         task.cancel()
@@ -37,7 +37,7 @@ async def portal(tmp_path):
 
 
 async def test_a_visitor_gets_pages_cookies_and_redirects(private_tor, tmp_path, portal):
-    onion = ManagedOnion(private_tor.control("host"), tmp_path / "onion.key", [(80, portal)])
+    onion = ManagedOnion(private_tor.control("host"), tmp_path / "onion.key", [(80, portal)], timing=TIMING)
     async with published(onion):
         visitor = OnionClient(private_tor.socks_port, onion.address)
         await asyncio.to_thread(visitor.wait_reachable)
@@ -57,7 +57,7 @@ async def test_a_visitor_gets_pages_cookies_and_redirects(private_tor, tmp_path,
 
 async def test_every_check_is_ok_while_published_and_none_afterwards(private_tor, tmp_path, portal):
     control, key = private_tor.control("host"), tmp_path / "onion.key"
-    async with published(ManagedOnion(control, key, [(80, portal)])):
+    async with published(ManagedOnion(control, key, [(80, portal)], timing=TIMING)):
         calm = private_tor.net.calm
         results = {r.id: str(r.level) for r in await check_onion(control, key_file=key)}
         if not calm:
@@ -71,7 +71,7 @@ async def test_every_check_is_ok_while_published_and_none_afterwards(private_tor
 
 async def test_a_service_without_proof_of_work_is_not_called_protected(private_tor, tmp_path, portal):
     control, key = private_tor.control("host"), tmp_path / "onion.key"
-    async with published(ManagedOnion(control, key, [(80, portal)], proof_of_work=False)):
+    async with published(ManagedOnion(control, key, [(80, portal)], timing=TIMING, proof_of_work=False)):
         wanted = {r.id: str(r.level) for r in await check_onion(control, key_file=key)}
         assert wanted["onion.proof-of-work"] == "fail"
         unwanted = {r.id: str(r.level) for r in await check_onion(control, key_file=key, proof_of_work=False)}
@@ -82,7 +82,7 @@ async def test_no_visitor_is_led_anywhere_once_the_gateway_is_gone(private_tor, 
     """Refused, or left waiting by an introduction point that has not noticed yet; never connected."""
     control, key = private_tor.control("host"), tmp_path / "onion.key"
     port = private_tor.socks_port
-    async with published(ManagedOnion(control, key, [(80, portal)])) as onion:
+    async with published(ManagedOnion(control, key, [(80, portal)], timing=TIMING)) as onion:
         await asyncio.to_thread(wait_reachable, port, onion.address)
     with pytest.raises(OSError, match=r"SOCKS|timed out"):
         await asyncio.to_thread(lambda: socks_connect(port, onion.address, 80, timeout=5))
@@ -99,7 +99,11 @@ def x25519():
 async def test_only_the_holders_of_client_keys_get_in(private_tor, tmp_path, portal):
     (first, first_secret), (second, second_secret), (_, wrong_secret) = x25519(), x25519(), x25519()
     onion = ManagedOnion(
-        private_tor.control("host"), tmp_path / "onion.key", [(80, portal)], client_keys=(first, second)
+        private_tor.control("host"),
+        tmp_path / "onion.key",
+        [(80, portal)],
+        client_keys=(first, second),
+        timing=TIMING,
     )
     label = onion.address.removesuffix(".onion")
 
@@ -127,7 +131,9 @@ async def test_only_the_holders_of_client_keys_get_in(private_tor, tmp_path, por
 
 
 async def test_a_circuit_that_wants_too_many_streams_is_closed(private_tor, tmp_path, portal):
-    onion = ManagedOnion(private_tor.control("host"), tmp_path / "onion.key", [(80, portal)], max_streams=3)
+    onion = ManagedOnion(
+        private_tor.control("host"), tmp_path / "onion.key", [(80, portal)], timing=TIMING, max_streams=3
+    )
     port = private_tor.socks_port
 
     def greedy():

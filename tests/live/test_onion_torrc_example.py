@@ -12,7 +12,7 @@ import pytest
 
 from testbed.onion_http import wait_reachable
 from testbed.private_tor import PrivateTor
-from testbed.tiny_portal import tiny_portal
+from testbed.tiny_portal import TIMING, tiny_portal
 from veildesk.onion import ManagedOnion, check_onion, create_key
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -33,10 +33,10 @@ async def test_managed_mode_in_the_sandbox(tmp_path):
     with PrivateTor(host_lines=lines) as net:
         create_key(tmp_path / "onion.key")
         async with tiny_portal(tmp_path / "portal.sock") as target:
-            onion = ManagedOnion(net.control("host"), tmp_path / "onion.key", [(80, target)])
+            onion = ManagedOnion(net.control("host"), tmp_path / "onion.key", [(80, target)], timing=TIMING)
             task = asyncio.create_task(onion.run())
             try:
-                await onion.wait_published(30)
+                await onion.wait_published(90)
                 await asyncio.to_thread(wait_reachable, net.socks_port, onion.address)
                 os.kill(net.pid("host"), signal.SIGHUP)
                 assert "host" in net.running()

@@ -14,6 +14,7 @@ from testbed.mail_tls import make_authority, make_certificate
 from testbed.onion_http import wait_reachable
 from testbed.openpgp_lab import new_lab
 from testbed.private_tor import PrivateTor
+from testbed.tiny_portal import TIMING
 from veildesk.onion import ManagedOnion, create_key
 from veildesk.openpgp.wkd_address import wkd_hash
 from veildesk.replies.key_lookup import WkdLookup
@@ -50,12 +51,14 @@ async def test_a_key_comes_from_an_onion(private_tor: PrivateTor, tmp_path: Path
     create_key(tmp_path / "onion.key")
     with new_lab() as lab:
         # The address of the onion is known only now, and so is that of the person.
-        service = ManagedOnion(private_tor.control("host"), tmp_path / "onion.key", [(443, "127.0.0.1:1")])
+        service = ManagedOnion(
+            private_tor.control("host"), tmp_path / "onion.key", [(443, "127.0.0.1:1")], timing=TIMING
+        )
         onion = service.address
         fingerprint = lab.make("onion-user", f"Rosa <rosa@{onion}>")
         async with directory(tmp_path, onion, lab.certificate("onion-user")) as (port, seen):
             target = [(443, f"127.0.0.1:{port}")]
-            service = ManagedOnion(private_tor.control("host"), tmp_path / "onion.key", target)
+            service = ManagedOnion(private_tor.control("host"), tmp_path / "onion.key", target, timing=TIMING)
             publishing = asyncio.create_task(service.run())
             try:
                 await service.wait_published(120)

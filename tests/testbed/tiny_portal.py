@@ -7,7 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-__all__ = ["tiny_portal"]
+from veildesk.onion import Timing
+
+__all__ = ["TIMING", "tiny_portal"]
+
+# An upload that a busy machine's private network lost is not waited for three minutes.
+TIMING = Timing(upload=20.0)
 
 _PAGES = {
     "/": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",

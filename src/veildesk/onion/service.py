@@ -30,7 +30,8 @@ _log = logging.getLogger("veildesk.onion")
 class Timing:
     """Seconds: limit of one control call, pause between heartbeats, first and longest pause before a
     new try, and the longest one when tor refuses, since each refusal leaves a trace in its log; between
-    looks for another gateway on our key, and after one that found it."""
+    looks for another gateway on our key, and after one that found it; how long no directory may take the
+    descriptor, at first and at most, before the service is added anew."""
 
     call: float = 10.0
     heartbeat: float = 15.0
@@ -39,6 +40,8 @@ class Timing:
     refused_pause: float = 30.0
     look: float = 900.0
     look_again: float = 60.0
+    upload: float = 180.0
+    longest_upload: float = 1800.0
 
 
 class _Onion:
@@ -53,6 +56,8 @@ class _Onion:
         self._published = asyncio.Event()
         self._trouble = Trouble.STARTING
         self._was_up = False
+        self._patience = timing.upload
+        self._offered = False
         self._another = AnotherWatch(self._label, timing.look, timing.look_again)
 
     async def run(self) -> None:
@@ -102,14 +107,29 @@ class _Onion:
             self._note(await _network_trouble(link))
             loop = asyncio.get_running_loop()
             self._another.begin(loop.time())
+            waiting = loop.time()
             while not await _happens(link.closed, self._timing.heartbeat):
                 self._note(await _network_trouble(link))
                 if self._published.is_set():
                     await self._look(link, loop.time())
+                if self._trouble is not Trouble.UPLOAD:
+                    waiting = loop.time()
+                self._give_up(loop.time() - waiting)
             raise ControlFailed(Trouble.LOST)
         finally:
             self._down()
             await link.close()
+
+    def _give_up(self, waited: float) -> None:
+        """Raises `ControlFailed` if no directory took the descriptor for too long, with a working network.
+
+        tor tries an upload that failed again only when the next one is due, an hour or two later; a
+        service that is added anew is uploaded at once.
+        """
+        if waited >= self._patience:
+            self._patience = min(2 * self._patience, self._timing.longest_upload)
+            _log.warning("onion-added-again")
+            raise ControlFailed(Trouble.UPLOAD)
 
     async def _look(self, link: ControlLink, now: float) -> None:
         before = self._another.found
@@ -125,16 +145,21 @@ class _Onion:
         """An HS_DESC event; ours alone count."""
         if event.address == self._label and event.action == "RECEIVED":
             self._another.received()
-        if event.address == self._label and event.action == "UPLOADED" and self._connected:
+        # An upload that began before the service was added is that of a remainder under the same key.
+        if event.address == self._label and event.action == "UPLOAD":
+            self._offered = True
+        if event.address == self._label and event.action == "UPLOADED" and self._connected and self._offered:
             self._publish()
 
     def _publish(self) -> None:
         if not self._published.is_set():
             self._published.set()
+            self._patience = self._timing.upload
             _log.info("onion-published")
         self._note(Trouble.NONE)
 
     def _down(self) -> None:
+        self._offered = False
         if self._published.is_set():
             _log.warning("onion-unpublished")
         self._connected = False
@@ -183,6 +208,7 @@ class ManagedOnion(_Onion):
         detached = await link.info("onions/detached")
         if self._label in (detached or "").split():
             await link.send(f"DEL_ONION {self._label}")
+            self._offered = False
         reply = await link.send(self._request.command(self._key))
         if not reply.ok:
             raise ControlFailed(_refusal(reply.text, self._request.proof_of_work))

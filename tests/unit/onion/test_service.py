@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import logging
 
 import pytest
@@ -45,7 +46,10 @@ async def until(condition):
 
 def uploaded(key):
     label = key.address.removesuffix(".onion")
-    return f"650 HS_DESC UPLOADED {label} UNKNOWN $F HSDIR\r\n".replace("$F", "$" + "A" * 40)
+    lines = (
+        f"650 HS_DESC UPLOAD {label} UNKNOWN $F HSDIR\r\n650 HS_DESC UPLOADED {label} UNKNOWN $F HSDIR\r\n"
+    )
+    return lines.replace("$F", "$" + "A" * 40)
 
 
 async def test_published_means_that_a_directory_took_it(tmp_path, key, onion):
@@ -68,6 +72,17 @@ async def test_anothers_upload_does_not_count(tmp_path, key, onion):
         assert failure.value.detail == Trouble.UPLOAD
 
 
+async def test_an_upload_of_the_remainder_that_was_removed_does_not_count(tmp_path, key, onion):
+    late = uploaded(key).splitlines(keepends=True)[1]
+    async with ScriptedControl(tmp_path / "c") as tor, running(onion):
+        await tor.heard("ADD_ONION")
+        tor.say(late)
+        with pytest.raises(OnionUnavailable):
+            await onion.wait_published(0.3)
+        tor.say(uploaded(key))
+        await onion.wait_published(10)
+
+
 async def test_added_again_after_the_connection_was_lost(tmp_path, key, onion):
     async with ScriptedControl(tmp_path / "c") as tor, running(onion):
         await tor.heard("ADD_ONION")
@@ -78,6 +93,31 @@ async def test_added_again_after_the_connection_was_lost(tmp_path, key, onion):
         await tor.heard("ADD_ONION", 2)
         tor.say(uploaded(key))
         await onion.wait_published(10)
+
+
+async def test_added_again_when_no_directory_takes_the_descriptor(tmp_path, key):
+    impatient = dataclasses.replace(QUICK, upload=0.3, longest_upload=5)
+    onion = ManagedOnion(tmp_path / "c", tmp_path / "onion.key", [(80, "unix:/s")], timing=impatient)
+    async with ScriptedControl(tmp_path / "c") as tor, running(onion):
+        await tor.heard("ADD_ONION", 2)
+        assert not onion.state().published
+        tor.say(uploaded(key))
+        await onion.wait_published(10)
+
+
+async def test_a_tor_without_network_is_waited_for_and_not_pressed(tmp_path, key):
+    def answer(line):
+        return (
+            "250-status/bootstrap-phase=NOTICE BOOTSTRAP PROGRESS=5\r\n250 OK\r\n"
+            if "phase" in line
+            else None
+        )
+
+    impatient = dataclasses.replace(QUICK, heartbeat=0.05, upload=0.1)
+    onion = ManagedOnion(tmp_path / "c", tmp_path / "onion.key", [(80, "unix:/s")], timing=impatient)
+    async with ScriptedControl(tmp_path / "c", answer) as tor, running(onion):
+        await until(lambda: sum("phase" in line for line in tor.commands) > 10)
+        assert sum(line.startswith("ADD_ONION") for line in tor.commands) == 1
 
 
 async def test_a_tor_that_stops_answering_is_noticed_and_left(tmp_path, key, onion):
