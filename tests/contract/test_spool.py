@@ -226,6 +226,27 @@ async def test_a_later_message_of_a_ticket_waits_for_the_earlier(spool: Spool) -
     assert (await claim_one(spool)).message_id == second.message_id
 
 
+async def test_what_waits_for_a_helpdesk_is_due_at_once_when_hastened(spool: Spool) -> None:
+    for queue in ("support", "other"):
+        await spool.accept(replace(mail(queue.encode()), queue=queue))
+    for _ in range(2):
+        work = await spool.advance(await claim_one(spool), State.DELIVERING)
+        await spool.postpone(work, Reason.BACKEND_DOWN, 600)
+    await spool.accept(mail(b"in the hands of a worker"))
+    claimed = await spool.advance(await claim_one(spool), State.DELIVERING)
+    assert await spool.claim(IN, limit=9) == []
+    assert await spool.hasten(Reason.SEND_LATER, None) == 0
+    assert await spool.hasten(Reason.BACKEND_DOWN, []) == 0
+    assert await spool.hasten(Reason.BACKEND_DOWN, ["support"]) == 1
+    (work,) = await spool.claim(IN, limit=9)
+    assert (work.queue, work.attempts) == ("support", 1)
+    await spool.postpone(work, Reason.BACKEND_DOWN, 600)
+    assert await spool.hasten(Reason.BACKEND_DOWN, None) == 2
+    assert await spool.hasten(Reason.BACKEND_DOWN, None) == 0
+    assert {one.queue for one in await spool.claim(IN, limit=9)} == {"support", "other"}
+    await spool.advance(claimed, State.DELIVERED)
+
+
 async def test_a_message_that_waits_for_a_person_holds_up_nobody(spool: Spool) -> None:
     anchor = new_anchor()
     await spool.accept(post(anchor, b"1"))

@@ -12,7 +12,7 @@ import click
 from veildesk.cli.options import config_option, json_option
 from veildesk.cli.output import fail, print_json, print_table
 from veildesk.core.errors import VeildeskError
-from veildesk.core.work import State
+from veildesk.core.work import Reason, State
 from veildesk.ops.control import ask
 from veildesk.service.config import load_config
 
@@ -52,16 +52,35 @@ def show(message: str, config_file: Path, as_json: bool) -> None:
 
 
 @spool.command()
-@click.argument("message")
+@click.argument("message", required=False)
+@click.option("--all", "every", is_flag=True, help="Every parked message, and every one that waits.")
+@click.option(
+    "--reason",
+    type=click.Choice([r.value for r in Reason if r is not Reason.NONE]),
+    help="With --all: only what stopped for this reason.",
+)
 @config_option
 @json_option
-def retry(message: str, config_file: Path, as_json: bool) -> None:
-    """Bring a parked, held or quarantined message back on its way."""
+def retry(message: str | None, every: bool, reason: str | None, config_file: Path, as_json: bool) -> None:
+    """Bring a parked, held or quarantined message back on its way, or with --all whatever is parked."""
+    if every == (message is not None) or (reason is not None and not every):
+        raise click.UsageError("Name one message, or say --all (and --reason if not every one).")
+    if every:
+        _retry_all(config_file, reason, as_json)
+        return
     row = ask_gateway(config_file, {"command": "spool-retry", "message": message}, as_json)
     if as_json:
         print_json(row)
     else:
         click.echo(f"{row['message']} is {row['state']} again.", err=True)
+
+
+def _retry_all(config_file: Path, reason: str | None, as_json: bool) -> None:
+    count = ask_gateway(config_file, {"command": "spool-retry-all", "reason": reason}, as_json)
+    if as_json:
+        print_json({"retried": count})
+    else:
+        click.echo(f"{count} messages are on their way again.", err=True)
 
 
 @spool.command()

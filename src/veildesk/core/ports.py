@@ -293,6 +293,12 @@ class Spool(Intake, Protocol):
     async def retry(self, message_id: str) -> Work:
         """Bring a parked, held or quarantined message back to the state it was in."""
 
+    async def hasten(self, reason: Reason, queues: Collection[str] | None) -> int:
+        """Make what is postponed for `reason`, of these queues or all, due at once; returns how many.
+
+        Attempts stay counted, and what is claimed, parked or held stays as it is.
+        """
+
 
 class Contacts(Protocol):
     """Certificates of other people, remembered beyond one ticket. Looking one up costs the same however

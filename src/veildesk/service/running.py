@@ -16,7 +16,7 @@ from veildesk.core.errors import SpoolUnavailable, VeildeskError
 from veildesk.core.ports import OnionService
 from veildesk.core.submission import Channel
 from veildesk.core.ticket import Deletion, Erased
-from veildesk.core.work import State, Work
+from veildesk.core.work import Reason, State, Work
 from veildesk.intake.imap import ImapPoller, ImapSettings
 from veildesk.intake.recipients import Recipients
 from veildesk.intake.smtp import Listener, ListenerSettings
@@ -40,6 +40,7 @@ from veildesk.service.key_pages import keep_mail_key
 from veildesk.service.measuring import Measuring
 from veildesk.service.notices import open_press
 from veildesk.service.onions import build_onions
+from veildesk.service.outages import Outages, retry_all
 from veildesk.service.parking import Parking
 from veildesk.service.portal_site import ROTATION_DAYS, portal_ports, portal_settings, status_settings
 from veildesk.service.reporting import Reporter
@@ -89,17 +90,24 @@ class Running:
         if self._config.answers.remarks:
             jobs.append(("remarks", reporter.run()))
         told = reporter.tell if self._config.answers.remarks else (lambda _: None)
+        outages = Outages(gateway.spool, {name: q.backend for name, q in self._config.queues.items()})
         # A helpdesk that is slow keeps its own workers busy and leaves the others theirs.
         for number in range(self._config.gateway.workers * max(1, len(gateway.backends))):
             worker = Worker(
-                gateway.spool, gateway.inbound, gateway.outbound, parking=self._parking, told=told
+                gateway.spool,
+                gateway.inbound,
+                gateway.outbound,
+                parking=self._parking,
+                outages=outages,
+                told=told,
             )
             self._workers.append(worker)
             jobs.append((f"worker-{number}", worker.run()))
         for name, backend in gateway.backends.items():
             pause = self._config.backends[name].poll_seconds
-            self._pollers[name] = Poller(backend, gateway.spool, gateway.inbound.secret, pause)
-            jobs.append((f"poll-{name}", self._alone(f"poll-{name}", self._pollers[name].run)))
+            poller = Poller(backend, gateway.spool, gateway.inbound.secret, pause, outages=outages)
+            self._pollers[name] = poller
+            jobs.append((f"poll-{name}", self._alone(f"poll-{name}", poller.run)))
         if (webhooks := webhook_server(self._config, self._pollers)) is not None:
             await stack.enter_async_context(await webhooks.start())
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
@@ -248,6 +256,7 @@ class Running:
             "spool-list": self._spool_list,
             "spool-show": self._spool_show,
             "spool-retry": self._spool_retry,
+            "spool-retry-all": self._spool_retry_all,
             "spool-revoke": self._spool_revoke,
             "portal-parking": self._portal_parking,
             "portal-release": self._portal_release,
@@ -304,6 +313,10 @@ class Running:
     async def _spool_retry(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._parking.let_through(str(request["message"]))
         return _row(await self._gateway.spool.retry(str(request["message"])))
+
+    async def _spool_retry_all(self, request: Mapping[str, Any]) -> int:
+        reason = None if request["reason"] is None else Reason(request["reason"])
+        return await retry_all(self._gateway.spool, self._parking, reason)
 
     async def _spool_revoke(self, request: Mapping[str, Any]) -> dict[str, Any]:
         ticket = str(request["ticket"])

@@ -23,6 +23,7 @@ from veildesk.replies.collect import collect_replies
 from veildesk.service.eraser import Eraser
 from veildesk.service.erasure import erase_in_helpdesk, place_in
 from veildesk.service.inbound import Inbound
+from veildesk.service.outages import Outages
 from veildesk.service.outbound import Outbound
 from veildesk.service.parking import Parking
 
@@ -57,15 +58,19 @@ def reason_of(error: BaseException) -> Reason:
 
 @dataclass(slots=True)
 class Worker:
-    """Claims work and runs the pipeline. `retry_seconds` is the first delay, doubled each time."""
+    """Claims work and runs the pipeline. `retry_seconds` is the first delay, doubled each time.
+
+    500 attempts take five days, as long as mail servers try (RFC 5321 § 4.5.4.1).
+    """
 
     spool: Spool
     inbound: Inbound
     outbound: Outbound
     retry_seconds: float = 5.0
     retry_ceiling: float = 900.0
-    attempts: int = 100
+    attempts: int = 500
     parking: Parking | None = None
+    outages: Outages | None = None
     done: int = field(default=0)
     told: Callable[[Work], None] = lambda _: None
 
@@ -115,6 +120,13 @@ class Worker:
             if work.direction is Direction.OUT:
                 self.told(finished)
             _log.info("message-done id=%s state=%s", finished.message_id, finished.state.value)
+            if self.outages is not None:
+                await self._bring_forward(self.outages, finished)
+
+    async def _bring_forward(self, outages: Outages, finished: Work) -> None:
+        if finished.state in (State.DELIVERED, State.SENT):
+            with contextlib.suppress(SpoolUnavailable):
+                await outages.done(finished)
 
     async def _settle(self, work: Work, error: Exception) -> None:
         reason = reason_of(error)
@@ -125,6 +137,8 @@ class Worker:
             delay = min(self.retry_seconds * 2.0 ** min(current.attempts, 16), self.retry_ceiling)
             _log.warning("message-postponed id=%s reason=%s", work.message_id, reason.value)
             await self.spool.postpone(current, reason, delay * random.uniform(0.8, 1.2))  # noqa: S311
+            if self.outages is not None:
+                self.outages.failed(current, reason)
             return
         if current.state is State.ACCEPTED and reason in _QUARANTINE:
             _log.warning("message-quarantined id=%s reason=%s", work.message_id, reason.value)
@@ -153,6 +167,8 @@ class Poller:
     seconds: float
     limits: Limits = field(default_factory=Limits)
     healthy: bool = True
+    outages: Outages | None = None
+    _answered: bool = False
     _nudge: asyncio.Event = field(default_factory=asyncio.Event)
 
     def nudge(self) -> None:
@@ -173,11 +189,14 @@ class Poller:
             try:
                 await collect_replies(self.backend, self.spool, self.secret, place_in, self.limits)
                 self.healthy = True
+                if self.outages is not None and not self._answered:
+                    await self.outages.answers(self.backend.name)
+                self._answered = True
             except VeildeskError as error:
-                self.healthy = False
+                self.healthy = self._answered = False
                 _log.warning("poll-failed backend=%s reason=%s", self.backend.name, error.code)
             except Exception:
-                self.healthy = False
+                self.healthy = self._answered = False
                 _log.exception("poll-failed backend=%s reason=internal", self.backend.name)
             # However often it is asked, a helpdesk gets two polls a second at most.
             await asyncio.sleep(min(_LEAST_PAUSE, self.seconds))

@@ -27,6 +27,7 @@ __all__ = [
     "move_ticket",
     "next_due",
     "oldest",
+    "hasten",
     "postpone",
     "release",
     "retried",
@@ -189,6 +190,23 @@ def retry(connection: sa.Connection, message_id: str) -> Work:
     to = retried(work_of(row))
     values = {"state": to.value, "reason": "", "attempts": 0, "due_at": 0, "parked_from": None}
     return _change(connection, (message.c.id == message_id,), **values)
+
+
+def hasten(connection: sa.Connection, now: int, reason: Reason, queues: Collection[str] | None) -> int:
+    """Make what is postponed for a reason due now; returns how many."""
+    change = (
+        sa.update(message)
+        .where(
+            message.c.state.in_(UNFINISHED),
+            message.c.reason == reason.value,
+            message.c.due_at > now,
+            message.c.owner.is_(None),
+        )
+        .values(due_at=0)
+    )
+    if queues is not None:
+        change = change.where(message.c.queue.in_(queues))
+    return connection.execute(change).rowcount
 
 
 def next_due(connection: sa.Connection, now: int) -> int | None:

@@ -199,6 +199,23 @@ class MemorySpool:
         self._wake.changed()
         return entry.work
 
+    async def hasten(self, reason: Reason, queues: Collection[str] | None) -> int:
+        """Make postponed messages due at once; returns how many."""
+        found = [
+            entry
+            for entry in self._messages.values()
+            if entry.moving
+            and not entry.claimed
+            and entry.due_at > self._clock.now()
+            and entry.work.reason is reason
+            and (queues is None or entry.work.queue in queues)
+        ]
+        for entry in found:
+            entry.due_at = 0
+        if found:
+            self._wake.changed()
+        return len(found)
+
     async def join(self, work: Work, ticket_id: str) -> Work:
         """Move a message into another ticket."""
         if ticket_id == work.ticket_id:

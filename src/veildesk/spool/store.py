@@ -290,6 +290,15 @@ class SqlSpool(StoreIntake, StoreReader):
         self._wake.changed()
         return work
 
+    async def hasten(self, reason: Reason, queues: Collection[str] | None) -> int:
+        """Make what is postponed for `reason`, of these queues or all, due at once; returns how many."""
+        count = await self._writer.do(
+            "retry", lambda connection: claiming.hasten(connection, self._now(), reason, queues)
+        )
+        if count:
+            self._wake.changed()
+        return count
+
     async def join(self, work: Work, ticket_id: str) -> Work:
         """Move a claimed message into another ticket; its old ticket goes if nothing else is in it.
 

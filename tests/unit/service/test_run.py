@@ -59,6 +59,15 @@ async def test_it_answers_on_its_control_socket_and_stops_cleanly(
     assert "The running gateway has taken it up." in extended.output
     answer = await asyncio.to_thread(ask, folder / "state" / "control", {"command": "status"})
     assert answer["result"]["key_days"]["support"] in (89, 90)
+    retry = ["spool", "retry", "--config", str(folder / "veildesk.toml"), "--json"]
+    retried = await asyncio.to_thread(
+        CliRunner().invoke, main, [*retry, "--all", "--reason", "backend-unavailable"]
+    )
+    assert json.loads(retried.output) == {"retried": 0}
+    for words in ([], ["--all", "0" * 32], ["--reason", "internal", "0" * 32]):
+        refused = await asyncio.to_thread(CliRunner().invoke, main, [*retry, *words])
+        assert refused.exit_code == 2
+        assert "--all" in refused.output
     unknown = await asyncio.to_thread(ask, folder / "state" / "control", {"command": "explode"})
     assert unknown["ok"] is False
     gateway.send_signal(signal.SIGTERM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from veildesk.core.ticket import Erased
 from veildesk.core.work import Reason, State
 from veildesk.deliver.backends.memory import MemoryBackend
 from veildesk.service.erasure import erase_ticket
+from veildesk.service.outages import Outages, retry_all
+from veildesk.service.parking import Parking
 from veildesk.service.workers import Sweeper
 
 
@@ -39,6 +42,46 @@ async def test_an_answer_lost_after_the_helpdesk_kept_it_doubles_nothing(house: 
     await house.work()
     assert len(house.entries()) == 1
     assert [r.state for r in await house.rows()] == [State.DELIVERED]
+
+
+async def test_what_waited_goes_at_once_when_the_helpdesk_is_back(house: House) -> None:
+    outages = house.worker.outages = Outages(house.spool, {"support": "desk"})
+    house.backend.outage = "down"
+    for number in range(4):
+        await house.deliver(mail(f"{number}\n", Message_ID=f"<{number}@user.test>"))
+    house.backend.outage = ""
+    await house.work()
+    assert house.entries() == []
+    await house.deliver(mail("new\n", Message_ID="<new@user.test>"))
+    await house.work()
+    assert len(house.entries()) == 5
+    # One that the helpdesk cannot digest is not brought forward by every success of others.
+    house.backend.outage = "down"
+    await house.deliver(mail("poison\n", Message_ID="<poison@user.test>"))
+    house.backend.outage = ""
+    await house.deliver(mail("fine\n", Message_ID="<fine@user.test>"))
+    await house.work()
+    assert len(house.entries()) == 6
+    await outages.answers("desk")
+    await house.work()
+    assert len(house.entries()) == 7
+
+
+async def test_everything_parked_is_tried_again_by_one_command(house: House, tmp_path: Path) -> None:
+    house.backend.outage = "refuse"
+    for number in range(3):
+        await house.deliver(mail(f"{number}\n", Message_ID=f"<{number}@user.test>"))
+    house.backend.outage = "down"
+    await house.deliver(mail("waits\n", Message_ID="<waits@user.test>"))
+    house.backend.outage = ""
+    parking = Parking(tmp_path / "parking", house.spool)
+    assert await retry_all(house.spool, parking, Reason.SEND) == 0
+    assert await retry_all(house.spool, parking, Reason.BACKEND) == 3
+    await house.work()
+    assert len(house.entries()) == 3
+    assert await retry_all(house.spool, parking, None) == 1
+    await house.work()
+    assert len(house.entries()) == 4
 
 
 async def test_a_refusal_parks_and_a_retry_delivers(house: House) -> None:
