@@ -13,7 +13,7 @@ from functools import cache
 
 from veildesk.core.finding import Finding
 from veildesk.redact import decode, joins
-from veildesk.redact.detect.catalogue import RULES
+from veildesk.redact.detect.catalogue import RULES, WORDED
 from veildesk.redact.masks import BLANK, MASK
 from veildesk.redact.resolve import resolve, without_masks
 from veildesk.redact.rule import Rule
@@ -62,7 +62,7 @@ class Searcher:
             for start, stop in _windows(decodable, _DECODE_REACH, _DECODE_REACH, len(text)):
                 found.extend(self._decoded(text, start, stop, depth))
         if depth == 0:
-            found.extend(joins.joined_findings(text, found, self._exact, self._inside))
+            found.extend(joins.joined_findings(text, found, self._in_turn))
             found.extend(joins.continued(text, found))
         return found
 
@@ -93,19 +93,22 @@ class Searcher:
             if view.touches_edit(max(0, item.start - _CONTEXT), item.end + 1):
                 yield _moved(item, view, start)
 
-    def _inside(self, text: str) -> list[Finding]:
-        """Findings of all rules in a short text that is taken as it stands."""
-        return self.search(text, depth=2)
-
-    def _exact(self, text: str) -> list[Finding]:
-        """Findings of the exact rules alone, for a short text."""
+    def _in_turn(self, text: str) -> Iterator[list[Finding]]:
+        """Findings in a short text taken as it stands: of the exact rules, then of those that go by words."""
         fired, _ = self._hits(text)
+        yield [
+            item
+            for number in fired
+            if self._rules[number].exact
+            for item in self._rules[number].search(text, 0, len(text))
+        ]
         found: list[Finding] = []
-        for number in fired:
+        for number, ends in fired.items():
             rule = self._rules[number]
-            if rule.exact:
-                found.extend(rule.search(text, 0, len(text)))
-        return found
+            if rule in WORDED:
+                for start, stop in _windows(ends, rule.back, rule.ahead, len(text)):
+                    found.extend(rule.search(text, start, stop))
+        yield found
 
 
 @cache

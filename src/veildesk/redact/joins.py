@@ -8,7 +8,7 @@ or fixed shape spans the break, and only if the left half was no complete value 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from veildesk.core.finding import Finding
@@ -25,6 +25,9 @@ COMPLETE = 0.95
 
 _OUTDONE = frozenset({"ETH", "SOL", "TXID"})
 """Whole as they are, yet a private key may begin like them."""
+
+InTurn = Callable[[str], Iterator[list[Finding]]]
+"""Searches a short text with the exact rules, then, if asked on, with those that go by words."""
 
 _BLOCKS = frozenset({"PEM", "PGP", "SEED"})
 _CONTEXT = 60
@@ -44,6 +47,7 @@ _MIXED = re.compile(r"[0-9]|[a-z][A-Z]")
 _LEAST = 25
 _LAST = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]*\Z")
 _FIRST = re.compile(r"[A-Za-z0-9]*")
+_SENTENCE = re.compile(r"(?=.*[g-z])[A-Z]?[a-z]{1,14}[.:]")
 _NET = re.compile(r"(?:[0-9A-Fa-f]{1,4}[:.-]{1,2}){3}[0-9A-Fa-f]")
 _PREFIX = re.compile(
     r"eyJ|AGE-|A[KS]IA|gh[pousr]_|_pat_|xox|sk[-_]|[spr]k_|glpat|AIza|[0-9]:A|://|SG\.|npm_|pypi-|-KEY-"
@@ -94,13 +98,9 @@ def _breaks(text: str) -> Iterator[int]:
 def joined_findings(
     text: str,
     found: Sequence[Finding],
-    exact: Callable[[str], list[Finding]],
-    every: Callable[[str], list[Finding]],
+    in_turn: InTurn,
 ) -> Iterator[Finding]:
-    """Findings that span line breaks of `text`.
-
-    `exact` searches a short text with the exact rules, `every` with all.
-    """
+    """Findings that span line breaks of `text`."""
     breaks = list(_breaks(text))
     if not breaks:
         return
@@ -112,7 +112,7 @@ def joined_findings(
         while blocks and blocks[0][0] < at:
             done = max(done, blocks.pop(0)[1] - 1)
         if at > done:
-            item, done = _at_break(text, at, complete, exact, every)
+            item, done = _at_break(text, at, complete, in_turn)
             if item is not None and not (item.type == "ONION" and at + 1 in begun):
                 yield item
 
@@ -121,8 +121,7 @@ def _at_break(
     text: str,
     newline: int,
     complete: Mapping[int, str],
-    exact: Callable[[str], list[Finding]],
-    every: Callable[[str], list[Finding]],
+    in_turn: InTurn,
 ) -> tuple[Finding | None, int]:
     """(the value broken at `newline`, up to where breaks need no further look)."""
     end = newline - (text[newline - 1 : newline] == "\r")
@@ -145,9 +144,7 @@ def _at_break(
         at = head.end() - (head[0].endswith("=") and text[head.end() : head.end() + 1] in ("\r", "\n"))
         last = text[at : at + 1] not in ("\r", "\n", "=") or head.end() - gap.end() < 30
         if (count <= 2 or last) and _likely(text[start:end], head[0]):
-            item = _joined(text, start, head.end(), breaks, exact) or _said_before(
-                text, start, head.end(), breaks, every
-            )
+            item = _across(text, start, head.end(), breaks, in_turn)
             if item is not None and (whole is None or item.type == "PRIVKEY"):
                 return item, item.end
         if last:
@@ -159,6 +156,8 @@ def _likely(left: str, right: str) -> bool:
     """Whether a join could be anything at all: an address, a login, or a token of some length."""
     if "@" in left or "@" in right:
         return True
+    if _SENTENCE.fullmatch(left):
+        return False
     plain = _LAST.search(left)
     begin = _FIRST.match(right)
     if plain and begin and len(plain[0]) + len(begin[0]) >= _LEAST:
@@ -174,38 +173,34 @@ def _likely(left: str, right: str) -> bool:
     return _PREFIX.search(left) is not None or _NET.search(left[-45:] + right[:45]) is not None
 
 
-def _joined(
-    text: str, start: int, stop: int, breaks: list[tuple[int, int]], exact: Callable[[str], list[Finding]]
+def _across(
+    text: str, start: int, stop: int, breaks: list[tuple[int, int]], in_turn: InTurn
 ) -> Finding | None:
-    low = max(0, start - _CONTEXT)
-    high = min(len(text), stop + 20)
-    view: View = edited(text[low:high], (Edit(a - low, b - low, "") for a, b in breaks))
-    for item in exact(view.text):
-        first, last = view.source(item.start, item.end)
-        first, last = first + low, last + low
-        if item.confidence < SURE or first >= breaks[0][0] or last <= breaks[-1][1]:
-            continue
-        if item.type == "EMAIL" and not _address(text, first, last):
-            continue
-        if item.confidence == 1.0 or _MIXED.search(text[first : breaks[0][0]]):
-            return Finding(first, last, item.type, item.rule, item.confidence, item.secret)
-    return None
-
-
-def _said_before(
-    text: str, start: int, stop: int, breaks: list[tuple[int, int]], every: Callable[[str], list[Finding]]
-) -> Finding | None:
-    """A secret that only its keyword gives away, broken before it was long enough to be seen as one."""
+    """The value that spans all of `breaks` once they are taken out, if there is one."""
     low, high = max(0, start - _CONTEXT), min(len(text), stop + 20)
-    view: View = edited(text[low:high], (Edit(a - low, b - low, "") for a, b in breaks))
-    for item in every(view.text):
+    view = edited(text[low:high], (Edit(a - low, b - low, "") for a, b in breaks))
+    turns = in_turn(view.text)
+    for item in _spanning(next(turns), view, low, breaks):
+        if item.confidence < SURE or (item.type == "EMAIL" and not _address(text, item.start, item.end)):
+            continue
+        if item.confidence == 1.0 or _MIXED.search(text[item.start : breaks[0][0]]):
+            return item
+    for item in _spanning(next(turns), view, low, breaks):
+        left, right = text[item.start : breaks[0][0]], text[breaks[-1][1] : item.end]
+        if item.type in _CONTINUED and len(right) >= 4 and _goes_on(left, right, item.type):
+            return item
+    return None
+
+
+def _spanning(
+    found: Iterable[Finding], view: View, low: int, breaks: list[tuple[int, int]]
+) -> Iterator[Finding]:
+    """Those of the findings in a view of `text[low:]` that begin before all breaks and end behind them."""
+    for item in found:
         first, last = view.source(item.start, item.end)
         first, last = first + low, last + low
-        if item.type in _CONTINUED and first < breaks[0][0] and last > breaks[-1][1]:
-            left, right = text[first : breaks[0][0]], text[breaks[-1][1] : last]
-            if len(right) >= 4 and _goes_on(left, right, item.type):
-                return Finding(first, last, item.type, item.rule, item.confidence, item.secret)
-    return None
+        if first < breaks[0][0] and last > breaks[-1][1]:
+            yield Finding(first, last, item.type, item.rule, item.confidence, item.secret)
 
 
 def _address(text: str, start: int, end: int) -> bool:

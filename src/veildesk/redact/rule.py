@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from veildesk.core.finding import Finding
+from veildesk.redact.keyword import Keyword
 from veildesk.redact.masks import SECRET_TYPES
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "keyword_search",
     "keyword_searches",
     "pattern_search",
+    "placed_search",
 ]
 
 Search = Callable[[str, int, int], Iterator[Finding]]
@@ -66,6 +68,24 @@ def pattern_search(
     return search
 
 
+def placed_search(
+    place: Keyword,
+    pattern: re.Pattern[str],
+    judge: Callable[[re.Match[str], str], Iterator[Finding]],
+) -> Search:
+    """A search that tries `pattern` only where `place` matches, however far the pattern may reach."""
+
+    def search(text: str, start: int, end: int) -> Iterator[Finding]:
+        behind = start
+        for at in place.finditer(text, start, end):
+            match = pattern.match(text, at.start()) if at.start() >= behind else None
+            if match is not None:
+                yield from judge(match, text)
+                behind = match.end()
+
+    return search
+
+
 def anchored_search(
     anchor: str, pattern: re.Pattern[str], judge: Callable[[re.Match[str], str], Iterator[Finding]]
 ) -> Search:
@@ -83,7 +103,7 @@ def anchored_search(
 
 
 def keyword_search(
-    keyword: re.Pattern[str],
+    keyword: Keyword,
     rest: re.Pattern[str],
     judge: Callable[[re.Match[str], re.Match[str], str], Iterator[Finding]],
     *,
@@ -96,33 +116,29 @@ def keyword_search(
     """
 
     def search(text: str, start: int, end: int) -> Iterator[Finding]:
-        head = keyword.search(text, start, end)
-        while head is not None:
-            position = head.end()
-            tail = rest.match(text, position)
+        behind = start
+        for head in keyword.finditer(text, start, end):
+            tail = rest.match(text, head.end()) if head.start() >= behind else None
             if tail is not None:
                 yield from judge(head, tail, text)
-                position = tail.end() if whole_line else position
-            head = keyword.search(text, max(position, head.end()), end) if position < end else None
+                behind = tail.end() if whole_line else behind
 
     return search
 
 
 def keyword_searches(
-    keyword: re.Pattern[str],
+    keyword: Keyword,
     *tails: tuple[re.Pattern[str], Callable[[re.Match[str], re.Match[str], str], Iterator[Finding]]],
 ) -> Search:
     """As `keyword_search`, with several things that may stand behind the keyword, looked for once."""
 
     def search(text: str, start: int, end: int) -> Iterator[Finding]:
-        head = keyword.search(text, start, end)
-        while head is not None:
+        for head in keyword.finditer(text, start, end):
             position = head.end()
             for rest, judge in tails:
                 tail = rest.match(text, position)
                 if tail is not None:
                     yield from judge(head, tail, text)
-            head = keyword.search(text, position, end) if position < end else None
 
     return search
 

@@ -94,6 +94,10 @@ _INVISIBLE_EXTRA = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0" + "".join(
 """Not of category Cf, but as invisible: joiners, fillers, variation selectors."""
 
 
+_MANY = 24
+"""From here on one pass by a table is quicker than a replacement for each character."""
+
+
 @cache
 def _tables() -> tuple[dict[int, str], frozenset[str], frozenset[str]]:
     """(one-to-one translation, the characters it changes, invisible characters)."""
@@ -129,8 +133,12 @@ def plain_view(text: str) -> View:
         return View(text)
     table, odd, invisible = _tables()
     present = set(text)
-    if present & odd:
+    changed = present & odd
+    if len(changed) > _MANY:
         text = text.translate(table)
+    else:
+        for char in changed:
+            text = text.replace(char, table[ord(char)])
     gone = present & invisible
     if not gone:
         return View(text)

@@ -14,6 +14,8 @@ BITCOIN = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
 
 _INDEX = {alphabet: {char: i for i, char in enumerate(alphabet)} for alphabet in (BITCOIN, RIPPLE)}
+_CHUNK = 10
+_POWERS = tuple(58**n for n in range(_CHUNK + 1))
 _XMR_BLOCKS = {2: 1, 3: 2, 5: 3, 6: 4, 7: 5, 9: 6, 10: 7, 11: 8}
 
 
@@ -23,11 +25,14 @@ def decode(text: str, alphabet: str = BITCOIN) -> bytes | None:
         return None
     index = _INDEX[alphabet]
     number = 0
-    for char in text:
-        digit = index.get(char)
-        if digit is None:
-            return None
-        number = number * 58 + digit
+    try:
+        for start in range(0, len(text), _CHUNK):  # small numbers first: long ones are slow to multiply
+            part = 0
+            for char in text[start : start + _CHUNK]:
+                part = part * 58 + index[char]
+            number = number * _POWERS[min(_CHUNK, len(text) - start)] + part
+    except KeyError:
+        return None
     zeros = len(text) - len(text.lstrip(alphabet[0]))
     return b"\x00" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
 

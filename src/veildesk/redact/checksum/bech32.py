@@ -15,14 +15,21 @@ _GENERATORS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _CONSTANTS = (1, 0x2BC830A3)
 
 
+def _fold(top: int) -> int:
+    """What the five bits that leave the register change in it."""
+    check = 0
+    for i, generator in enumerate(_GENERATORS):
+        check ^= generator if top >> i & 1 else 0
+    return check
+
+
+_FOLDS = tuple(map(_fold, range(32)))
+
+
 def _polymod(values: list[int]) -> int:
     check = 1
     for value in values:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ value
-        for i, generator in enumerate(_GENERATORS):
-            if top >> i & 1:
-                check ^= generator
+        check = (check & 0x1FFFFFF) << 5 ^ value ^ _FOLDS[check >> 25]
     return check
 
 

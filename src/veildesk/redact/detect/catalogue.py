@@ -13,6 +13,7 @@ from veildesk.redact.detect import (
     network,
     path,
     phone,
+    runs,
     secret,
     seed,
     session,
@@ -24,13 +25,14 @@ from veildesk.redact.detect import (
 )
 from veildesk.redact.rule import Rule
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "WORDED"]
 
 RULES: tuple[Rule, ...] = (
     *blocks.RULES,
     *token.RULES,
     *keys.RULES,
     *wallet.RULES,
+    *runs.RULES,
     *txid.RULES,
     *seed.RULES,
     *secret.RULES,
@@ -46,3 +48,6 @@ RULES: tuple[Rule, ...] = (
     *device.RULES,
     *name.RULES,
 )
+
+WORDED = frozenset((*token.RULES, *secret.RULES, *session.RULES, *table.RULES, *url.RULES))
+"""Rules for secrets that a word gives away; a line break may have cut one before it looks like a secret."""

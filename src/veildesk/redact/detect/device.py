@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from stdnum import luhn
 
 from veildesk.core.finding import Finding
+from veildesk.redact.keyword import Keyword
 from veildesk.redact.rule import Rule, before, finding, pattern_search
 
 __all__ = ["RULES"]
 
 _IMEI = re.compile(r"(?<![0-9A-Za-z_.+-])[0-9](?:[ /-]?[0-9]){13,15}(?![0-9A-Za-z_])(?![.-][0-9])")
-_IMEI_CUE = re.compile(
-    r"imei|meid|imsi|iccid|#06#|esn\b|device|gerät|устройств|dispositivo|设备|手机|телефон|phone|serial|серийн",
-    re.IGNORECASE,
+_IMEI_CUE = Keyword(
+    r"imei|meid|imsi|iccid|#06#|esn\b|device|gerät|устройств|dispositivo|设备|手机|телефон|phone|serial|серийн"
 )
 
 
@@ -40,9 +40,8 @@ _LON = r"[-+]?(?:180(?:\.0+)?|(?:1[0-7][0-9]|[0-9]{1,2})\.[0-9]{3,})"
 _PAIR = re.compile(
     rf"(?<![0-9A-Za-z.])(?P<lat>{_LAT})°?(?P<sep>[ \t]?[,;/|][ \t]?(?:=?\r?\n(?:> ?)*[ ]?)?|[ \t]|%2C)(?P<lon>{_LON})(?![0-9A-Za-z]|\.[0-9])"
 )
-_PLACE_CUE = re.compile(
-    r"gps|geo|location|coord|координат|lat|lon|position|позици|точк|местополож|ubicaci|posici|standort|koordinat|位置|坐标|定位|fix|place|@|ll=|q=|maps|场所|where|map",
-    re.IGNORECASE,
+_PLACE_CUE = Keyword(
+    r"gps|geo|location|coord|координат|lat|lon|position|позици|точк|местополож|ubicaci|posici|standort|koordinat|位置|坐标|定位|fix|place|@|ll=|q=|maps|场所|where|map"
 )
 
 

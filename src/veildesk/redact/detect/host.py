@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
+from veildesk.redact.keyword import Keyword
 from veildesk.redact.rule import Rule, finding, keyword_search, pattern_search
 
 __all__ = ["RULES"]
@@ -120,10 +121,9 @@ def _given(match: re.Match[str], text: str) -> Iterator[Finding]:
     yield finding(match.start("name"), match.end("name"), "HOSTNAME", "given-name", 0.8)
 
 
-_HOST_WORD = re.compile(
+_HOST_WORD = Keyword(
     r"(?<![A-Za-z_])(?:host[\"']?[ \t]{0,2}:[ \t]{0,2}\{[ \t]{0,2}[\"'](?:host)?name|host[_.-]?name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|computername|hostnamen|имя (?:компьютера|хоста|узла)|"
-    r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|host|COMPUTERNAME|USERDOMAIN|server_name|workstation[_ -]?name|device[_ -]?name|gerätename|имя устройства|nombre del dispositivo|设备名称)",
-    re.IGNORECASE,
+    r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|host|COMPUTERNAME|USERDOMAIN|server_name|workstation[_ -]?name|device[_ -]?name|gerätename|имя устройства|nombre del dispositivo|设备名称)"
 )
 _HOST_VALUE = re.compile(
     r"[\"']?[ \t]{0,3}(?:[:=：]|is|ist|es|это|是|为)[ \t]{0,3}[\"']?(?P<name>[\w](?:[\w.-]{0,80}[\w])?)",
@@ -143,18 +143,44 @@ def _cued(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Find
 
 
 _SYSLOG = re.compile(
-    r"(?:^|(?<=\n))(?:> ?)*(?:<[0-9]{1,3}>1? ?)?(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9:]{4,6})) "
+    r"(?:> ?)*(?:<[0-9]{1,3}>1? ?)?(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9:]{4,6})) "
     r"(?P<name>[A-Za-z][\w.-]{1,62}) (?=[\w./@()-]{1,48}(?:\[[0-9]{1,8}\])?: )"
 )
-_LEVELS = re.compile(
-    r"(?:trace|debug|info|notice|warn(?:ing)?|error|err|fatal|critical|crit|alert|emerg|localhost|kernel|[VDIWEF]|\w*/\w*)",
-    re.IGNORECASE,
+_LEVELS = frozenset(
+    [
+        "trace",
+        "debug",
+        "info",
+        "notice",
+        "warn",
+        "warning",
+        "error",
+        "err",
+        "fatal",
+        "critical",
+        "crit",
+        "alert",
+        "emerg",
+        "localhost",
+        "kernel",
+        "v",
+        "d",
+        "i",
+        "w",
+        "e",
+        "f",
+    ]
 )
 
 
-def _syslog(match: re.Match[str], text: str) -> Iterator[Finding]:
-    if not _LEVELS.fullmatch(match["name"]):
-        yield finding(match.start("name"), match.end("name"), "HOSTNAME", "syslog", 0.7)
+def _syslog(text: str, start: int, end: int) -> Iterator[Finding]:
+    """The machine's name in each line that begins as those of a system log do."""
+    low = start if start == 0 else text.rfind("\n", 0, start) + 1
+    while low < end:
+        match = _SYSLOG.match(text, low)
+        if match is not None and match["name"].lower() not in _LEVELS:
+            yield finding(match.start("name"), match.end("name"), "HOSTNAME", "syslog", 0.7)
+        low = text.find("\n", low, end) + 1 or end
 
 
 _UNAME = re.compile(
@@ -210,7 +236,7 @@ RULES = (
     Rule("host-word", (*(word + rb"[\"']?[ \t]{0,3}" + sign for word in (rb"host", rb"name", rb"hostnamen", rb"userdomain") for sign in (rb"[:=]", rb"is\x20", rb"ist\x20", rb"es\x20")),
                        *keywords.triggers(("主机名：", "имя устройства", "设备名称", "gerätename", "имя компьютера", "имя хоста", "имя узла", "имя пк", "主机名", "计算机名", "電腦名稱")), rb"nombre del? [a-z]{4,8}"), keyword_search(_HOST_WORD, _HOST_VALUE, _cued), back=30, ahead=16),
     Rule("uname", (rb"Linux [a-z0-9]", rb"Darwin [a-z0-9]", rb"BSD [a-z0-9]", rb"SunOS [a-z0-9]", rb"_NT-[0-9]"), pattern_search(_UNAME, _uname), back=30, ahead=100),
-    Rule("syslog", (rb"\n[a-z]{3} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [a-z]", rb"[0-9]T[0-9:]{8}[0-9.]{0,7}(?:Z|[+-][0-9:]{4,6}) [a-z]"), pattern_search(_SYSLOG, _syslog), back=60, ahead=140),
+    Rule("syslog", (rb"\n[a-z]{3} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [a-z]", rb"[0-9]T[0-9:]{8}[0-9.]{0,7}(?:Z|[+-][0-9:]{4,6}) [a-z]"), _syslog, back=60, ahead=2),
     Rule("share", (rb"[^a-z0-9_:/.\\)\]}](?:\\\\|\\\\\\\\)[a-z0-9][a-z0-9_.-]{1,62}\\", rb"smb://[a-z0-9]"), pattern_search(_SHARE, _share), back=140, ahead=70),
     Rule("prompt", (rb"[a-z0-9_-]@[a-z0-9.-]{1,90}:[~/]", rb"[a-z0-9_-]@[a-z0-9.-]{1,90} ?[~/$%#]"), pattern_search(_PROMPT, _prompt), back=140, ahead=8),
 )  # fmt: skip

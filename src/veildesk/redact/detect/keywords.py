@@ -104,11 +104,10 @@ def pattern(words: Sequence[str]) -> str:
     for word in sorted(set(words), key=len, reverse=True):
         body = re.escape(word).replace(r"\ ", r"[\s_-]{1,2}")
         first, last = word[0], word[-1]
-        head = r"(?<![^\W\d_])" if first.isalpha() and first < "\u2e80" and len(word) <= 5 else ""
+        cut = 2 if body[0] == "\\" else 1
+        head = r"(?<![^\W\d_]\w)" if first.isalpha() and first < "\u2e80" and len(word) <= 5 else ""
         tail = r"(?![^\W\d_])" if last < "\u2e80" and last.isalpha() and len(word) <= 6 else ""
-        groups.setdefault(head + body[: 2 if body[0] == "\\" else 1], []).append(
-            body[2 if body[0] == "\\" else 1 :] + tail
-        )
+        groups.setdefault(body[:cut], []).append(head + body[cut:] + tail)
     return "|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in groups.items())
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from stdnum import iban, luhn
 
 from veildesk.core.finding import Finding
+from veildesk.redact.keyword import Keyword
 from veildesk.redact.rule import Rule, before, finding, pattern_search
 
 __all__ = ["RULES"]
@@ -19,9 +20,8 @@ _GAP = r"(?:[ \t.]|-|[ ]?=?\r?\n(?:>[ \t]?)*[ ]?)?"
 _CARD = re.compile(
     rf"(?<![0-9A-Za-z_+])(?<![0-9A-Za-z][.,:-])[1-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z_])(?![.,:-][0-9])"
 )
-_CARD_CUE = re.compile(
-    r"card|karte|tarjeta|карт|卡|carte|cart[aã]o|carta|kart|visa|master|amex|maestro|mir\b|мир|credit|debit|cc\b|pan\b|カード|카드",
-    re.IGNORECASE,
+_CARD_CUE = Keyword(
+    r"card|karte|tarjeta|карт|卡|carte|cart[aã]o|carta|kart|visa|master|amex|maestro|mir\b|мир|credit|debit|cc\b|pan\b|カード|카드"
 )
 _NOT_CARD = re.compile(
     r"(?:order|ord|ticket|invoice|tracking|bestell\w*|auftrag\w*|rechnung\w*|заказ\w*|тикет\w*|pedido|factura|订单号?|单号|工单|commande|epoch|timestamp|time|ts|at|id|uid|"
@@ -30,18 +30,24 @@ _NOT_CARD = re.compile(
 )
 
 
+_FOURS = re.compile(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}")
+
+
 def _card(match: re.Match[str], text: str) -> Iterator[Finding]:
     digits = re.sub(r"\D", "", match[0])
+    if not _issuer(digits) or len(set(digits)) < 2:
+        return
+    sound = luhn.is_valid(digits)
+    if not sound and not _FOURS.fullmatch(match[0]):
+        return
     head = before(text, match.start(), 40)
     cued = _CARD_CUE.search(head) is not None
-    if digits[0] == "1" and not cued:
+    if not cued and (digits[0] == "1" or _NOT_CARD.search(head)):
         return
-    if not _issuer(digits) or len(set(digits)) < 2 or (not cued and _NOT_CARD.search(head)):
-        return
-    if luhn.is_valid(digits):
+    if sound:
         if cued or _grouped(match[0]):
             yield finding(match.start(), match.end(), "CARD", "luhn", 0.95 if cued else 0.8)
-    elif cued and re.fullmatch(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}", match[0]):
+    elif cued:
         yield finding(match.start(), match.end(), "CARD", "card-word", 0.6)
 
 
@@ -83,9 +89,8 @@ def _cvv(match: re.Match[str], text: str) -> Iterator[Finding]:
 _IBAN = re.compile(
     rf"(?<![0-9A-Za-z])(?P<country>[A-Z]{{2}})[0-9](?:{_GAP})[0-9](?:{_GAP}[0-9A-Z]){{10,30}}", re.IGNORECASE
 )
-_IBAN_CUE = re.compile(
-    r"iban|konto|account|acct|cuenta|счёт|счет|账号|帐号|账户|compte|conto|bank|банк|refund|erstatt|reembolso|возврат",
-    re.IGNORECASE,
+_IBAN_CUE = Keyword(
+    r"iban|konto|account|acct|cuenta|счёт|счет|账号|帐号|账户|compte|conto|bank|банк|refund|erstatt|reembolso|возврат"
 )
 
 

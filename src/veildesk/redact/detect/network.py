@@ -72,13 +72,12 @@ _CJK = (("升级", True), ("升級", True), ("更新", True), ("版本", True), 
 
 def _v4(match: re.Match[str], text: str) -> Iterator[Finding]:
     value = match["ip"]
-    address = ipaddress.IPv4Address(value)
+    first, *_, last = map(int, value.split("."))
     if (
-        address.is_loopback
-        or address.is_multicast
+        first in (0, 127)
+        or 224 <= first <= 239  # multicast
         or value in _PUBLIC
-        or value.startswith("0.")
-        or (value.startswith("255.") and address.packed[3] in (0, 128, 192, 224, 240, 248, 252, 254, 255))
+        or (first == 255 and last in (0, 128, 192, 224, 240, 248, 252, 254, 255))
     ):
         return
     if value + (match["port"] or "") in _NETWORKS:
@@ -91,25 +90,26 @@ def _v4(match: re.Match[str], text: str) -> Iterator[Finding]:
 def _is_version(match: re.Match[str], text: str) -> bool:
     start = match.start()
     head = before(text, start, 48)
-    if re.search(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}-\Z", head):
+    if head.endswith("-") and re.search(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}-\Z", head):
         return False
-    if re.search(r"[A-Za-z]/\Z|(?<![A-Za-z])[vV]\.?\Z|[A-Za-z0-9]-\Z|\.so\.?\Z", head):
+    if head.endswith(("/", "-", "v", "V", ".", ".so")) and _GLUED.search(head[-5:]):
         return True
     numbers = [int(number) for number in match["ip"].split(".")]
     if head.endswith("_") and numbers[0] < 100:
         return True
     if (
-        re.match(r"-[0-9]", text[match.end() : match.end() + 2])
+        text.startswith("-", match.end())
+        and re.match(r"-[0-9]", text[match.end() : match.end() + 2])
         and numbers[0] < 100
         and not _RANGE.match(text, match.end())
     ):
         return True
-    if re.match(
+    if text.startswith(".", match.end()) and re.match(
         r"\.(?:tar|zip|tgz|exe|msi|dmg|deb|rpm|apk|jar|so|dll|pkg|whl|gz|xz|img|bin|iso)\b",
         text[match.end() : match.end() + 6],
     ):
         return True
-    if _CHANGED.search(head):
+    if head[-1:].isspace() and _CHANGED.search(head):
         return True
     said = _said(head)
     if said is not None:
@@ -119,6 +119,7 @@ def _is_version(match: re.Match[str], text: str) -> bool:
     return _AFTER.match(text, match.end(), match.end() + 24) is not None
 
 
+_GLUED = re.compile(r"[A-Za-z]/\Z|(?<![A-Za-z])[vV]\.?\Z|[A-Za-z0-9]-\Z|\.so\.?\Z")
 _RANGE = re.compile(r"-(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
 _AFTER = re.compile(
     r"\s*\(?(?:build|сборк\w*|release|版本|版|beta|бета|alpha|альфа|rc\b|stable|latest|lts|nightly|preview|x64|x86|amd64|arm64|64-bit|32-bit|"

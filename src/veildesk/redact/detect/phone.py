@@ -15,6 +15,7 @@ import phonenumbers
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
+from veildesk.redact.keyword import Keyword
 from veildesk.redact.rule import Rule, before, finding, keyword_search, pattern_search
 
 __all__ = ["RULES"]
@@ -38,13 +39,10 @@ _WEAK = (
     "erreichbar", "erreichen", "unter", "llamar", "llámeme", "llame", "llamen", "contacto", "número", "numero", "звоните", "звонить", "позвоните", "перезвоните",
     "звонок", "номер", "号码", "號碼", "致电", "拨打", "回电", "联系", "appeler", "appelez", "numéro", "ligue", "ligar", "chiamare", "chiamami", "zadzwoń", "bel", "zavolejte",
 )  # fmt: skip
-_STRONG_WORD = re.compile(
-    rf"(?<![^\W\d_])(?:{keywords.pattern(_STRONG)})(?:\w{{0,3}}(?![^\W\d_])|(?<=[\u0e00-\uffdc]))",
-    re.IGNORECASE,
+_STRONG_WORD = Keyword(
+    rf"(?<![^\W\d_])(?:{keywords.pattern(_STRONG)})(?:\w{{0,3}}(?![^\W\d_])|(?<=[\u0e00-\uffdc]))"
 )
-_WEAK_WORD = re.compile(
-    rf"(?<![^\W\d_])(?:{keywords.pattern(_WEAK)})(?:(?![^\W\d_])|(?<=[\u0e00-\uffdc]))", re.IGNORECASE
-)
+_WEAK_WORD = Keyword(rf"(?<![^\W\d_])(?:{keywords.pattern(_WEAK)})(?:(?![^\W\d_])|(?<=[\u0e00-\uffdc]))")
 _OTHER = re.compile(
     r"(?<![^\W\d_])(?:order|ticket|case|id|pid|uid|ports?|порт\w*|puertos?|version|build|code|error|errno|bytes|size|block|height|line|zip|plz|postcode|индекс|epoch|"
     r"timestamp|amount|sum|total|balance|сумм\w*|betrag|importe|imei|iban|card|karte|tarjeta|карт\w*|serial|isbn|issue|bug|rfc|cve|kb|paid|invoice|rechnung|"

@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
+from veildesk.redact.keyword import Keyword
 from veildesk.redact.masks import BLANK
 from veildesk.redact.rule import Rule, finding, keyword_search, keyword_searches, pattern_search
 
@@ -70,7 +71,7 @@ _ABOUT_WORDS = re.compile(
     rf"{_ABOUT}[ \t]{{0,2}}(?:[:=：]|(?<=[ ])(?:is|was|ist|war|es|era|это|c['’]est|est|é))[ \t]{{0,3}}(?:{_QUOTED}|{_BARE})",
     re.IGNORECASE,
 )
-_PASSWORD_WORD = re.compile(keywords.PASSWORD, re.IGNORECASE)
+_PASSWORD_WORD = Keyword(keywords.PASSWORD)
 _PASSWORD = re.compile(
     rf"(?P<suffix>[\w.-]{{0,24}}?){_TAIL}(?P<gap>{EQUALS}|{IS})(?:{_QUOTED}|{_BARE})",
     re.IGNORECASE,
@@ -163,6 +164,15 @@ _AS = re.compile(
 )
 
 
+_AS_WORD = re.compile(r"[ ](?:as|als|как|como|comme|come|jako)[ ]", re.IGNORECASE)
+
+
+def _as_search(text: str, start: int, end: int) -> Iterator[Finding]:
+    if _AS_WORD.search(text, start, end):
+        for match in _AS.finditer(text, start, end):
+            yield from _as(match, text)
+
+
 def _as(match: re.Match[str], text: str) -> Iterator[Finding]:
     """A value that stands before its word: "I typed X as the password"."""
     value = match["value"].rstrip(".,;:)]}")
@@ -204,7 +214,7 @@ _LOGIN_WORDS = (
     "credenciales", "usuario/contraseña", "usuario/clave", "acceso", "identifiants", "accès", "credenciais", "usuário/senha", "acesso", "credenziali",
     "账号密码", "帐号密码", "账号", "帐号",
 )  # fmt: skip
-_LOGIN_WORD = re.compile(keywords.pattern(_LOGIN_WORDS), re.IGNORECASE)
+_LOGIN_WORD = Keyword(keywords.pattern(_LOGIN_WORDS))
 _LOGIN_PAIR = re.compile(
     r"(?:[ \t]{0,2}(?:[:=：(]|is|are|ist|sind|это|es|son|-)[ \t]{0,3}[\"'(]?|[ \t]{1,2}(?=[\w.+-]{1,64}@))(?P<user>[^\s/|:;,\"]{2,64})(?:[:;|]|[\"']?[ ]?[/|,;][ ]?|[ ]-{1,2}[ ]|(?P<loose>[ ](?:(?:with|and|mit|und|y|con|e|et|avec|и|с)[ ])?))[\"']?"
     r"(?P<value>[^\s\"'<>\ue000]{4,64})"
@@ -281,7 +291,7 @@ def _turns(value: str) -> int:
     return sum(a != b for a, b in pairwise(kinds))
 
 
-_KEY_WORD = re.compile(keywords.API_KEY, re.IGNORECASE)
+_KEY_WORD = Keyword(keywords.API_KEY)
 _KEY = re.compile(
     rf"(?P<suffix>[\w.-]{{0,16}}?)(?:{EQUALS}|{IS})(?:Bearer\s)?(?:{_QUOTED}|{_BARE})",
     re.IGNORECASE,
@@ -328,13 +338,11 @@ def _api_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
     yield finding(start, end, "API_TOKEN", "key-word", 0.8)
 
 
-_SCHEME = re.compile(
-    r"(?<![A-Za-z0-9])(?:bearer|basic|token|digest|negotiate|apikey)(?=[ \t:=])", re.IGNORECASE
-)
+_SCHEME = Keyword(r"(?<![A-Za-z0-9])(?:bearer|basic|token|digest|negotiate|apikey)(?=[ \t:=])")
 _SCHEME_VALUE = re.compile(
     r"[ \t:=]{1,3}(?:auth(?:entication|orization)?[ \t:=]{1,3})?[\"']?(?P<value>[A-Za-z0-9_+/=.~:-]{8,4000})"
 )
-_HEADER = re.compile(r"authorization", re.IGNORECASE)
+_HEADER = Keyword(r"authorization")
 _HEADER_VALUE = re.compile(
     r"[\"']?\s{0,2}[:=]\s{0,2}[\"']?(?:(?P<scheme>[A-Za-z0-9-]{2,20})[ \t]{1,2})?(?P<value>[A-Za-z0-9_+/=.~:-]{6,4000})"
 )
@@ -437,7 +445,7 @@ def _crypt(match: re.Match[str], text: str) -> Iterator[Finding]:
 RULES = (
     Rule("password", keywords.triggers(keywords.PASSWORD_WORDS), keyword_searches(_PASSWORD_WORD, (_PASSWORD, _password), (_ABOUT_WORDS, _password_about), (_NEAR, _near),
                                                                                   (_BRACKETS, _in_brackets), (_ASKED, _asked)), back=30, ahead=20),
-    Rule("as-password", keywords.triggers(keywords.PASSWORD_WORDS), pattern_search(_AS, _as), back=130, ahead=20),
+    Rule("as-password", keywords.triggers(keywords.PASSWORD_WORDS), _as_search, back=130, ahead=20),
     Rule("login-pair", keywords.triggers(_LOGIN_WORDS), keyword_search(_LOGIN_WORD, _LOGIN_PAIR, _login_pair), back=30, ahead=20),
     Rule("mail-pair", (rb"@[a-z0-9.-]{1,60}[:;|][^ \n]",), pattern_search(_MAIL_PAIR, _mail_pair), back=3, ahead=66),
     Rule("wifi", (rb"WIFI:[A-Z]:",), pattern_search(_WIFI, _wifi), back=10, ahead=260),

@@ -18,6 +18,7 @@ from mnemonic import Mnemonic
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
+from veildesk.redact.keyword import Keyword
 from veildesk.redact.rule import Rule, finding, pattern_search
 
 __all__ = ["RULES"]
@@ -25,12 +26,13 @@ __all__ = ["RULES"]
 _MIN_BARE = 9
 _MIN_CUED = 4
 _MAX_GAP = 14
+_LONGEST = 24
 _LENGTHS = (24, 21, 18, 15, 12)
 _TOKEN = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f\u3099\u309a]+[^\W\d_]*)*")
 _GAP = re.compile(
     r"[\s\d.,;:=)(\]\[\"'`´“”„«»>#*|/\\=_–—·•、，。；：+-]{1,14}|(?:\\n|\\t|<br ?/?>|&nbsp;)?(?:[\s\d.,;:\"'>-]|\\n|\\t|\\\"){0,12}"
 )
-_CUE = re.compile(keywords.SEED, re.IGNORECASE)
+_CUE = Keyword(keywords.SEED)
 _FUNCTION = frozenset(
     [
         "the",
@@ -177,6 +179,79 @@ def _words(text: str, start: int, end: int, lists: dict[str, int]) -> Iterator[t
         yield held
 
 
+_ASCII_TOKEN = re.compile(r"[A-Za-z]+")
+
+
+def _long_runs(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Phrases long enough to need no announcing."""
+    for low, high in _stretches(text, start, end, _MIN_BARE):
+        yield from _word_runs(text, low, high)
+
+
+def _told_runs(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Phrases near words that announce one."""
+    for low, high in _stretches(text, start, end, _MIN_CUED):
+        yield from _word_runs(text, low, high)
+
+
+def _stretches(text: str, start: int, end: int, least: int) -> Iterator[tuple[int, int]]:
+    """Where so many list words follow one another; most prose has not nearly as many.
+
+    If a line break may have cut a list word in two, that is the whole of the window.
+    """
+    for _ in range(_LONGEST):  # a window may begin inside a word
+        start -= start > 0 and text[start - 1].isalpha()
+    lists = _lists()
+    at = text.find("\n", start, end)
+    while at >= 0:
+        if _word_broken(text, at, lists):
+            yield start, end
+            return
+        at = text.find("\n", at + 1, end)
+    if text[start:end].isascii():
+        token = _ASCII_TOKEN
+        known = [word in lists for word in token.findall(text[start:end].lower())]
+    else:
+        token = _TOKEN
+        known = [_plain(word) in lists for word in token.findall(text, start, end)]
+    if not _has_row(known, least):
+        return
+    first = last = count = 0
+    for match, in_list in zip(token.finditer(text, start, end), known, strict=True):
+        if in_list:
+            first, last, count = match.start() if count == 0 else first, match.end(), count + 1
+            continue
+        if count >= least:
+            yield first, last
+        count = 0
+    if count >= least:
+        yield first, last
+
+
+def _has_row(known: list[bool], least: int) -> bool:
+    """Whether so many true values follow one another."""
+    return bytes([True]) * least in bytes(known)
+
+
+def _word_broken(text: str, newline: int, lists: dict[str, int]) -> bool:
+    """Whether a line break cuts a list word in two."""
+    if _NO_WORD.fullmatch(text[newline - 1 : newline + 2]):
+        return False
+    low = max(0, newline - _LONGEST)
+    left = _LAST_WORD.search(text[low:newline])
+    gap = _BREAK.match(text, low + left.end("word")) if left else None
+    right = _TOKEN.match(text, gap.end()) if gap else None
+    return bool(left and right and _plain(left["word"] + right[0]) in lists)
+
+
+_NO_WORD = re.compile(
+    r"[\0-\x09\x0b\x0c\x0e-<>-@[-`{-\x7f]\n[\s\S]?|[\s\S]?\n[\0-\x08\n\x0b-\x1f!-=?-@[-`{-\x7f]?"
+)
+"""No letter, or what may stand for one, before or behind a line break."""
+
+_LAST_WORD = re.compile(rf"(?P<word>{_TOKEN.pattern})=?\r?\Z")
+
+
 def _word_runs(text: str, start: int, end: int) -> Iterator[Finding]:
     lists = _lists()
     run: list[tuple[int, int]] = []
@@ -217,7 +292,7 @@ def _judged(text: str, run: list[tuple[int, int]]) -> Iterator[Finding]:
     if len(run) < _MIN_CUED:
         return
     run = _cut(text, _late(text, run))
-    if len(run) - 1 in _LENGTHS and _CUE.fullmatch(text, *run[0]):
+    if len(run) - 1 in _LENGTHS and _CUE.pattern.fullmatch(text, *run[0]):
         run = run[1:]
     words = [text[a:b].lower() for a, b in run]
     if len(run) < _MIN_BARE + (3 if all(len(word) == 1 for word in words) else 0):
@@ -272,7 +347,7 @@ def _announced(text: str, run: list[tuple[int, int]]) -> bool:
     after = text[run[-1][1] : run[-1][1] + 2]
     return (
         len({text[a:b] for a, b in run}) > 2
-        and _CUE.search(head) is not None
+        and _CUE.search(head, 0, len(head)) is not None
         and re.search(r"[:：\"“„«=][\s\d.)]*\Z", head) is not None
         and (not after.strip() or not re.match(r"\s?[^\W\d_]", after))
     )
@@ -339,8 +414,9 @@ _LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
 _LABELS = "(?:word|wort|слово|Слово|palabra|mot|palavra|parola|słowo|slovo|kelime|seed|mnemonic|phrase|单词|词|단어|単語)".encode()
 _SEP = rb"(?:[\s,;.)>\"'|*/\\n_-]{1,5}|[\s.)\"',]{1,4}[0-9]{1,2}[\s.):-]{1,3})"
 RULES = (
-    Rule("bip39", (rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}", *keywords.triggers(keywords.SEED_WORDS)),
-         _word_runs, back=420, ahead=420),
+    Rule("bip39", (rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}"),
+         _long_runs, back=420, ahead=420),
+    Rule("bip39-word", keywords.triggers(keywords.SEED_WORDS), _told_runs, back=420, ahead=420),
     Rule("labelled", (_LABELS + rb"[ _#.-]{0,3}0?1[^0-9a-z]",), pattern_search(_LABELLED, _labelled), back=24, ahead=1200),
     Rule("bip39-han", keywords.triggers(keywords.SEED_WORDS), _han_runs, back=24, ahead=8),
     Rule("phrase-word", keywords.triggers(keywords.SEED_WORDS), _unknown, back=40, ahead=60),

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
 from veildesk.redact.detect.secret import EQUALS, IS, PLACEHOLDER, random_looking
+from veildesk.redact.keyword import Keyword
 from veildesk.redact.rule import Rule, finding, keyword_search, keyword_searches, pattern_search
 
 __all__ = ["RULES"]
 
-_COOKIE_WORD = re.compile(r"cookies?2?", re.IGNORECASE)
+_COOKIE_WORD = Keyword(r"cookies?2?")
 _COOKIE_LINE = re.compile(r"[\"']?\s{0,2}[:=]\s{0,2}[\"']?(?P<pairs>[^\r\n]{1,8000})")
 _PAIR = re.compile(r"(?P<name>[\w!#$%&*+.^|~-]{1,80})=\"?(?P<value>[^\s;,\"'<>]{1,4000})")
 _SESSION_NAME = re.compile(
@@ -35,7 +36,7 @@ def _cookie_line(head: re.Match[str], match: re.Match[str], text: str) -> Iterat
             yield finding(start, start + len(value), "COOKIE", "cookie", 0.9)
 
 
-_SESSION_WORD = re.compile(keywords.SESSION, re.IGNORECASE)
+_SESSION_WORD = Keyword(keywords.SESSION)
 _SESSION = re.compile(rf"(?P<gap>{EQUALS}|{IS})[\"']?(?P<value>[A-Za-z0-9_+/=.%~-]{{8,500}})", re.IGNORECASE)
 _WEAK_SESSION = frozenset(["session", "sesión", "сессия", "сеанс", "sitzung", "会话", "會話", "sid"])
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -91,7 +92,7 @@ _OTPAUTH = re.compile(
     r"otpauth(?:-migration)?:[^\s\"'<>]{1,300}?[?&](?:secret|data)=(?P<uri>[A-Za-z0-9%+/=]{8,2000})",
     re.IGNORECASE,
 )
-_TOTP_WORD = re.compile(keywords.TOTP, re.IGNORECASE)
+_TOTP_WORD = Keyword(keywords.TOTP)
 _B32 = r"[A-Z2-7a-z]"
 _TOTP = re.compile(
     rf"[^\n:=：]{{0,24}}?(?:{EQUALS}|{IS})[\"'`]?"
@@ -132,7 +133,7 @@ def _whole_groups(value: str) -> str:
     return value
 
 
-_RECOVERY_WORD = re.compile(keywords.RECOVERY, re.IGNORECASE)
+_RECOVERY_WORD = Keyword(keywords.RECOVERY)
 _RECOVERY_HEAD = re.compile(
     r"(?:[^\n:=：0-9\ue000]{0,60}?[:=：]|[^\n:=：0-9\ue000]{0,16}?[ ](?:is|are|was|were|ist|sind|es|son|est|sont|é|são|это)(?=[ ])|[^\n:=：0-9\ue000]{0,16}?)[ \t]{0,3}(?=[\s\"'\[(>*•-]{0,8}[A-Za-z0-9])"
 )

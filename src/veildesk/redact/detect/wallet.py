@@ -14,18 +14,18 @@ from itertools import pairwise
 
 from veildesk.core.finding import Finding
 from veildesk.redact.checksum import base58, bech32
-from veildesk.redact.rule import Rule, before, finding, pattern_search
+from veildesk.redact.keyword import Keyword
+from veildesk.redact.rule import Rule, before, finding, pattern_search, placed_search
 
-__all__ = ["RULES"]
+__all__ = ["BASE58", "RULES"]
 
 _B58 = r"[1-9A-HJ-NP-Za-km-z]"
 _EDGE = r"(?<![0-9A-Za-z])"
 _STOP = r"(?![0-9A-Za-z])"
-_CUE = re.compile(
+_CUE = Keyword(
     r"wallet|addr|адрес|кошел|dirección|direccion|cartera|monedero|billetera|adresse|portefeuille|indirizzo|carteira|"
     r"endereço|地址|钱包|錢包|币|アドレス|지갑|주소|bitcoin|btc|doge|litecoin|ltc|tron|trx|usdt|ripple|xrp|solana|\bsol\b|"
-    r"phantom|payout|deposit|withdraw|recipient|sent|send|pubkey|mint|token account|owner|signer|coins|перев|монет|monedas",
-    re.IGNORECASE,
+    r"phantom|payout|deposit|withdraw|recipient|sent|send|pubkey|mint|token account|owner|signer|coins|перев|монет|monedas"
 )
 
 _LEGACY = re.compile(rf"{_EDGE}(?:[13]|[2mn9ADLMTX]|r|t[123m]|tz[1-4]|KT1){_B58}{{24,34}}{_STOP}")
@@ -77,9 +77,13 @@ def _mixed(value: str) -> bool:
     return len(set(kinds)) == 3 and turns * 3 >= len(value)
 
 
+_PREFIX = (
+    r"bc|tb|bcrt|ltc|tltc|rltc|addr|addr_test|stake|cosmos|osmo|juno|terra|inj|celestia|thor|zs|u|bnb|one|kava|"
+    r"erd|npub|nprofile|lnbc|lntb|lnurl|lno"
+)
+_SEGWIT_PLACE = Keyword(rf"(?:{_PREFIX})[0-9]")
 _SEGWIT = re.compile(
-    rf"{_EDGE}(?P<hrp>bc|tb|bcrt|ltc|tltc|rltc|addr|addr_test|stake|cosmos|osmo|juno|terra|inj|celestia|thor|zs|u|bnb|one|kava|"
-    rf"erd|npub|nprofile|lnbc|lntb|lnurl|lno)(?P<amount>[0-9]{{0,12}}[munp]?)1(?P<data>[ac-hj-np-z02-9]{{20,1000}}){_STOP}",
+    rf"{_EDGE}(?P<hrp>{_PREFIX})(?P<amount>[0-9]{{0,12}}[munp]?)1(?P<data>[ac-hj-np-z02-9]{{20,1000}}){_STOP}",
     re.IGNORECASE,
 )
 _HRP_TYPES = {"bc": "BTC", "tb": "BTC", "bcrt": "BTC", "ltc": "LTC", "tltc": "LTC", "rltc": "LTC"}
@@ -154,19 +158,15 @@ def _cash(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(match.start(), match.end(), "WALLET", "cashaddr")
 
 
-_B58B = rb"[1-9a-hj-np-z]"
+BASE58 = ((25, 37, _LEGACY, _legacy), (32, 44, _SOL, _sol), (93, 106, _XMR, _xmr))
+"""Shapes of runs of base58 characters: (shortest, longest, pattern, judge)."""
+
 RULES = (
-    Rule("base58", (rb"[^0-9A-Za-z][123mn9ADKLMTXrt][1-9A-HJ-NP-Za-km-z]{24}",), pattern_search(_LEGACY, _legacy),
-         back=28, ahead=16, exact=True, cased=True),
     Rule("bech32", (*(hrp + rb"1[ac-hj-np-z02-9]{12}" for hrp in (b"bc", b"tb", b"bcrt", b"ltc", b"addr", b"stake", b"cosmos", b"osmo", b"juno", b"terra", b"inj", b"celestia", b"thor",
                                                                b"zs", b"[^a-z0-9]u", b"bnb", b"one", b"kava", b"erd", b"npub", b"nprofile", b"lnurl", b"lno")),
                     rb"addr_test1", rb"lnbc[0-9]", rb"lntb[0-9]"),
-         pattern_search(_SEGWIT, _segwit), back=34, ahead=1010, exact=True),
+         placed_search(_SEGWIT_PLACE, _SEGWIT, _segwit), back=34, ahead=2, exact=True),
     Rule("eth", (rb"0x[0-9a-f]{40}",), pattern_search(_ETH, _eth), back=44, ahead=4, exact=True),
-    Rule("monero", (rb"[^0-9A-Za-z][4589A-C][1-9A-HJ-NP-Za-km-z]{60}",), pattern_search(_XMR, _xmr),
-         back=64, ahead=50, exact=True, cased=True),
-    Rule("base58-32", (rb"[^0-9A-Za-z][1-9A-HJ-NP-Za-km-z]{32}",), pattern_search(_SOL, _sol),
-         back=36, ahead=16, exact=True, cased=True),
     Rule("cashaddr", (rb"[^0-9a-z][qp][ac-hj-np-z02-9]{41}",), pattern_search(_CASH, _cash), back=46, ahead=8, exact=True),
     Rule("wallet-shape", (rb"bitcoincash:", rb"ecash:", rb"kaspa:", rb"[^0-9A-Za-z]G[A-Z2-7]{40}", rb"[^0-9A-Za-z][EU]Q[A-Za-z0-9_-]{16}"),
          pattern_search(_OTHER, _other), back=50, ahead=60, cased=True),
