@@ -145,8 +145,8 @@ async def test_what_is_too_large_is_never_kept(way, intake):
     assert intake.calls == 0
 
 
-async def test_an_early_refusal_is_final(way, intake):
-    way.refusals[MAIL] = Unparsable("x")
+async def test_an_early_refusal_of_what_would_be_kept_is_final(way, intake):
+    way.refusals[CLEAN] = Unparsable("x")
     assert await way.offer(MAIL) == "never"
     assert intake.calls == 0
 

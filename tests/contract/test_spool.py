@@ -105,6 +105,16 @@ async def test_payloads_of_every_size_come_back(spool: Spool, size: int) -> None
     assert await spool.part(accepted.message_id, "raw") == payload
 
 
+async def test_a_submission_may_bring_the_id_of_its_message(spool: Spool) -> None:
+    wanted = secrets.token_hex(16)
+    first = replace(mail(b"chosen", b"k" * 32), message_id=wanted)
+    accepted = await spool.accept(first)
+    assert (accepted.message_id, accepted.fresh) == (wanted, True)
+    assert await spool.part(wanted, "raw") == b"chosen"
+    again = await spool.accept(replace(first, message_id=secrets.token_hex(16)))
+    assert (again.message_id, again.fresh) == (wanted, False)
+
+
 async def test_the_same_key_twice_is_one_message(spool: Spool) -> None:
     first = await spool.accept(mail(b"a", b"k" * 32))
     again = await spool.accept(mail(b"b", b"k" * 32))

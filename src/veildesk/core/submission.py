@@ -55,7 +55,8 @@ class Submission:
     `dedup` is the idempotency key: the same key accepted twice is one message. `payload` is the raw
     mail, or an encoded `PortalEntry`. `anchor` is set for portal entries; `thread_entry` is then the
     copy for the user's own thread, sealed to `anchor.public_key` by the caller. `spares` are kept with
-    the first entry of a portal ticket.
+    the first entry of a portal ticket. `message_id` is the random id it gets if it is fresh (32 hex
+    digits), "" to let the spool choose.
     """
 
     channel: Channel
@@ -65,6 +66,7 @@ class Submission:
     anchor: PortalAnchor | None = None
     thread_entry: bytes | None = field(default=None, repr=False)
     spares: tuple[SpareCode, ...] = field(default=(), repr=False)
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ class Acceptance:
 
     `secret` keys the digests by which a mail that comes twice is known again: they cover the queue and
     every byte of the mail, so a mail repeated after a lost reply, a crash or a UIDVALIDITY change stays
-    one message. `early_check` may refuse a mail that its sender can still be told about; it gets the raw
-    mail and the envelope recipient.
+    one message. `early_check` may refuse a mail that its sender can still be told about; it gets the payload
+    as it would be kept (`with_envelope`) and the envelope recipient.
     """
 
     def __init__(
@@ -44,12 +44,15 @@ class Acceptance:
         self._early_check = early_check
         self._running: set[asyncio.Task[Accepted]] = set()
 
-    async def refusal(self, raw: bytes, recipient: str) -> VeildeskError | None:
+    async def refusal(
+        self, raw: bytes, recipient: str, *, null_sender: bool, extension: str = ""
+    ) -> VeildeskError | None:
         """What speaks against this mail. A check that fails itself does not: the pipeline decides then."""
         if self._early_check is None:
             return None
         try:
-            return await self._early_check(raw, recipient)
+            payload = with_envelope(raw, null_sender=null_sender, extension=extension)
+            return await self._early_check(payload, recipient)
         except VeildeskError as error:
             return error
         except Exception as error:

@@ -212,11 +212,10 @@ class ImapPoller:
             return None
         if len(raw) > most:
             raise LimitExceeded("size")
-        refusal = await self._acceptance.refusal(raw, self._settings.address)
+        null_sender = has_null_return_path(raw)
+        refusal = await self._acceptance.refusal(raw, self._settings.address, null_sender=null_sender)
         if refusal is not None:
             raise refusal
-        accepted = await self._acceptance.keep(
-            raw, self._settings.queue, null_sender=has_null_return_path(raw)
-        )
+        accepted = await self._acceptance.keep(raw, self._settings.queue, null_sender=null_sender)
         log.info("mail-kept fresh=%s", accepted.fresh)
         return True

@@ -342,13 +342,15 @@ class MailSession(SMTP):
             if queue is None:
                 replies.append(_UNKNOWN)
                 continue
-            refusal = await self._rules.acceptance.refusal(raw, recipient)
+            extension = self._rules.recipients.extension_of(recipient)
+            refusal = await self._rules.acceptance.refusal(
+                raw, recipient, null_sender=null_sender, extension=extension
+            )
             if refusal is not None:
                 log.info("mail-refused code=%s", refusal.code)
                 replies.append(refusal.smtp_reply)
                 continue
             if queue not in outcome:
-                extension = self._rules.recipients.extension_of(recipient)
                 outcome[queue] = await self._keep(raw, queue, null_sender=null_sender, extension=extension)
             replies.append(outcome[queue])
         return replies

@@ -40,6 +40,7 @@ def normalise(
     return_path: str | None = None,
     notes: Sequence[str] = (),
     limits: Limits | None = None,
+    parsed: tuple[Part | None, Part | None] = (None, None),
 ) -> OpenedMessage:
     """Build the message from the mail as it came and from what was inside its envelope.
 
@@ -48,12 +49,15 @@ def normalise(
     `return_path` is the envelope sender, "" for the null path, None when unknown. `notes` are passed on;
     "ambiguous-sender", "html-made-text", "amp-dropped", "returned-headers-dropped", "tnef-opened" and
     "tnef-damaged" may be added.
+    `parsed` is what `parse_mail` made of `raw` and of `payload` with these limits, None for not parsed yet.
     Raises `LimitExceeded` or `Unparsable`.
     """
     limits = limits or Limits()
     encryption = encryption or Encryption()
-    outer = parse_mail(raw, limits)
-    inner = parse_mail(payload, limits) if payload is not None and payload != raw else None
+    outer = parsed[0] or parse_mail(raw, limits)
+    inner = None
+    if payload is not None and payload != raw:
+        inner = parsed[1] or parse_mail(payload, limits)
     root = inner if inner is not None else outer
     decrypted = encryption.scope is Scope.WHOLE and encryption.integrity is not None
     headers = effective_headers(outer, inner)

@@ -56,7 +56,7 @@ async def open_inline_body(
     """
     if opened.payload != raw or opened.encryption.scope is not Scope.PART:
         return opened
-    root = parse_mail(raw, limits)
+    root = opened.outer or parse_mail(raw, limits)
     part = body_block(root)
     if part is None:
         return opened
@@ -73,6 +73,7 @@ async def open_inline_body(
         encryption=Encryption(Scope.PART, plain.integrity),
         signatures=(*opened.signatures, *found),
         payload=raw[: part.start] + _entity(plain.data, part) + raw[part.end :],
+        inner=None,
         notes=tuple(dict.fromkeys((*opened.notes, "legacy-inline"))),
     )
 

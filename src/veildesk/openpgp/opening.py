@@ -7,7 +7,6 @@ returned only from an engine that checked its integrity, and only as what the en
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from veildesk.mail.address import single_address
 from veildesk.mail.headers import Protection, header_protection
 from veildesk.mail.parse import Part, parse_mail
 from veildesk.openpgp.candidates import autocrypt_fingerprint, candidate_certificates
+from veildesk.openpgp.off_loop import off_loop
 from veildesk.openpgp.packets import read_certificate
 from veildesk.openpgp.structure import (
     Layer,
@@ -30,7 +30,7 @@ from veildesk.openpgp.structure import (
     signed_spans,
 )
 
-__all__ = ["OpenedMail", "open_mail"]
+__all__ = ["Looked", "OpenedMail", "look_at", "open_mail"]
 
 _CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,40}\Z")
 
@@ -45,7 +45,8 @@ class OpenedMail:
     `certificates` are candidates the mail carries, binary; `autocrypt` is the fingerprint of the one from
     its Autocrypt header. `notes` are fixed words: "legacy-inline",
     "mixed-encrypted-plain", "not-encrypted-posing", "repaired-structure", "smime-unsupported",
-    "encrypted-structure", "signed-structure", "inner-undecryptable".
+    "encrypted-structure", "signed-structure", "inner-undecryptable". `outer` is the mail as parsed,
+    `inner` the parsed payload, None where it is the mail itself or was not parsed.
     """
 
     encryption: Encryption
@@ -56,6 +57,22 @@ class OpenedMail:
     certificates: tuple[bytes, ...] = ()
     notes: tuple[str, ...] = ()
     autocrypt: str | None = None
+    outer: Part | None = field(default=None, repr=False)
+    inner: Part | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """An entity as parsed, and its outermost layer. Nothing is decrypted or verified."""
+
+    root: Part = field(repr=False)
+    layer: Layer = field(repr=False)
+
+    @property
+    def sender(self) -> str | None:
+        """The one address in From, lower-case; it proves nothing."""
+        address = single_address(self.root.values("From"))
+        return address.lower() if address is not None else None
 
 
 @dataclass(slots=True)
@@ -71,17 +88,22 @@ class _Peeling:
 
 
 async def open_mail(
-    raw: bytes, engine: Engine, certificates: Sequence[bytes], limits: Limits | None = None
+    raw: bytes,
+    engine: Engine,
+    certificates: Sequence[bytes],
+    limits: Limits | None = None,
+    looked: Looked | None = None,
 ) -> OpenedMail:
     """Open `raw` with our keys and verify against `certificates`.
 
-    Raises `Unparsable`, `LimitExceeded`, `Undecryptable` or `NotSoundCiphertext`; a bad, unknown or
-    missing signature is no error but a verdict.
+    `looked` is `look_at(raw)`, if that was done. Raises `Unparsable`, `LimitExceeded`, `Undecryptable` or
+    `NotSoundCiphertext`; a bad, unknown or missing signature is no error but a verdict.
     """
     limits = limits or Limits()
-    outer, layer = await _look(raw, limits)
+    looked = looked or await look_at(raw, limits)
+    outer = looked.root
     state = _Peeling(raw, outer)
-    await _peel_all(state, layer, engine, certificates, limits)
+    await _peel_all(state, looked.layer, engine, certificates, limits)
     encryption = _encryption(state)
     state.signatures += await _partial(state, engine, certificates)
     protected = _is_protected(state)
@@ -95,17 +117,19 @@ async def open_mail(
         candidate_certificates(outer, state.root),
         tuple(state.notes),
         autocrypt_fingerprint(outer),
+        outer,
+        state.root if state.root is not outer else None,
     )
 
 
-async def _look(entity: bytes, limits: Limits) -> tuple[Part, Layer]:
-    """Parse an entity and find its outermost layer, off the event loop."""
+async def look_at(entity: bytes, limits: Limits) -> Looked:
+    """Parse an entity and find its outermost layer. Raises `LimitExceeded` or `Unparsable`."""
 
-    def look() -> tuple[Part, Layer]:
+    def look() -> Looked:
         root = parse_mail(entity, limits)
-        return root, find_layer(entity, root)
+        return Looked(root, find_layer(entity, root))
 
-    return await asyncio.to_thread(look)
+    return await off_loop(len(entity), look)
 
 
 async def _peel_all(
@@ -128,7 +152,8 @@ async def _peel_all(
             # The mail itself was encrypted to us; what it holds besides stays closed.
             state.notes["inner-undecryptable"] = None
             return
-        state.root, layer = await _look(state.entity, limits)
+        looked = await look_at(state.entity, limits)
+        state.root, layer = looked.root, looked.layer
         state.notes.update(dict.fromkeys(layer.notes))
 
 

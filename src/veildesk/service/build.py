@@ -33,6 +33,7 @@ from veildesk.service.engines import open_engine
 from veildesk.service.eraser import Eraser
 from veildesk.service.eraser_wiring import make_eraser
 from veildesk.service.gates import Gate
+from veildesk.service.hand_over import HandOver
 from veildesk.service.inbound import Inbound
 from veildesk.service.key_watch import KeyWatch
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
@@ -163,6 +164,7 @@ def _pipeline(
         clock=SystemClock(),
         rules=config.redact,
         subscribe=subscription_handler(config, keyring),
+        ahead=HandOver(spool),
         dispatch=Dispatch(
             backends,
             config.queues,

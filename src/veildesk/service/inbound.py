@@ -18,9 +18,6 @@ from veildesk.core.contact import Contact, decode_contact, encode_contact
 from veildesk.core.encoding import decode_entry, encode_entry
 from veildesk.core.envelope import split_envelope
 from veildesk.core.errors import (
-    AmbiguousSender,
-    NotEncrypted,
-    NotSigned,
     NotSoundCiphertext,
     Undecryptable,
     Unparsable,
@@ -29,26 +26,25 @@ from veildesk.core.errors import (
 )
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.limits import Limits
-from veildesk.core.message import Attachment, Disposition, OpenedMessage, Scope, Verdict
+from veildesk.core.message import Attachment, OpenedMessage, Scope
 from veildesk.core.portal_entry import decode_numbering, decode_portal_entry, encode_numbering
 from veildesk.core.ports import Backend, Cleaned, Cleaner, Clock, Engine, Spool
 from veildesk.core.submission import Channel, PortalEntry, dedup_key
 from veildesk.core.ticket import Deletion, Erased, File, TicketEntry
 from veildesk.core.work import Reason, State, Work
-from veildesk.mail.headers import sender_of
 from veildesk.mail.quotes import divide
-from veildesk.mail.reply_address import ReplyAddresses, message_id_of
+from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.redact.apply import redact_text
 from veildesk.redact.rules import RuleSet
 from veildesk.service.config import NOTICE_QUEUE, QueueConfig
 from veildesk.service.delete_command import is_delete_command
 from veildesk.service.dispatch import Dispatch
-from veildesk.service.disposition import dispose
 from veildesk.service.erasure import place_in, split_place
+from veildesk.service.hand_over import HandOver
 from veildesk.service.known_keys import KnownKeys
 from veildesk.service.letters import KEPT_NOTE
+from veildesk.service.mail_reader import MailReader, unknown_signers
 from veildesk.service.protection import protection_line
-from veildesk.service.reading import read_mail
 from veildesk.service.trust import Learned, Trust, signers
 from veildesk.service.unopened import unopened_contact, unopened_entry
 from veildesk.spool.crashpoint import crashpoint
@@ -57,7 +53,6 @@ __all__ = ["INBOUND", "Inbound", "Item"]
 
 _T = TypeVar("_T")
 INBOUND: Final = ("open", "normalise", "redact", "deliver")
-_MAX_TOKENS = 5
 _STRAY = (
     "This mail answers an earlier ticket, but comes from another address or is not signed with that "
     "ticket's key, so it is a ticket of its own."
@@ -67,7 +62,10 @@ _QUOTED = "Quoted text of earlier messages at the end was left out."
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One message on its way in. Each stage returns a copy with one more field filled."""
+    """One message on its way in. Each stage returns a copy with one more field filled.
+
+    `fresh` says that its ticket came with it and that the store holds nothing else of it yet.
+    """
 
     work: Work
     raw: bytes = field(repr=False)
@@ -81,6 +79,7 @@ class Item:
     extension: str = ""
     remarks: tuple[str, ...] = ()
     waits: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +109,14 @@ class Inbound:
     erase: Callable[[str], Awaitable[Deletion]] | None = None
     say_deleted: Callable[[Contact, Deletion], Awaitable[None]] | None = None
     """Deletes a ticket everywhere."""
+    ahead: HandOver | None = None
+    """What listeners of this process have just kept."""
 
     async def run(self, work: Work) -> Work:
         """Take one accepted or half-delivered message to the end. Errors are the caller's to park."""
         if work.state is State.DELIVERING:
             return await self._hand_over(work)
-        raw = await self.spool.part(work.message_id, "raw")
-        if raw is None:
-            raise LookupError("a message without its payload")
-        item = Item(work, raw)
+        item = await self._begin(work)
         for name in INBOUND:
             stage: Callable[[Item], Awaitable[Item]] = getattr(self, name)
             item = await stage(item)
@@ -131,17 +129,20 @@ class Inbound:
         """Decrypt and verify; a portal entry is taken apart. Nothing is decided on what is unsound."""
         if item.work.channel is Channel.PORTAL:
             return dataclasses.replace(item, portal=decode_portal_entry(item.raw))
-        raw, null_sender, extension = split_envelope(item.raw)
+        mail = split_envelope(item.raw)
+        message = item.message
         try:
-            message = await self._read(raw, null_sender=null_sender, extension=extension)
+            message = message or await self._reader.read(mail)
         except (Undecryptable, NotSoundCiphertext) as error:
-            work = await self._put_aside(item.work, raw, Reason(error.code), null_sender=null_sender)
+            work = await self._put_aside(
+                item.work, mail.raw, Reason(error.code), null_sender=mail.null_sender
+            )
             return dataclasses.replace(item, work=work)
         if message.encryption.scope is Scope.PART and not (message.text.strip() or message.attachments):
             # All of it is ciphertext that is not opened where it stands: an empty ticket would lose it.
             raise Unparsable("encrypted-structure")
-        self._require(item.work.queue, message)
-        return dataclasses.replace(item, message=message, extension=extension)
+        self._reader.require(item.work.queue, message)
+        return dataclasses.replace(item, message=message, extension=mail.extension)
 
     async def normalise(self, item: Item) -> Item:
         """Find the ticket it belongs to, learn how to answer, and clean the attachments."""
@@ -178,6 +179,7 @@ class Inbound:
         return dataclasses.replace(
             item,
             work=work,
+            fresh=item.fresh and work.ticket_id == item.work.ticket_id,
             before=before,
             learned=learned,
             files=await self._clean(message.attachments),
@@ -186,7 +188,7 @@ class Inbound:
 
     async def redact(self, item: Item) -> Item:
         """Mask what an agent need not see, with the same masks as earlier in this ticket."""
-        numbering = item.numbering or await self._numbering(item.work.ticket_id)
+        numbering = item.numbering or await self._numbering(item)
         entry = await asyncio.to_thread(
             _clean_entry, item, numbering, self.replies, self._rules(item.work.queue)
         )
@@ -208,29 +210,44 @@ class Inbound:
         if learned.contact is not None:
             ticket_parts["contact"] = encode_contact(learned.contact)
         own_id = item.message.message_id if item.message else None
-        known = await self.spool.backend_ref(item.work.ticket_id)
+        known = None if item.fresh else await self.spool.backend_ref(item.work.ticket_id)
         name, entry = self._dispatch.choose(entry, known)
+        place = known if split_place(known or "")[0] == name else place_in(name, "")
         work = await self.spool.advance(
             item.work,
             State.DELIVERING,
             parts={"entry": encode_entry(entry)},
             ticket_parts=ticket_parts,
-            backend_ref=known if split_place(known or "")[0] == name else place_in(name, ""),
-            marker=self.marker(own_id) if own_id else None,
+            backend_ref=place,
+            marker=self._reader.marker(own_id) if own_id else None,
         )
         if learned.pinned is not None:
             await self.keys.contacts.remember(learned.pinned, learned.replaces)
-        return dataclasses.replace(item, work=await self._hand_over(work))
+        done = await self._deliver(work, name, entry)
+        if not item.fresh:
+            await self._try_held(work.ticket_id)
+        return dataclasses.replace(item, work=done)
 
     # --------------------------------------------------------------- details
-    async def judge(self, raw: bytes, queue: str) -> VeildeskError | None:
+    async def judge(self, payload: bytes, queue: str) -> VeildeskError | None:
         """What an SMTP sender can be told before anything is kept; None when the mail is welcome."""
         try:
-            message = await self._read(raw, null_sender=False, extension="", ask=False)
-            self._require(queue, message)
+            message = await self._reader.read(split_envelope(payload), ask=False)
+            self._reader.require(queue, message)
         except VeildeskError as error:
             return error
+        if self.ahead is not None and not unknown_signers(message):
+            self.ahead.offer(payload, message)
         return None
+
+    async def _begin(self, work: Work) -> Item:
+        taken = self.ahead.take(work.message_id) if self.ahead is not None else None
+        if taken is not None:
+            return Item(work, taken.payload, taken.message, fresh=True)
+        raw = await self.spool.part(work.message_id, "raw")
+        if raw is None:
+            raise LookupError("a message without its payload")
+        return Item(work, raw)
 
     async def _put_aside(self, work: Work, raw: bytes, reason: Reason, *, null_sender: bool) -> Work:
         """Quarantine what cannot be opened, and tell the agents, once, that it came."""
@@ -250,60 +267,6 @@ class Inbound:
             backend_ref=place,
         )
 
-    async def _read(
-        self, raw: bytes, *, null_sender: bool, extension: str, ask: bool = True
-    ) -> OpenedMessage:
-        """Open and verify with the few keys that can matter: those known for the sender, and if they do not
-        settle it, those that the signatures and the ticket name, and what the sender's domain publishes (not
-        where a client waits for the reply: `ask`)."""
-        sender = await asyncio.to_thread(sender_of, raw, self.limits)
-        known = [key.certificate for key in await self.keys.by_address(sender)]
-        message = await read_mail(raw, self.engine, known, self.limits, null_sender=null_sender)
-        unknown = [s.signing_fingerprint for s in message.signatures if s.verdict is Verdict.UNKNOWN_KEY]
-        if not unknown:
-            return message
-        more: list[bytes | None] = [await self._pinned(message, extension)]
-        for fingerprint in unknown:
-            key = await self.keys.by_key(fingerprint) if fingerprint else None
-            more.append(key.certificate if key is not None else None)
-        if ask and not any(more):
-            published = await self.keys.discover(sender, self.clock.now() // 86400)
-            more = [key.certificate for key in published if set(key.keys) & set(unknown)]
-        if not any(more):
-            return message
-        known += [certificate for certificate in more if certificate is not None]
-        return await read_mail(raw, self.engine, known, self.limits, null_sender=null_sender)
-
-    def marker(self, message_id: str) -> bytes:
-        """The keyed digest under which a message id is remembered."""
-        return dedup_key(self.secret, b"message-id", message_id.encode("utf-8", "surrogatepass"))
-
-    def _require(self, queue: str, message: OpenedMessage) -> None:
-        if dispose(message)[0] is Disposition.QUARANTINE:
-            raise AmbiguousSender
-        require = self.queues[queue].require if queue in self.queues else "nothing"
-        if require == "encryption" and message.encryption.scope is not Scope.WHOLE:
-            raise NotEncrypted("queue requires encryption")
-        if require == "signature" and not any(
-            s.verdict is Verdict.VALID and s.scope is Scope.WHOLE for s in message.signatures
-        ):
-            raise NotSigned("queue requires a signature")
-
-    def _answered(self, message: OpenedMessage, extension: str) -> tuple[str, ...]:
-        """Message ids that this mail answers, the surest first: by reply address, then by reference."""
-        tokens = self.replies.tokens(message.recipients, extension)
-        by_token = [message_id_of(token, self.domain) for token in tokens[:_MAX_TOKENS]]
-        return tuple(dict.fromkeys((*by_token, *reversed(message.references))))
-
-    async def _pinned(self, message: OpenedMessage, extension: str) -> bytes | None:
-        """The certificate of the ticket that a mail names; it is only for checking a signature."""
-        for answered in self._answered(message, extension):
-            ticket = await self.spool.find_by_marker(self.marker(answered))
-            stored = await self.spool.ticket_part(ticket, "contact") if ticket else None
-            if stored is not None:
-                return decode_contact(stored).certificate
-        return None
-
     async def _belongs_to(
         self, work: Work, message: OpenedMessage, extension: str
     ) -> tuple[Work, Contact | None, bool]:
@@ -314,8 +277,8 @@ class Inbound:
         for a mail that answers a ticket of somebody else.
         """
         stray = False
-        for answered in self._answered(message, extension):
-            ticket = await self.spool.find_by_marker(self.marker(answered))
+        for answered in self._reader.answered(message, extension):
+            ticket = await self.spool.find_by_marker(self._reader.marker(answered))
             stored = await self.spool.ticket_part(ticket, "contact") if ticket else None
             if ticket is None or stored is None:
                 continue
@@ -342,11 +305,25 @@ class Inbound:
                 cleaned.append(await self.cleaner.clean(file.name, file.media_type, file.content))
         return tuple(cleaned)
 
-    async def _numbering(self, ticket_id: str) -> MaskNumbering:
-        stored = await self.spool.ticket_part(ticket_id, "numbering")
+    async def _numbering(self, item: Item) -> MaskNumbering:
+        stored = None if item.fresh else await self.spool.ticket_part(item.work.ticket_id, "numbering")
         if stored is None:
             return MaskNumbering(self.random_bytes(32))
         return decode_numbering(json.loads(stored))
+
+    @property
+    def _reader(self) -> MailReader:
+        return MailReader(
+            self.spool,
+            self.engine,
+            self.keys,
+            self.replies,
+            self.queues,
+            self.secret,
+            self.domain,
+            self.clock,
+            self.limits,
+        )
 
     @property
     def _dispatch(self) -> Dispatch:
@@ -358,6 +335,12 @@ class Inbound:
             raise LookupError("a delivery without its entry")
         known = await self.spool.backend_ref(work.ticket_id)
         name, entry = self._dispatch.choose(decode_entry(sealed), known)
+        done = await self._deliver(work, name, entry)
+        await self._try_held(work.ticket_id)
+        return done
+
+    async def _deliver(self, work: Work, name: str, entry: TicketEntry) -> Work:
+        """Hand an entry over whose delivery is stored as begun."""
         crashpoint("deliver.before-call")
         delivered = await self._dispatch.deliver(name, entry)
         crashpoint("deliver.after-call")
@@ -374,7 +357,6 @@ class Inbound:
             if await self.spool.ticket_part(work.ticket_id, "numbering") is None:
                 await self.backends[name].erase(delivered.ref, work.ticket_id)
             raise
-        await self._try_held(work.ticket_id)
         return done
 
     async def _say_kept(self, ticket_id: str, until: str) -> None:

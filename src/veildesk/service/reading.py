@@ -6,7 +6,6 @@ checked against it only when the known keys did not settle them, and it is store
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Sequence
 
@@ -15,7 +14,8 @@ from veildesk.core.message import OpenedMessage, Verdict
 from veildesk.core.ports import Engine
 from veildesk.mail.normalise import normalise
 from veildesk.openpgp.inline_body import open_inline_body
-from veildesk.openpgp.opening import OpenedMail, open_mail
+from veildesk.openpgp.off_loop import off_loop
+from veildesk.openpgp.opening import Looked, OpenedMail, open_mail
 
 __all__ = ["read_mail"]
 
@@ -28,26 +28,31 @@ async def read_mail(
     *,
     null_sender: bool = False,
     carried_keys: bool = True,
+    looked: Looked | None = None,
 ) -> OpenedMessage:
     """Open with our keys, verify against `certificates`, normalise.
 
     With `carried_keys`, signatures by keys not among `certificates` are also checked against keys that
-    the mail carries. Raises `Unparsable`, `LimitExceeded`, `Undecryptable` or `NotSoundCiphertext`.
+    the mail carries. `looked` is `look_at(raw)`, if that was done. Raises `Unparsable`, `LimitExceeded`,
+    `Undecryptable` or `NotSoundCiphertext`.
     """
-    opened = await open_mail(raw, engine, certificates, limits)
+    opened = await open_mail(raw, engine, certificates, limits, looked)
     if carried_keys and opened.certificates and _unknown(opened):
         certificates = (*certificates, *opened.certificates)
-        opened = await open_mail(raw, engine, certificates, limits)
+        opened = await open_mail(raw, engine, certificates, limits, looked)
     opened = await open_inline_body(raw, opened, engine, certificates, limits)
-    message = await asyncio.to_thread(
-        normalise,
-        raw,
-        opened.payload if opened.payload != raw else None,
-        encryption=opened.encryption,
-        signatures=opened.signatures,
-        return_path="" if null_sender else None,
-        notes=opened.notes,
-        limits=limits,
+    message = await off_loop(
+        len(raw) + len(opened.payload),
+        lambda: normalise(
+            raw,
+            opened.payload if opened.payload != raw else None,
+            encryption=opened.encryption,
+            signatures=opened.signatures,
+            return_path="" if null_sender else None,
+            notes=opened.notes,
+            limits=limits,
+            parsed=(opened.outer, opened.inner),
+        ),
     )
     return _with_candidates(message, opened)
 

@@ -190,7 +190,7 @@ class Running:
         early = self._early_check if channel is Channel.SMTP else None
         listener = Listener(
             ListenerSettings(hostname=self._config.gateway.domain, channel=channel, **place),
-            self._gateway.spool,
+            self._gateway.inbound.ahead or self._gateway.spool,
             self._gateway.limits,
             self._recipients,
             self._gateway.inbound.secret,
@@ -199,9 +199,9 @@ class Running:
         await listener.start()
         self._listeners.append(listener)
 
-    async def _early_check(self, raw: bytes, recipient: str) -> VeildeskError | None:
+    async def _early_check(self, payload: bytes, recipient: str) -> VeildeskError | None:
         queue = self._recipients.queue_for(recipient)
-        return await self._gateway.inbound.judge(raw, queue or "support")
+        return await self._gateway.inbound.judge(payload, queue or "support")
 
     def _make_imap(self) -> ImapPoller:
         config = self._config.imap
@@ -217,7 +217,7 @@ class Running:
                 failed=config.failed,
                 queue=config.queue,
             ),
-            self._gateway.spool,
+            self._gateway.inbound.ahead or self._gateway.spool,
             self._gateway.limits,
             self._gateway.inbound.secret,
             tls_context=tls_context(config.ca_file),

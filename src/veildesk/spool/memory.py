@@ -74,11 +74,18 @@ class MemorySpool:
             self._put_spares(ticket_id, submission.spares)
         if anchor is not None and submission.thread_entry is not None:
             self._tickets[ticket_id].entries.append(submission.thread_entry)
-        work = Work("", ticket_id, Direction.IN, submission.channel, State.ACCEPTED, queue=submission.queue)
+        work = Work(
+            submission.message_id,
+            ticket_id,
+            Direction.IN,
+            submission.channel,
+            State.ACCEPTED,
+            queue=submission.queue,
+        )
         return self._insert(work, submission.dedup, {"raw": submission.payload})
 
     def _insert(self, work: Work, dedup: bytes, parts: Mapping[str, bytes]) -> Accepted:
-        work = replace(work, message_id=secrets.token_hex(16), accepted_day=self._today())
+        work = replace(work, message_id=work.message_id or secrets.token_hex(16), accepted_day=self._today())
         self._messages[work.message_id] = _Message(work, dict(parts))
         self._dedup[dedup] = (work.message_id, work.ticket_id)
         self._tickets[work.ticket_id].expires_day = self._today() + self._retention_days

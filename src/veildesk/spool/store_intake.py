@@ -102,7 +102,7 @@ class StoreIntake:
         raise SpoolUnavailable("busy")
 
     async def _incoming(self, submission: Submission, target: Target) -> Incoming:
-        message_id = accepting.new_id()
+        message_id = submission.message_id or accepting.new_id()
         parts = [await self._seal(target, message_id, "raw", submission.payload)]
         sealed_anchor: bytes | None = None
         if submission.anchor is not None:

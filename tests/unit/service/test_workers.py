@@ -98,12 +98,12 @@ async def test_a_refusal_parks_and_a_retry_delivers(house: House) -> None:
 async def test_an_unforeseen_fault_parks_without_its_text_in_the_log(
     house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from veildesk.service import inbound
+    from veildesk.service import mail_reader
 
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the users secret words")
 
-    monkeypatch.setattr(inbound, "read_mail", broken)
+    monkeypatch.setattr(mail_reader, "read_mail", broken)
     from veildesk.ops.log import QuietFormatter
 
     with caplog.at_level(logging.INFO):
