@@ -52,6 +52,33 @@ async def test_maildir_entry_moved_by_a_mail_program_is_still_found(tmp_path: Pa
     assert not (await desk.backend.deliver(entry())).fresh
 
 
+async def test_maildir_entry_of_another_process_is_found(tmp_path: Path) -> None:
+    desk, other = MaildirDesk(tmp_path), MaildirDesk(tmp_path)
+    for number, key in enumerate(KEYS):
+        first, second = (desk, other) if number % 2 else (other, desk)
+        ref = (await first.backend.deliver(entry(key, f"{number:032x}"))).ref
+        again = await second.backend.deliver(entry(key, f"{number:032x}"))
+        assert (again.ref, again.fresh) == (ref, False)
+    assert len(list((tmp_path / "box" / "new").iterdir())) == len(KEYS)
+
+
+async def test_maildir_follow_up_without_a_reference_joins_what_another_process_wrote(tmp_path: Path) -> None:
+    desk, other = MaildirDesk(tmp_path), MaildirDesk(tmp_path)
+    await desk.backend.deliver(entry(KEYS[0], "0" * 32))
+    first = await other.backend.deliver(entry(KEYS[1]))
+    (seen,) = (tmp_path / "box" / "new").glob(f"{THREAD}.*")
+    seen.rename(tmp_path / "box" / "cur" / f"{seen.name}:2,S")
+    assert (await desk.backend.deliver(entry(KEYS[2]))).ref == first.ref
+
+
+async def test_maildir_that_was_emptied_or_removed_takes_entries_again(tmp_path: Path) -> None:
+    desk = MaildirDesk(tmp_path)
+    await desk.backend.deliver(entry())
+    (tmp_path / "box" / "new").rename(tmp_path / "elsewhere")
+    assert (await desk.backend.deliver(entry())).fresh
+    assert len(list((tmp_path / "box" / "new").iterdir())) == 1
+
+
 async def test_maildir_keeps_an_answer_to_nothing_aside(tmp_path: Path) -> None:
     desk = MaildirDesk(tmp_path)
     await desk.backend.deliver(entry())

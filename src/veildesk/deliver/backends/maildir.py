@@ -28,6 +28,7 @@ from veildesk.core.ticket import (
     TicketChange,
     TicketEntry,
 )
+from veildesk.deliver.maildir_names import FolderNames
 from veildesk.mail.agent import compose_ticket, read_agent_reply
 
 __all__ = ["MaildirBackend", "from_config"]
@@ -70,6 +71,7 @@ class MaildirBackend:
         self._recipient = recipient
         self._domain = domain
         self._pending: dict[str, Path] = {}
+        self._names = {part: FolderNames(path / part, ours=part == "new") for part in ("new", "cur")}
 
     async def check(self) -> list[CheckResult]:
         """Whether both folders can be written."""
@@ -102,17 +104,23 @@ class MaildirBackend:
     async def deliver(self, entry: TicketEntry) -> Delivered:
         """Write the entry unless a file with its key is there. `ref` is the thread's first message id."""
         try:
-            return await asyncio.to_thread(self._deliver, entry)
+            return await asyncio.to_thread(self._deliver_once_prepared, entry)
         except OSError as error:
             raise BackendUnavailable(f"maildir {type(error).__name__} {error.errno}") from None
 
+    def _deliver_once_prepared(self, entry: TicketEntry) -> Delivered:
+        try:
+            return self._deliver(entry)
+        except FileNotFoundError:
+            self._prepare()
+            return self._deliver(entry)
+
     def _deliver(self, entry: TicketEntry) -> Delivered:
-        self._prepare()
         # Short enough for one header line: some programs fold longer ids into unusable forms.
         own_id = f"{entry.thread}.{entry.key[:8]}@{self._domain}"
         first = entry.ref if (entry.ref or "").startswith(f"{entry.thread}.") else self._first(entry.thread)
         ref = first or own_id
-        if self._find(entry.key):
+        if self._find(entry):
             return Delivered(ref=ref, fresh=False)
         mail = compose_ticket(
             entry,
@@ -128,26 +136,31 @@ class MaildirBackend:
         """The message id of the first mail of a thread that is still there."""
         found = [
             (path.stat().st_mtime_ns, path.name.split(".")[1])
-            for part in ("new", "cur")
+            for part in self._perhaps(thread)
             for path in (self._path / part).glob(f"{thread}.*.veildesk*")
         ]
         return f"{thread}.{min(found)[1][:8]}@{self._domain}" if found else None
 
-    def _find(self, key: str) -> Path | None:
-        for part in ("new", "cur"):
-            for path in (self._path / part).glob(f"*.{key}.veildesk*"):
-                return path
-        return None
+    def _find(self, entry: TicketEntry) -> bool:
+        if (self._path / "new" / _name(entry)).exists():
+            return True
+        parts = self._perhaps(entry.key)
+        return any(True for part in parts for _ in (self._path / part).glob(f"*.{entry.key}.veildesk*"))
+
+    def _perhaps(self, word: str) -> list[str]:
+        """The folders that may hold a file with this thread or key."""
+        return [part for part, names in self._names.items() if names.may_hold(word)]
 
     def _write(self, entry: TicketEntry, mail: bytes) -> None:
         temporary = self._path / "tmp" / f"{entry.key}.{os.getpid()}"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(mail)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(self._path / "new" / f"{entry.thread}.{entry.key}.veildesk")
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                rest = memoryview(mail)
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(descriptor)
+            self._names["new"].put(_name(entry), temporary)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
@@ -234,6 +247,10 @@ class MaildirBackend:
             for path in (self._path / part).glob(f"{thread}.*.veildesk*"):
                 path.unlink(missing_ok=True)
             _sync_folder(self._path / part)
+
+
+def _name(entry: TicketEntry) -> str:
+    return f"{entry.thread}.{entry.key}.veildesk"
 
 
 async def _settled(path: Path) -> bytes | None:
