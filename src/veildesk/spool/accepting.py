@@ -18,6 +18,7 @@ from veildesk.core.submission import Accepted, Channel
 from veildesk.core.work import Direction, Reason, State
 from veildesk.spool.parts import Stored, insert_parts
 from veildesk.spool.schema import anchor, dedup, marker, message, part, ticket
+from veildesk.spool.statements import ListStatement, Statement
 from veildesk.spool.vault import DataKeys
 
 __all__ = [
@@ -34,21 +35,30 @@ __all__ = [
     "thread_part",
 ]
 
-_TICKET, _ANCHOR, _MESSAGE, _DEDUP, _MARKER = (
-    sa.insert(table) for table in (ticket, anchor, message, dedup, marker)
+_TICKET = Statement(sa.insert(ticket), "id", "expires_day")
+_ANCHOR = Statement(sa.insert(anchor), "lookup_id", "ticket_id", "sealed_key")
+_MARKER = Statement(sa.insert(marker), "digest", "ticket_id")
+_DEDUP = Statement(sa.insert(dedup), "digest", "message_id", "ticket_id", "expires_day")
+_FIELDS = (
+    *("id", "ticket_id", "direction", "channel", "queue"),
+    *("state", "reason", "attempts", "accepted_day", "due_at"),
 )
+_MESSAGE = Statement(sa.insert(message), *_FIELDS)
 
 THREAD = "thread."
 """Prefix of the names of thread entries among a ticket's parts."""
 
-# Built once: making a statement costs more than running it.
-_LAST_ENTRY = sa.select(sa.func.max(part.c.name)).where(
-    part.c.ticket_id == sa.bindparam("ticket"),
-    part.c.message_id == "",
-    part.c.name.startswith(THREAD),
+_LAST_ENTRY = Statement(
+    sa.select(sa.func.max(part.c.name)).where(
+        part.c.ticket_id == sa.bindparam("ticket"),
+        part.c.message_id == "",
+        part.c.name.startswith(THREAD),
+    )
 )
-_KNOWN = sa.select(dedup.c.digest, dedup.c.message_id, dedup.c.ticket_id).where(
-    dedup.c.digest.in_(sa.bindparam("digests", expanding=True))
+_KNOWN = ListStatement(
+    lambda digests: sa.select(dedup.c.digest, dedup.c.message_id, dedup.c.ticket_id).where(
+        dedup.c.digest.in_(digests)
+    )
 )
 
 
@@ -103,7 +113,7 @@ def target_of(connection: sa.Connection, vault: DataKeys, ticket_id: str) -> Tar
     key = vault.get(connection, ticket_id)
     if key is None:
         return None
-    last: str | None = connection.execute(_LAST_ENTRY, {"ticket": ticket_id}).scalar_one()
+    last: str | None = _LAST_ENTRY.value(connection, {"ticket": ticket_id})
     position = 0 if last is None else int(last.removeprefix(THREAD)) + 1
     return Target(ticket_id, key, position)
 
@@ -121,8 +131,8 @@ def keep_all(
     connection: sa.Connection, vault: DataKeys, incoming: Sequence[Incoming]
 ) -> list[Accepted | None]:
     """Keep many messages with few statements; results in the same order, None as in `keep`."""
-    rows = connection.execute(_KNOWN, {"digests": [one.dedup for one in incoming]})
-    known = {row.digest: (row.message_id, row.ticket_id) for row in rows}
+    rows = _KNOWN.all(connection, [one.dedup for one in incoming])
+    known = {digest: (message_id, ticket_id) for digest, message_id, ticket_id in rows}
     results: list[Accepted | None] = []
     fresh: list[Incoming] = []
     for one in incoming:
@@ -176,17 +186,16 @@ def _insert(connection: sa.Connection, vault: DataKeys, incoming: Sequence[Incom
         }
         for one in incoming
     ]
-    _many(connection, _TICKET, tickets)
+    _TICKET.many(connection, tickets)
     vault.put(connection, {one.target.ticket: one.target.key for one in fresh})
-    _many(connection, _ANCHOR, anchors)
-    _many(connection, _MESSAGE, [_message_row(one) for one in incoming])
+    _ANCHOR.many(connection, anchors)
+    _MESSAGE.many(connection, [_message_row(one) for one in incoming])
     insert_parts(connection, [stored for one in incoming for stored in one.parts])
-    _many(
+    _MARKER.many(
         connection,
-        _MARKER,
         [{"digest": digest, "ticket_id": one.target.ticket} for one in fresh for digest in one.markers],
     )
-    _many(connection, _DEDUP, digests)
+    _DEDUP.many(connection, digests)
 
 
 def _message_row(incoming: Incoming) -> dict[str, Any]:
@@ -205,14 +214,9 @@ def _message_row(incoming: Incoming) -> dict[str, Any]:
     }
 
 
-def _many(connection: sa.Connection, statement: sa.Insert, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(statement, rows)
-
-
 def _accepted(connection: sa.Connection, digest: bytes) -> Accepted | None:
-    row = connection.execute(_KNOWN, {"digests": [digest]}).one_or_none()
-    return None if row is None else Accepted(row.message_id, row.ticket_id, fresh=False)
+    rows = _KNOWN.all(connection, [digest])
+    return Accepted(rows[0][1], rows[0][2], fresh=False) if rows else None
 
 
 def anchored(connection: sa.Connection, lookup: bytes, *, stays: bool = False) -> str | None:

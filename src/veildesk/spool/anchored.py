@@ -17,6 +17,7 @@ from veildesk.spool.claiming import change_state
 from veildesk.spool.parts import Stored, delete_parts, insert_parts
 from veildesk.spool.schema import anchor, marker, message, part, ticket
 from veildesk.spool.sealing import Place, open_row, seal_row
+from veildesk.spool.statements import Statement
 from veildesk.spool.vault import Vault
 
 __all__ = [
@@ -41,9 +42,9 @@ BACKEND_REF = "backend-ref"
 
 TicketOf = Callable[[sa.Connection], str | None]
 _ANCHOR = "anchor"
-_MARK = sa.insert(marker)
-_BY_MARKER = sa.select(marker.c.ticket_id).where(marker.c.digest == sa.bindparam("of"))
-_TICKET_OF = sa.select(message.c.ticket_id).where(message.c.id == sa.bindparam("of"))
+_MARK = Statement(sa.insert(marker), "digest", "ticket_id")
+_BY_MARKER = Statement(sa.select(marker.c.ticket_id).where(marker.c.digest == sa.bindparam("of")))
+_TICKET_OF = Statement(sa.select(message.c.ticket_id).where(message.c.id == sa.bindparam("of")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def apply(connection: sa.Connection, vault: Vault, owner: str, change: Change) -
 def put_marker(connection: sa.Connection, digest: bytes, ticket_id: str) -> None:
     """Let a digest lead to a ticket; one that leads elsewhere already is left as it is."""
     if by_marker(connection, digest) is None:
-        connection.execute(_MARK, {"digest": digest, "ticket_id": ticket_id})
+        _MARK.run(connection, {"digest": digest, "ticket_id": ticket_id})
 
 
 def forget_markers(connection: sa.Connection, ticket_id: str) -> int:
@@ -126,13 +127,13 @@ def forget_markers(connection: sa.Connection, ticket_id: str) -> int:
 
 def by_marker(connection: sa.Connection, digest: bytes) -> str | None:
     """The ticket a digest leads to."""
-    ticket_id: str | None = connection.execute(_BY_MARKER, {"of": digest}).scalar_one_or_none()
+    ticket_id: str | None = _BY_MARKER.value(connection, {"of": digest})
     return ticket_id
 
 
 def ticket_of(connection: sa.Connection, message_id: str) -> str | None:
     """The ticket of a message."""
-    ticket_id: str | None = connection.execute(_TICKET_OF, {"of": message_id}).scalar_one_or_none()
+    ticket_id: str | None = _TICKET_OF.value(connection, {"of": message_id})
     return ticket_id
 
 

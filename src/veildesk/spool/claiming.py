@@ -6,7 +6,7 @@ one writer at a time and drops the clause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from veildesk.core.errors import WorkLost
 from veildesk.core.submission import Channel
 from veildesk.core.work import TRANSITIONS, Direction, Reason, State, Work
 from veildesk.spool.schema import UNFINISHED, message
+from veildesk.spool.statements import ListStatement, Statement
 
 __all__ = [
     "LONGEST_DELAY",
@@ -39,21 +40,23 @@ LONGEST_DELAY = 86_400
 """Longest wait for the next attempt, in seconds; what lies further ahead is due (the clock was set)."""
 
 _MOVING = frozenset(State(value) for value in UNFINISHED)
+_UNFINISHED = [sa.literal(value) for value in UNFINISHED]
 
 
-def work_of(row: sa.Row[Any]) -> Work:
-    """A message row as work."""
+def work_of(row: Sequence[Any]) -> Work:
+    """A message row as work; columns in the order of the table."""
+    _, name, ticket, direction, channel, queue, state, parked, reason, attempts, day, *_rest = row
     return Work(
-        message_id=row.id,
-        ticket_id=row.ticket_id,
-        direction=Direction(row.direction),
-        channel=Channel(row.channel),
-        state=State(row.state),
-        attempts=row.attempts,
-        reason=Reason(row.reason),
-        accepted_day=row.accepted_day,
-        queue=row.queue,
-        parked_from=None if row.parked_from is None else State(row.parked_from),
+        message_id=name,
+        ticket_id=ticket,
+        direction=Direction(direction),
+        channel=Channel(channel),
+        state=State(state),
+        attempts=attempts,
+        reason=Reason(reason),
+        accepted_day=day,
+        queue=queue,
+        parked_from=None if parked is None else State(parked),
     )
 
 
@@ -64,24 +67,24 @@ def claim(
 
     Only messages on their way can be claimed, whatever `states` holds.
     """
+    wanted = [state.value for state in states if state in _MOVING]
     given = {"now": now, "horizon": now + LONGEST_DELAY, "most": limit, "claimer": owner}
-    given["wanted"] = [state.value for state in states if state in _MOVING]
-    rows = connection.execute(_CLAIM, given).all()
-    return [work_of(row) for row in sorted(rows, key=lambda row: int(row.seq))]
+    rows = _CLAIM.all(connection, wanted, given)
+    return [work_of(row) for row in sorted(rows, key=lambda row: int(row[0]))]
 
 
-def _claim_statement() -> sa.sql.dml.ReturningUpdate[Any]:
+def _claim_statement(wanted: Sequence[sa.BindParameter[Any]]) -> sa.sql.dml.ReturningUpdate[Any]:
     candidate, earlier = message.alias("candidate"), message.alias("earlier")
     overtakes = sa.exists().where(
         earlier.c.ticket_id == candidate.c.ticket_id,
         earlier.c.direction == candidate.c.direction,
         earlier.c.seq < candidate.c.seq,
-        earlier.c.state.in_(UNFINISHED),
+        earlier.c.state.in_(_UNFINISHED),
     )
     chosen = (
         sa.select(candidate.c.seq)
         .where(
-            candidate.c.state.in_(sa.bindparam("wanted", expanding=True)),
+            candidate.c.state.in_(wanted),
             candidate.c.owner.is_(None),
             sa.or_(candidate.c.due_at <= sa.bindparam("now"), candidate.c.due_at > sa.bindparam("horizon")),
             ~overtakes,
@@ -96,7 +99,7 @@ def _claim_statement() -> sa.sql.dml.ReturningUpdate[Any]:
     return change.values(owner=sa.bindparam("claimer")).returning(*message.c)
 
 
-_CLAIM = _claim_statement()
+_CLAIM = ListStatement(_claim_statement)
 
 
 def check_transition(work: Work, to: State) -> None:
@@ -136,13 +139,13 @@ def change_state(connection: sa.Connection, owner: str, work: Work, to: State, r
         "in_state": work.state.value,
         "mine": owner,
     }
-    row = connection.execute(_MOVE if to in _MOVING else _END, given).one_or_none()
+    row = (_MOVE if to in _MOVING else _END).one(connection, given)
     if row is None:
         raise WorkLost("not there, or not ours")
     return work_of(row)
 
 
-_MOVE = (
+_CHANGE = (
     sa.update(message)
     .where(
         message.c.id == sa.bindparam("work"),
@@ -153,7 +156,7 @@ _MOVE = (
     .values(state=sa.bindparam("to"), reason=sa.bindparam("why"), parked_from=sa.bindparam("was"), due_at=0)
     .returning(*message.c)
 )
-_END = _MOVE.values(owner=None)
+_MOVE, _END = Statement(_CHANGE), Statement(_CHANGE.values(owner=None))
 
 
 def postpone(connection: sa.Connection, owner: str, work: Work, reason: Reason, due_at: int) -> None:
@@ -211,12 +214,14 @@ def hasten(connection: sa.Connection, now: int, reason: Reason, queues: Collecti
 
 def next_due(connection: sa.Connection, now: int) -> int | None:
     """The nearest future time at which a postponed message becomes due."""
-    due: int | None = connection.execute(_NEXT, {"now": now}).scalar_one()
+    due: int | None = _NEXT.value(connection, {"now": now})
     return due
 
 
-_NEXT = sa.select(sa.func.min(message.c.due_at)).where(
-    message.c.state.in_(UNFINISHED), message.c.due_at > sa.bindparam("now"), message.c.owner.is_(None)
+_NEXT = Statement(
+    sa.select(sa.func.min(message.c.due_at)).where(
+        message.c.state.in_(_UNFINISHED), message.c.due_at > sa.bindparam("now"), message.c.owner.is_(None)
+    )
 )
 
 

@@ -19,16 +19,15 @@ from veildesk.spool.chunks import open_chunks, seal_chunks
 from veildesk.spool.durable import TEMPORARY, disk_error, keep_day_only, sync_directory, write_file
 from veildesk.spool.schema import part
 from veildesk.spool.sealing import Place, open_row, seal_row
+from veildesk.spool.statements import ListStatement, Statement
 
 __all__ = ["INLINE", "PartFiles", "Stored", "delete_parts", "insert_parts", "select_part"]
 
-_INSERT = sa.insert(part)
+_INSERT = Statement(sa.insert(part), "ticket_id", "message_id", "name", "sealed", "file")
 _HERE = part.c.ticket_id == sa.bindparam("ticket"), part.c.message_id == sa.bindparam("message")
-_SELECT = sa.select(part.c.sealed, part.c.file).where(*_HERE, part.c.name == sa.bindparam("part"))
-_DELETE = (
-    sa.delete(part)
-    .where(*_HERE, part.c.name.in_(sa.bindparam("parts", expanding=True)))
-    .returning(part.c.file)
+_SELECT = Statement(sa.select(part.c.sealed, part.c.file).where(*_HERE, part.c.name == sa.bindparam("part")))
+_DELETE = ListStatement(
+    lambda names: sa.delete(part).where(*_HERE, part.c.name.in_(names)).returning(part.c.file)
 )
 
 INLINE = 256 * 1024
@@ -120,16 +119,15 @@ def insert_parts(connection: sa.Connection, parts: Collection[Stored]) -> None:
         }
         for stored in parts
     ]
-    if rows:
-        connection.execute(_INSERT, rows)
+    _INSERT.many(connection, rows)
 
 
 def select_part(connection: sa.Connection, place: Place) -> Stored | None:
     """The sealed part at a place."""
     _check(place)
     given = {"ticket": place.ticket, "message": place.message, "part": place.part}
-    row = connection.execute(_SELECT, given).one_or_none()
-    return None if row is None else Stored(place, row.sealed, row.file)
+    row = _SELECT.one(connection, given)
+    return None if row is None else Stored(place, *row)
 
 
 def delete_parts(connection: sa.Connection, places: Iterable[Place]) -> list[str]:
@@ -140,8 +138,8 @@ def delete_parts(connection: sa.Connection, places: Iterable[Place]) -> list[str
         names.setdefault((place.ticket, place.message), []).append(place.part)
     files: list[str] = []
     for (ticket, message), parts in names.items():
-        rows = connection.execute(_DELETE, {"ticket": ticket, "message": message, "parts": parts})
-        files += [row.file for row in rows if row.file is not None]
+        rows = _DELETE.all(connection, parts, {"ticket": ticket, "message": message})
+        files += [file for (file,) in rows if file is not None]
     return files
 
 

@@ -18,18 +18,21 @@ from veildesk.spool import intake_key
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.schema import ring_state, ticket_key
 from veildesk.spool.sealing import unwrap_key, wrap_key
+from veildesk.spool.statements import Statement
 
 __all__ = ["DataKeys", "IntakeKeys", "Vault"]
 
 # The row lock (PostgreSQL) keeps a rotation from passing by while a key is being wrapped.
-_EPOCH = sa.select(ring_state.c.epoch).with_for_update(read=True)
+_EPOCH = Statement(sa.select(ring_state.c.epoch).with_for_update(read=True))
 _LOOK = sa.select(ring_state.c.epoch)
 _PUBLIC = sa.select(ring_state).with_for_update(read=True)
-_KEY = sa.select(ticket_key.c.epoch, ticket_key.c.wrapped).where(
-    ticket_key.c.ticket_id == sa.bindparam("ticket")
+_KEY = Statement(
+    sa.select(ticket_key.c.epoch, ticket_key.c.wrapped).where(
+        ticket_key.c.ticket_id == sa.bindparam("ticket")
+    )
 )
 _BATCH = 2000
-_INSERT = sa.insert(ticket_key)
+_INSERT = Statement(sa.insert(ticket_key), "ticket_id", "epoch", "wrapped")
 
 
 class DataKeys(Protocol):
@@ -78,8 +81,7 @@ class Vault:
 
     def epoch(self, connection: sa.Connection) -> int:
         """The epoch to wrap under; it stays in use until this transaction ends."""
-        epoch: int = connection.execute(_EPOCH).scalar_one()
-        return epoch
+        return int(_EPOCH.value(connection, {}))
 
     def epochs(self, connection: sa.Connection) -> tuple[int, ...]:
         """All epochs under which something may lie now, the one in use among them."""
@@ -113,12 +115,12 @@ class Vault:
             {"ticket_id": ticket, "epoch": epoch, "wrapped": self.wrap(epoch, ticket, key)}
             for ticket, key in keys.items()
         ]
-        connection.execute(_INSERT, rows)
+        _INSERT.many(connection, rows)
 
     def get(self, connection: sa.Connection, ticket: str) -> bytes | None:
         """The data key of a ticket; None when it was destroyed or never there."""
-        row = connection.execute(_KEY, {"ticket": ticket}).one_or_none()
-        return None if row is None else self.unwrap(row.epoch, ticket, row.wrapped)
+        row = _KEY.one(connection, {"ticket": ticket})
+        return None if row is None else self.unwrap(row[0], ticket, row[1])
 
     def destroy(self, connection: sa.Connection, ticket: str) -> None:
         """Delete the wrapped key."""
@@ -179,7 +181,7 @@ class IntakeKeys:
             {"ticket_id": ticket, "epoch": epoch, "wrapped": intake_key.seal_key(public, epoch, ticket, key)}
             for ticket, key in keys.items()
         ]
-        connection.execute(_INSERT, rows)
+        _INSERT.many(connection, rows)
 
     def get(self, connection: sa.Connection, ticket: str) -> bytes | None:
         """Raises `KeyUnusable`: nothing can be opened here."""

@@ -15,7 +15,8 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -43,6 +44,9 @@ class Batch(Protocol[Item, Out]):
 
 
 _LOG = logging.getLogger("veildesk.spool")
+READ = "read"
+"""The kind of operations that change nothing."""
+
 _GROUP = 256
 _WAITING = 4096
 _RACES = 6
@@ -61,7 +65,6 @@ class _Job:
     """One caller's request; exactly one of `run`, `batch` and `alone` is set."""
 
     kind: str
-    loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     run: Operation[Any] | None = None
     batch: Batch[Any, Any] | None = None
@@ -85,6 +88,9 @@ class Writer:
         self._failed: str | None = None
         self._closed = False
         self._loop = loop
+        self._connection: sa.Connection | None = None
+        self._told: deque[_Job] = deque()
+        self._telling = False
         self.ended = asyncio.Event()
         self._thread = threading.Thread(target=self._work, name="veildesk-spool", daemon=True)
         self._thread.start()
@@ -112,20 +118,17 @@ class Writer:
 
         Raises what `run` raises, or `SpoolUnavailable`; in both cases nothing of it was kept.
         """
-        loop = asyncio.get_running_loop()
-        result: T = await self._submit(_Job(kind, loop, loop.create_future(), run=run))
+        result: T = await self._submit(_Job(kind, self._loop.create_future(), run=run))
         return result
 
     async def many(self, kind: str, batch: Batch[Item, T], item: Item) -> T:
         """Like `do` for operations that are cheaper together: `batch` gets all items of a group."""
-        loop = asyncio.get_running_loop()
-        result: T = await self._submit(_Job(kind, loop, loop.create_future(), batch=batch, item=item))
+        result: T = await self._submit(_Job(kind, self._loop.create_future(), batch=batch, item=item))
         return result
 
     async def alone(self, kind: str, run: Callable[[sa.Engine], T]) -> T:
         """Run `run` between two groups; it makes its own transactions."""
-        loop = asyncio.get_running_loop()
-        result: T = await self._submit(_Job(kind, loop, loop.create_future(), alone=run))
+        result: T = await self._submit(_Job(kind, self._loop.create_future(), alone=run))
         return result
 
     def _submit(self, job: _Job) -> asyncio.Future[Any]:
@@ -153,13 +156,14 @@ class Writer:
             # Also when the thread dies of a fault of ours: nobody may wait for ever.
             self.fail("ended")
             self._refuse_rest()
+            self._let_go()
             self._engine.dispose()  # SQLite wants it done by the thread that opened it.
 
     def _refuse_rest(self) -> None:
         while not self._jobs.empty():
             if (job := self._jobs.get()) is not None:
                 job.error = SpoolUnavailable("ended")
-                _tell(job)
+                self._tell([job])
 
     def _serve(self, job: _Job | None) -> bool:
         """Run `job` and what else waits. False when the end was reached."""
@@ -195,8 +199,7 @@ class Writer:
                 job.error = SpoolUnavailable(unavailable.detail)
         else:
             _mark(group, "after-commit")
-        for job in group:
-            _tell(job)
+        self._tell(group)
 
     def _transact(self, group: list[_Job]) -> None:
         for job in group:
@@ -206,7 +209,7 @@ class Writer:
         if len(group) == 1:
             self._transact_one(group[0])
             return
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             self._run_batches(connection, [job for job in group if job.batch is not None])
             for job in group:
                 if job.run is not None:
@@ -217,7 +220,7 @@ class Writer:
 
     def _transact_one(self, job: _Job) -> None:
         """The common case: one job, which needs no savepoint to be undone by itself."""
-        with contextlib.suppress(_Undone), self._engine.begin() as connection:
+        with contextlib.suppress(_Undone), self._transaction() as connection:
             try:
                 if job.batch is not None:
                     (job.result,) = job.batch(connection, [job.item])
@@ -230,6 +233,26 @@ class Writer:
             if job.kind in WAKING:
                 self._database.announce(connection)
             _mark([job], "before-commit")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        """On a connection that is kept: fetching one from the pool costs more than an empty transaction."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        try:
+            with self._connection.begin():
+                yield self._connection
+        except _Undone:
+            raise
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):  # What matters was said by the error before.
+                connection.close()
 
     def _repeat(self, run: Callable[[], T]) -> T:
         """Run until no other process was faster; the last time let the error through."""
@@ -262,7 +285,30 @@ class Writer:
             job.error = error
         except Exception as error:
             job.error = self._translate(error)
-        _tell(job)
+        self._tell([job])
+
+    def _tell(self, jobs: Sequence[_Job]) -> None:
+        """Hand results to the event loop, with one wake-up for all that it has not taken yet."""
+        self._told.extend(jobs)
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            self._loop.call_soon_threadsafe(self._settle)
+        except RuntimeError:  # The loop ended while its caller was still waiting; what was done stays done.
+            _LOG.debug("spool-caller-gone")
+
+    def _settle(self) -> None:
+        """On the event loop. Whoever tells from now on calls again; what was told before is taken here."""
+        self._telling = False
+        while self._told:
+            job = self._told.popleft()
+            if job.future.done():
+                continue
+            if job.error is not None:
+                job.future.set_exception(job.error)
+            else:
+                job.future.set_result(job.result)
 
     def _translate(self, error: Exception) -> SpoolUnavailable:
         if isinstance(error, SpoolUnavailable):
@@ -277,6 +323,12 @@ class Writer:
 
 def _within_savepoint(connection: sa.Connection, jobs: list[_Job], run: Operation[Any]) -> None:
     """Run for one job, or for several that share a result list. Errors on purpose undo only these."""
+    if jobs[0].kind == READ:  # There is nothing to undo.
+        try:
+            jobs[0].result = run(connection)
+        except _ON_PURPOSE as error:
+            jobs[0].error = error
+        return
     # By the driver: SQLAlchemy's own nested transactions cost as much as the statements within.
     cursor = connection.connection.cursor()
     cursor.execute("SAVEPOINT one")
@@ -297,18 +349,3 @@ def _mark(group: list[_Job], when: str) -> None:
     for job in group:
         if job.error is None and job.kind in WRITES:
             crashpoint(f"{job.kind}.{when}")
-
-
-def _tell(job: _Job) -> None:
-    def settle() -> None:
-        if job.future.done():
-            return
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)
-
-    try:
-        job.loop.call_soon_threadsafe(settle)
-    except RuntimeError:  # The loop ended while its caller was still waiting; what was done stays done.
-        _LOG.debug("spool-caller-gone")

@@ -1,0 +1,119 @@
+"""Statements of SQLAlchemy Core, compiled once for each database and run on the driver's cursor.
+
+The same Core construct serves both databases. What is saved is what `Connection.execute` does around a
+cached statement each time: for the short statements of the store it costs several times the statement.
+Values and rows pass as the drivers give them; every column here is text, a whole number or bytes, for which
+neither driver needs a conversion. Errors are the driver's own, which `Database` explains as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.compiler import SQLCompiler
+
+__all__ = ["ListStatement", "Statement"]
+
+_Given = Mapping[str, Any]
+_Clause = sa.Select[Any] | sa.sql.dml.UpdateBase
+_NOTHING: _Given = {}
+_LONGEST = 256
+
+
+class Statement:
+    """One statement; its named parameters are given at each call. `columns` are those an insert sets."""
+
+    def __init__(self, clause: _Clause, *columns: str) -> None:
+        self._clause = clause
+        self._columns = list(columns) or None
+        self._made: dict[str, tuple[str, Callable[[_Given], Any]]] = {}
+
+    def all(self, connection: sa.Connection, given: _Given) -> list[tuple[Any, ...]]:
+        """All rows."""
+        cursor = self._run(connection, given)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+    def one(self, connection: sa.Connection, given: _Given) -> tuple[Any, ...] | None:
+        """The only row, None without one; by a key there can be no more."""
+        # Fetching all ends the statement, so that it holds nothing any more.
+        rows = self.all(connection, given)
+        return rows[0] if rows else None
+
+    def value(self, connection: sa.Connection, given: _Given) -> Any:
+        """The first column of the only row, None without one."""
+        row = self.one(connection, given)
+        return None if row is None else row[0]
+
+    def run(self, connection: sa.Connection, given: _Given) -> None:
+        """For what gives no rows."""
+        self._run(connection, given)
+
+    def many(self, connection: sa.Connection, given: Sequence[_Given]) -> None:
+        """Run for each of `given`; for what gives no rows."""
+        if len(given) == 1:
+            self._run(connection, given[0])
+        elif given:
+            text, values = self._compiled(connection)
+            connection.connection.cursor().executemany(text, [values(one) for one in given])
+
+    def _run(self, connection: sa.Connection, given: _Given) -> Any:
+        text, values = self._compiled(connection)
+        cursor = connection.connection.cursor()
+        cursor.execute(text, values(given))
+        return cursor
+
+    def _compiled(self, connection: sa.Connection) -> tuple[str, Callable[[_Given], Any]]:
+        dialect = connection.dialect
+        made = self._made.get(dialect.name)
+        if made is None:
+            compiled = self._clause.compile(dialect=dialect, column_keys=self._columns)
+            assert isinstance(compiled, SQLCompiler)
+            made = self._made[dialect.name] = str(compiled), _values_of(compiled)
+        return made
+
+
+def _values_of(compiled: SQLCompiler) -> Callable[[_Given], Any]:
+    """How the driver wants values: in a row for SQLite, by name for PostgreSQL. A missing one is an error."""
+    binds = {name: bind for bind, name in compiled.bind_names.items()}
+    fixed = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
+    if compiled.positiontup is None:
+        names = tuple(binds)
+        return lambda given: {name: fixed[name] if name in fixed else given[name] for name in names}
+    order = tuple(compiled.positiontup)
+    if not fixed:
+        return lambda given: tuple([given[name] for name in order])
+    return lambda given: tuple([fixed[name] if name in fixed else given[name] for name in order])
+
+
+class ListStatement:
+    """A statement with an IN list; `build` gets the list's parameters.
+
+    A list is lengthened to a power of two by its last value, which changes nothing, so that there are few
+    statements, and cut where it is long.
+    """
+
+    def __init__(self, build: Callable[[Sequence[sa.BindParameter[Any]]], _Clause]) -> None:
+        self._build = build
+        self._of: dict[int, Statement] = {}
+
+    def all(
+        self, connection: sa.Connection, values: Sequence[Any], given: _Given = _NOTHING
+    ) -> list[tuple[Any, ...]]:
+        """All rows for the values of the list."""
+        rows: list[tuple[Any, ...]] = []
+        for begin in range(0, len(values), _LONGEST):
+            chosen = values[begin : begin + _LONGEST]
+            length = 1 << (len(chosen) - 1).bit_length()
+            listed = {f"in_{number}": chosen[min(number, len(chosen) - 1)] for number in range(length)}
+            rows += self._for(length).all(connection, {**given, **listed})
+        return rows
+
+    def _for(self, length: int) -> Statement:
+        found = self._of.get(length)
+        if found is None:
+            names: list[sa.BindParameter[Any]] = [sa.bindparam(f"in_{number}") for number in range(length)]
+            found = self._of[length] = Statement(self._build(names))
+        return found
