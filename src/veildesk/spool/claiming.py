@@ -19,6 +19,7 @@ from veildesk.spool.statements import ListStatement, Statement
 
 __all__ = [
     "LONGEST_DELAY",
+    "MOVING",
     "change_state",
     "check_transition",
     "claim",
@@ -39,7 +40,9 @@ __all__ = [
 LONGEST_DELAY = 86_400
 """Longest wait for the next attempt, in seconds; what lies further ahead is due (the clock was set)."""
 
-_MOVING = frozenset(State(value) for value in UNFINISHED)
+MOVING = frozenset(State(value) for value in UNFINISHED)
+"""States of messages on their way."""
+
 _UNFINISHED = [sa.literal(value) for value in UNFINISHED]
 
 
@@ -67,7 +70,7 @@ def claim(
 
     Only messages on their way can be claimed, whatever `states` holds.
     """
-    wanted = [state.value for state in states if state in _MOVING]
+    wanted = [state.value for state in states if state in MOVING]
     given = {"now": now, "horizon": now + LONGEST_DELAY, "most": limit, "claimer": owner}
     rows = _CLAIM.all(connection, wanted, given)
     return [work_of(row) for row in sorted(rows, key=lambda row: int(row[0]))]
@@ -139,7 +142,7 @@ def change_state(connection: sa.Connection, owner: str, work: Work, to: State, r
         "in_state": work.state.value,
         "mine": owner,
     }
-    row = (_MOVE if to in _MOVING else _END).one(connection, given)
+    row = (_MOVE if to in MOVING else _END).one(connection, given)
     if row is None:
         raise WorkLost("not there, or not ours")
     return work_of(row)
@@ -180,7 +183,7 @@ def retried(work: Work) -> State:
         return State.COLLECTED
     if work.state is State.QUARANTINED:
         return State.ACCEPTED
-    if work.state in _MOVING:
+    if work.state in MOVING:
         return work.state
     raise ValueError(f"a message that is {work.state.value} cannot be tried again")
 

@@ -14,7 +14,10 @@ import sqlalchemy as sa
 from veildesk.core.errors import SpoolUnavailable
 from veildesk.core.ticket import CheckResult
 
-__all__ = ["Database"]
+__all__ = ["UNKNOWN_ERROR", "Database"]
+
+UNKNOWN_ERROR = "database-error"
+"""The code of an error that says nothing about disk, locks or connection."""
 
 
 class Database(Protocol):

@@ -17,6 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 from veildesk.core.errors import ConfigInvalid, SpoolUnavailable
 from veildesk.core.ticket import CheckResult, Level
+from veildesk.spool.database import UNKNOWN_ERROR
 from veildesk.spool.sentinel import CHANNEL, Sentinel
 
 __all__ = ["PostgresDatabase", "connect", "connect_engine", "server_checks"]
@@ -162,7 +163,7 @@ class PostgresDatabase:
         """By SQLSTATE."""
         if self.is_fatal(error):
             return SpoolUnavailable(_DETAILS.get(_state(error) or "", "database-unreachable"))
-        return SpoolUnavailable(_DETAILS.get(_state(error) or "", "database-error"))
+        return SpoolUnavailable(_DETAILS.get(_state(error) or "", UNKNOWN_ERROR))
 
     def close(self) -> None:
         """End the sentinel's session, and with it locks and leases."""

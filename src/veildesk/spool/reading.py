@@ -13,6 +13,7 @@ from veildesk.core.submission import PortalAnchor
 from veildesk.core.thread_entry import piece_name
 from veildesk.core.work import State, Work
 from veildesk.spool import accepting, anchored, claiming, erasing, rewording
+from veildesk.spool.brought import Brought
 from veildesk.spool.opening import Opened
 from veildesk.spool.parts import Stored, select_part
 from veildesk.spool.sealing import Place
@@ -31,16 +32,26 @@ class StoreReader:
         self._writer = state.writer
         self._vault = state.vault
         self._files = state.files
+        self._brought = Brought()
 
     async def part(self, message_id: str, name: str) -> bytes | None:
         """A message's blob, opened."""
+        brought = self._brought.take(None, message_id, name)
+        if brought is not None:
+            return await self._open_brought(*brought)
         return await self._open_part(
             lambda connection: anchored.ticket_of(connection, message_id), message_id, name
         )
 
     async def ticket_part(self, ticket_id: str, name: str) -> bytes | None:
         """A ticket's blob, opened."""
+        brought = self._brought.take(ticket_id, "", name)
+        if brought is not None:
+            return await self._open_brought(*brought)
         return await self._open_part(lambda _: ticket_id, "", name)
+
+    async def _open_brought(self, key: bytes, stored: Stored | None) -> bytes | None:
+        return None if stored is None else await self._files.open(key, stored)
 
     async def _open_part(self, ticket_of: anchored.TicketOf, message_id: str, name: str) -> bytes | None:
         def run(connection: sa.Connection) -> tuple[bytes, Stored] | None:

@@ -19,6 +19,7 @@ from sqlalchemy.pool import StaticPool
 
 from veildesk.core.errors import SpoolUnavailable
 from veildesk.core.ticket import CheckResult, Level
+from veildesk.spool.database import UNKNOWN_ERROR
 from veildesk.spool.workers import Liveness
 
 __all__ = ["SqliteDatabase", "database_error", "open_engine", "open_read_only", "page_check"]
@@ -159,7 +160,7 @@ class SqliteDatabase:
 
 def database_error(error: BaseException) -> SpoolUnavailable:
     """A SQLite error as a code word."""
-    return SpoolUnavailable(_DETAILS.get(_primary(error), "database-error"))
+    return SpoolUnavailable(_DETAILS.get(_primary(error), UNKNOWN_ERROR))
 
 
 def page_check(connection: sa.Connection, *, every: bool = False) -> CheckResult:

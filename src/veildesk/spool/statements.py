@@ -3,7 +3,7 @@
 The same Core construct serves both databases. What is saved is what `Connection.execute` does around a
 cached statement each time: for the short statements of the store it costs several times the statement.
 Values and rows pass as the drivers give them; every column here is text, a whole number or bytes, for which
-neither driver needs a conversion. Errors are the driver's own, which `Database` explains as well.
+neither driver needs a conversion. Errors are SQLAlchemy's, without values, as from `Connection.execute`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ class Statement:
     def all(self, connection: sa.Connection, given: _Given) -> list[tuple[Any, ...]]:
         """All rows."""
         cursor = self._run(connection, given)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        try:
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(connection, error) from None
         return rows
 
     def one(self, connection: sa.Connection, given: _Given) -> tuple[Any, ...] | None:
@@ -57,12 +60,20 @@ class Statement:
             self._run(connection, given[0])
         elif given:
             text, values = self._compiled(connection)
-            connection.connection.cursor().executemany(text, [values(one) for one in given])
+            rows = [values(one) for one in given]
+            try:
+                connection.connection.cursor().executemany(text, rows)
+            except connection.dialect.loaded_dbapi.Error as error:
+                raise _wrapped(connection, error) from None
 
     def _run(self, connection: sa.Connection, given: _Given) -> Any:
         text, values = self._compiled(connection)
-        cursor = connection.connection.cursor()
-        cursor.execute(text, values(given))
+        row = values(given)
+        try:
+            cursor = connection.connection.cursor()
+            cursor.execute(text, row)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(connection, error) from None
         return cursor
 
     def _compiled(self, connection: sa.Connection) -> tuple[str, Callable[[_Given], Any]]:
@@ -73,6 +84,17 @@ class Statement:
             assert isinstance(compiled, SQLCompiler)
             made = self._made[dialect.name] = str(compiled), _values_of(compiled)
         return made
+
+
+def _wrapped(connection: sa.Connection, error: Any) -> BaseException:
+    dialect = connection.dialect
+    wrapped: BaseException = sa.exc.DBAPIError.instance(
+        *(None, None, error, dialect.loaded_dbapi.Error),
+        hide_parameters=True,
+        connection_invalidated=dialect.is_disconnect(error, connection.connection.dbapi_connection, None),
+        dialect=dialect,
+    )
+    return wrapped
 
 
 def _values_of(compiled: SQLCompiler) -> Callable[[_Given], Any]:

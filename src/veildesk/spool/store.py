@@ -23,6 +23,7 @@ from veildesk.core.ticket import CheckResult
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.spool import accepting, anchored, checks, claiming, erasing, joining, rewording, rotation
 from veildesk.spool.accepting import Incoming, Target
+from veildesk.spool.brought import Load, load_all
 from veildesk.spool.contacts import StoredContacts
 from veildesk.spool.erase_jobs import EraseJobs, rewrap_jobs
 from veildesk.spool.holds import Holds
@@ -218,9 +219,14 @@ class SqlSpool(StoreIntake, StoreReader):
     async def claim(self, states: Collection[State], limit: int = 1) -> list[Work]:
         """Claim due work; a message waits while an earlier one of its ticket is on its way."""
         self._wake.look()
-        return await self._writer.do(
-            "claim", lambda connection: claiming.claim(connection, self._owner, states, limit, self._now())
-        )
+
+        def run(connection: sa.Connection) -> tuple[list[Work], list[Load]]:
+            works = claiming.claim(connection, self._owner, states, limit, self._now())
+            return works, load_all(connection, self._vault, works)
+
+        claimed, loads = await self._writer.do("claim", run)
+        self._brought.keep(loads)
+        return claimed
 
     async def wait(self, timeout: float) -> None:
         """Return when something changed since this task's last claim, or when work becomes due."""
@@ -248,7 +254,7 @@ class SqlSpool(StoreIntake, StoreReader):
         claiming.check_transition(work, to)
         blobs = anchored.blobs(work, parts or {}, ticket_parts or {}, backend_ref)
         for attempt in range(TRIES):
-            target = await self._target(work.ticket_id) if blobs or thread_entry is not None else None
+            target = await self._sealing(work, blobs, thread_entry)
             full = blobs
             if target is not None and thread_entry is not None:
                 full = {**blobs, ("", accepting.thread_part(target.position)): thread_entry}
@@ -257,7 +263,10 @@ class SqlSpool(StoreIntake, StoreReader):
                 work, to, reason, sealed, tuple(full), target, marker, thread_entry is not None
             )
             run = partial(anchored.apply, vault=self._vault, owner=self._owner, change=change)
-            files = await self._writer.do("advance", run)
+            try:
+                files = await self._writer.do("advance", run)
+            finally:
+                self._changed_by(work, to)
             if files is not None:
                 await self._forget(files.names)
                 self._wake.changed(but_me=to in (State.DELIVERING, State.SENDING))
@@ -266,8 +275,25 @@ class SqlSpool(StoreIntake, StoreReader):
             await yield_to_others(attempt)
         raise SpoolUnavailable("busy")
 
+    async def _sealing(
+        self, work: Work, blobs: Mapping[tuple[str, str], bytes | None], thread_entry: bytes | None
+    ) -> Target | None:
+        """What to seal for, None when nothing is to be sealed. Where the next entry goes is asked for."""
+        if thread_entry is not None:
+            return await self._target(work.ticket_id)
+        if not blobs:
+            return None
+        key = self._brought.key(work)
+        return await self._target(work.ticket_id) if key is None else Target(work.ticket_id, key, 0)
+
+    def _changed_by(self, work: Work, to: State) -> None:
+        self._brought.changed(work.ticket_id)
+        if to not in claiming.MOVING:
+            self._brought.ended(work)
+
     async def postpone(self, work: Work, reason: Reason, delay: float) -> None:
         """Count a failed attempt; due again in `delay` seconds, a day at most. Raises `WorkLost`."""
+        self._brought.ended(work)
         seconds = int(min(max(delay, 0.0), claiming.LONGEST_DELAY) + 0.999)
         due_at = self._now() + seconds if seconds else 0
         await self._writer.do(
@@ -278,6 +304,7 @@ class SqlSpool(StoreIntake, StoreReader):
 
     async def release(self, work: Work) -> None:
         """Give a claim back unchanged."""
+        self._brought.ended(work)
         await self._writer.do("release", lambda connection: claiming.release(connection, self._owner, work))
         self._wake.changed(but_me=True)
 
@@ -306,6 +333,7 @@ class SqlSpool(StoreIntake, StoreReader):
         """
         if ticket_id == work.ticket_id:
             return work
+        self._brought.ended(work)
         source = await self._target(work.ticket_id)
         target = await self._target(ticket_id)
         held = await self._writer.do(
@@ -343,9 +371,13 @@ class SqlSpool(StoreIntake, StoreReader):
         Raises `SpoolUnavailable` ("log-in-use") when another reader kept the log; repeat it then.
         """
         database, today = self._state.database, self._today()
-        await self._writer.alone(
-            "erase", lambda _: erasing.erase(database, self._vault, self._files, ticket_id, today)
-        )
+        self._brought.erased(ticket_id)
+        try:
+            await self._writer.alone(
+                "erase", lambda _: erasing.erase(database, self._vault, self._files, ticket_id, today)
+            )
+        finally:  # Claimed while it waited.
+            self._brought.erased(ticket_id)
         self._wake.changed()
 
     async def rotate(self) -> int:

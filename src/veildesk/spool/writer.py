@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 from veildesk.core.errors import SpoolUnavailable, VeildeskError
 from veildesk.spool.crashpoint import WAKING, WRITES, crashpoint
-from veildesk.spool.database import Database
+from veildesk.spool.database import UNKNOWN_ERROR, Database
 from veildesk.spool.durable import disk_error
 
 __all__ = ["Operation", "Writer"]
@@ -190,7 +190,7 @@ class Writer:
         try:
             self._repeat(lambda: self._transact(group))
         except Exception as error:  # Whatever it was: nothing of this group was kept.
-            if len(group) > 1 and self._database.is_race(error):
+            if len(group) > 1 and self._is_of_one(error):
                 for job in group:
                     self._run_group([job])
                 return
@@ -200,6 +200,12 @@ class Writer:
         else:
             _mark(group, "after-commit")
         self._tell(group)
+
+    def _is_of_one(self, error: Exception) -> bool:
+        """Whether one operation spoils the group for the others: each is run by itself then."""
+        if isinstance(error, (SpoolUnavailable, OSError)) or self._database.is_fatal(error):
+            return False
+        return self._database.is_race(error) or self._database.explain(error).detail == UNKNOWN_ERROR
 
     def _transact(self, group: list[_Job]) -> None:
         for job in group:
