@@ -1,6 +1,7 @@
 """What a claim brings along: the ticket's data key and the parts that its worker is about to ask for.
 
-They are read in the claim's own transaction, so that working on a message does not begin with four more. A
+They are read in the claim's own transaction, so that working on a message does not begin with four more;
+of a message that this process has accepted a moment ago only the key is needed, which it still has. A
 blob stays sealed until it is asked for, is given once, and is not given after anything of the ticket was
 changed from here: whoever asks again asks the database. The key is kept until the claim ends. Neither makes
 a promise: a change of state is checked against the rows, and a ticket that was destroyed meanwhile has none.
@@ -8,7 +9,8 @@ a promise: a change of state is checked against the rows, and a ticket that was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +26,7 @@ from veildesk.spool.vault import Vault
 __all__ = ["Brought", "Load", "load_all"]
 
 _MOST = 128
+_SECONDS = 30.0
 _OF_MESSAGE = ("raw", "entry", "reply", "note", "wire", "approved")
 _OF_TICKET = ("numbering", "contact", "backend-ref")
 _PARTS = Statement(
@@ -44,10 +47,19 @@ class Load:
     parts: dict[tuple[str, str], Stored | None] = field(repr=False)
 
 
-def load_all(connection: sa.Connection, vault: Vault, claimed: Iterable[Work]) -> list[Load]:
-    """Read what claims bring along; a message whose ticket has no key brings nothing."""
+def load_all(
+    connection: sa.Connection, vault: Vault, claimed: Iterable[Work], known: Callable[[Work], bytes | None]
+) -> list[Load]:
+    """Read what claims bring along; a message whose ticket has no key brings nothing.
+
+    Of what is `known` only the key is brought.
+    """
     found = []
     for work in claimed:
+        key = known(work)
+        if key is not None:
+            found.append(Load(work, key, {}))
+            continue
         key = vault.get(connection, work.ticket_id)
         if key is not None:
             given = {"ticket": work.ticket_id, "message": work.message_id}
@@ -69,10 +81,28 @@ class Brought:
     def __init__(self) -> None:
         self._loads: dict[str, Load] = {}
         self._latest: dict[str, Load] = {}
+        self._accepted: dict[str, tuple[str, bytes, float]] = {}
+
+    def accepted(self, message_id: str, ticket_id: str, key: bytes) -> None:
+        """A message was kept as the first of its ticket, and is likely to be claimed at once."""
+        if len(self._accepted) >= _MOST:
+            del self._accepted[next(iter(self._accepted))]
+        self._accepted[message_id] = ticket_id, key, time.monotonic()
+
+    def known(self, work: Work) -> bytes | None:
+        """The key of a message that was accepted a moment ago. May be asked from any thread."""
+        ticket_id, key, _ = self._accepted.get(work.message_id, ("", b"", 0.0))
+        return key if ticket_id == work.ticket_id and work.attempts == 0 else None
+
+    def forget_old(self) -> None:
+        """What was not claimed by now, others have claimed or nobody will soon."""
+        begin = time.monotonic() - _SECONDS
+        self._accepted = {name: one for name, one in self._accepted.items() if one[2] > begin}
 
     def keep(self, loads: Iterable[Load]) -> None:
         """Claims were made. Of two claims in one ticket the later one answers for the ticket."""
         for load in loads:
+            self._accepted.pop(load.work.message_id, None)
             if len(self._loads) >= _MOST:  # Lost claims; what is forgotten is read again.
                 self._loads.clear()
                 self._latest.clear()
@@ -107,5 +137,6 @@ class Brought:
 
     def erased(self, ticket_id: str) -> None:
         """A ticket is gone."""
+        self._accepted = {name: one for name, one in self._accepted.items() if one[0] != ticket_id}
         self._latest.pop(ticket_id, None)
         self._loads = {name: load for name, load in self._loads.items() if load.work.ticket_id != ticket_id}

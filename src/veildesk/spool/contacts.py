@@ -14,14 +14,16 @@ import hmac
 import json
 import secrets
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from veildesk.core.contact import KeyEvent, KnownKey, Provenance
 from veildesk.core.errors import KeyUnusable
 from veildesk.spool.contact_tables import contact, contact_name
+from veildesk.spool.schema import ring_state
 from veildesk.spool.sealing import Place, open_row, seal_row
+from veildesk.spool.statements import ListStatement
 from veildesk.spool.vault import Vault
 from veildesk.spool.writer import Writer
 
@@ -30,13 +32,29 @@ __all__ = ["StoredContacts"]
 _VERSION = 1
 _MOST = 4
 _BATCH = 200
-_NAMED = (
-    sa.select(contact)
-    .join(contact_name, contact_name.c.contact == contact.c.digest)
-    .where(contact_name.c.digest.in_(sa.bindparam("names", expanding=True)))
-    .order_by(contact.c.last_day.desc())
-    .limit(_MOST)
+# With the store's epoch in each row, and a row of nothing else where no name is known.
+_NAMED = ListStatement(
+    lambda names: (
+        sa.select(ring_state.c.epoch, *contact.c)
+        .select_from(
+            ring_state.outerjoin(contact_name, contact_name.c.digest.in_(names)).outerjoin(
+                contact, contact.c.digest == contact_name.c.contact
+            )
+        )
+        .order_by(contact.c.last_day.desc())
+        .limit(sa.literal(_MOST))
+    )
 )
+
+
+class _Row(NamedTuple):
+    """A contact, columns in the order of the table."""
+
+    digest: bytes
+    sealed: bytes
+    last_day: int
+    epoch: int
+    wrapped: bytes
 
 
 class StoredContacts:
@@ -141,8 +159,18 @@ class StoredContacts:
     def _find(self, connection: sa.Connection, kind: str, name: str) -> tuple[KnownKey, ...]:
         return tuple(self._open(row) for row in self._rows(connection, kind, name))
 
-    def _rows(self, connection: sa.Connection, kind: str, name: str) -> Sequence[sa.Row[Any]]:
-        return connection.execute(_NAMED, {"names": self._digests(connection, kind, name)}).all()
+    def _rows(self, connection: sa.Connection, kind: str, name: str) -> list[_Row]:
+        # In one statement with the look at the epoch, which mostly is one that we know.
+        epochs = self._vault.at_hand
+        rows = self._named(connection, epochs, kind, name)
+        if rows and rows[0][0] not in epochs:
+            rows = self._named(connection, self._vault.epochs(connection), kind, name)
+        return [_Row(*row[1:]) for row in rows if row[1] is not None]
+
+    def _named(
+        self, connection: sa.Connection, epochs: Sequence[int], kind: str, name: str
+    ) -> list[tuple[Any, ...]]:
+        return _NAMED.all(connection, [self._digest(epoch, kind, name) for epoch in (0, *epochs)])
 
     def _digests(self, connection: sa.Connection, kind: str, name: str) -> list[bytes]:
         # More than one epoch while a rotation is under way; 0 for what an older version wrote.
@@ -152,7 +180,7 @@ class StoredContacts:
         secret = self._vault.secret(epoch, b"contact names")
         return hmac.digest(secret, f"{kind}\0{name}".encode("utf-8", "surrogatepass"), "sha256")
 
-    def _open(self, row: sa.Row[Any]) -> KnownKey:
+    def _open(self, row: _Row | sa.Row[Any]) -> KnownKey:
         if row.epoch == 0:
             key = self._vault.secret(0, b"contacts")
         else:

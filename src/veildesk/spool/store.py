@@ -144,6 +144,11 @@ class SqlSpool(StoreIntake, StoreReader):
 
     # ------------------------------------------------------------------ taking over
 
+    async def _settle(self, incoming: Incoming, accepted: Accepted | None) -> Accepted | None:
+        if accepted is not None and accepted.fresh and incoming.target.fresh:
+            self._brought.accepted(incoming.message, incoming.target.ticket, incoming.target.key)
+        return await super()._settle(incoming, accepted)
+
     async def collect(
         self, ticket_id: str, dedup: bytes, parts: Mapping[str, bytes], cursor: tuple[str, str] | None
     ) -> Accepted:
@@ -222,7 +227,7 @@ class SqlSpool(StoreIntake, StoreReader):
 
         def run(connection: sa.Connection) -> tuple[list[Work], list[Load]]:
             works = claiming.claim(connection, self._owner, states, limit, self._now())
-            return works, load_all(connection, self._vault, works)
+            return works, load_all(connection, self._vault, works, self._brought.known)
 
         claimed, loads = await self._writer.do("claim", run)
         self._brought.keep(loads)
@@ -448,6 +453,7 @@ class SqlSpool(StoreIntake, StoreReader):
         version: int | None = None
         while True:
             await asyncio.sleep(seconds)
+            self._brought.forget_old()
             with contextlib.suppress(VeildeskError):
                 freed, current = await self._writer.do("read", self._state.look_around)
                 if freed or current != version:

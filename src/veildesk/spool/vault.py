@@ -88,6 +88,11 @@ class Vault:
         self._ring.epoch_key(connection.execute(_LOOK).scalar_one())
         return self._ring.epochs
 
+    @property
+    def at_hand(self) -> tuple[int, ...]:
+        """The epochs of the ring as it was read last; another process may have rotated since."""
+        return self._ring.epochs
+
     def secret(self, epoch: int, label: bytes) -> bytes:
         """32 bytes for one purpose that end with the epoch."""
         self._ring.epoch_key(epoch or self._ring.newest)
