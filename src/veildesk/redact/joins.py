@@ -7,6 +7,7 @@ or fixed shape spans the break, and only if the left half was no complete value 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -50,7 +51,7 @@ _FIRST = re.compile(r"[A-Za-z0-9]*")
 _SENTENCE = re.compile(r"(?=.*[g-z])[A-Z]?[a-z]{1,14}[.:]")
 _NET = re.compile(r"(?:[0-9A-Fa-f]{1,4}[:.-]{1,2}){3}[0-9A-Fa-f]")
 _PREFIX = re.compile(
-    r"eyJ|AGE-|A[KS]IA|gh[pousr]_|_pat_|xox|sk[-_]|[spr]k_|glpat|AIza|[0-9]:A|://|SG\.|npm_|pypi-|-KEY-"
+    r"eyJ|AGE-|\.onion|A[KS]IA|gh[pousr]_|_pat_|xox|sk[-_]|[spr]k_|glpat|AIza|[0-9]:A|://|SG\.|npm_|pypi-|-KEY-"
 )
 
 _W, _N, _X = "[a-z0-9_.:-]", "[0-9]", "[0-9a-f]"
@@ -72,11 +73,19 @@ _WORTH = re.compile(
             (_X + "{2}", "(?:[0-9a-f:]{18}|[:.-]" + _X + "{2})"),
             ("[a-z0-9.-]{0,40}@", "[a-z0-9.-]{2}"),
             ("[a-z0-9_.-]", "[a-z0-9_.-]{0,20}@"),
+            ("[a-z0-9_]", "[a-z0-9_:/+-]{11}"),
         )
     ),
     re.IGNORECASE | re.ASCII,
 )
 """What stands before a break, read backwards, and after it, for a break worth a look."""
+
+_BEGUN = re.compile(
+    r"(?<![A-Za-z])(?:basic|bearer|token|key|secret|sig|signature|auth)[\"']?[ \t]{0,2}[:= ][ \t\"']{0,2}"
+    r"[A-Za-z0-9+/_-]{0,24}\Z",
+    re.IGNORECASE,
+)
+"""A value just begun behind a word for it."""
 
 _NEAR = 44
 
@@ -143,7 +152,9 @@ def _at_break(
         breaks.append((gap.start(), gap.end()))
         at = head.end() - (head[0].endswith("=") and text[head.end() : head.end() + 1] in ("\r", "\n"))
         last = text[at : at + 1] not in ("\r", "\n", "=") or head.end() - gap.end() < 30
-        if (count <= 2 or last) and _likely(text[start:end], head[0]):
+        if (count <= 2 or last) and (
+            _likely(text[start:end], head[0]) or _BEGUN.search(text, max(0, end - 40), end)
+        ):
             item = _across(text, start, head.end(), breaks, in_turn)
             if item is not None and (whole is None or item.type == "PRIVKEY"):
                 return item, item.end
@@ -170,7 +181,7 @@ def _likely(left: str, right: str) -> bool:
         or (left[-1:].isdigit() and right[:1] in "0123456789.")
     ):
         return True
-    return _PREFIX.search(left) is not None or _NET.search(left[-45:] + right[:45]) is not None
+    return _PREFIX.search(left + right[:12]) is not None or _NET.search(left[-45:] + right[:45]) is not None
 
 
 def _across(
@@ -187,7 +198,7 @@ def _across(
             return item
     for item in _spanning(next(turns), view, low, breaks):
         left, right = text[item.start : breaks[0][0]], text[breaks[-1][1] : item.end]
-        if item.type in _CONTINUED and len(right) >= 4 and _goes_on(left, right, item.type):
+        if item.type in _CONTINUED and _goes_on(left, right, item.type):
             return item
     return None
 
@@ -205,15 +216,21 @@ def _spanning(
 
 def _address(text: str, start: int, end: int) -> bool:
     """Whether a joined mail address can be one: a true top-level domain, and no decorator of a program."""
-    top = re.split(r"[.@]", text[start:end])[-1]
+    if re.search(r"\.\r?\n[> \t]*[A-Z][a-z]+\Z", text[start:end]):
+        return False  # a sentence ended there
+    top = re.split(r"[.@]|=?\r?\n[> \t]*", text[start:end])[-1]
     return (is_top_level(top) or top.endswith("]")) and text[end : end + 1] != "("
 
 
 _CONTINUED = frozenset({"API_TOKEN", "BASIC_AUTH", "BEARER", "COOKIE", "TOTP", "URL_TOKEN"})
-_NEXT = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]?(?P<rest>[A-Za-z0-9_+/=%-]{4,4000})(?=[\s\"';,&]|\Z)")
+_NEXT = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]?(?P<rest>[A-Za-z0-9_+/=%-]{1,4000})(?=[\s\"';,&]|\Z)")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _BASE32 = re.compile(r"[A-Z2-7]+")
 _WHOLE_HEX = frozenset({32, 40, 64, 128})
+_WHOLE_BASE32 = frozenset({16, 26, 32, 52, 64})
+_TELLING = 8
+_FULL = 4
+"""A shorter rest counts only if it makes the whole of a usual length."""
 
 
 def continued(text: str, found: Sequence[Finding]) -> Iterator[Finding]:
@@ -233,15 +250,31 @@ def continued(text: str, found: Sequence[Finding]) -> Iterator[Finding]:
 
 def _goes_on(left: str, right: str, type_: str) -> bool:
     """Whether `right` can be the rest of the secret `left`."""
+    if type_ == "BASIC_AUTH" and "\n" not in left:
+        return _basic_rest(left, right)
     if left.endswith("=") or "\n" in left or re.search(r"=[^=]", right):
         return False
-    if type_ == "BASIC_AUTH":
-        return len(left) % 4 != 0
-    if _HEX.fullmatch(left):
-        return len(left) not in _WHOLE_HEX and _HEX.fullmatch(right) is not None
-    if _BASE32.fullmatch(left):
-        return (len(left) not in (16, 32, 64) or len(right) in (16, 32)) and bool(_BASE32.fullmatch(right))
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9/-]+", right):
+    size = len(left) + len(right)
+    telling = len(left) >= _TELLING  # a few characters may be of any alphabet
+    if telling and _HEX.fullmatch(left):
+        whole = size in _WHOLE_HEX or len(right) >= _FULL
+        return whole and len(left) not in _WHOLE_HEX and _HEX.fullmatch(right) is not None
+    if telling and _BASE32.fullmatch(left):
+        whole = size in _WHOLE_BASE32 if len(right) < _FULL else True
+        known = len(left) not in (16, 32, 64) or len(right) in (16, 32)
+        return whole and known and _BASE32.fullmatch(right) is not None
+    if len(right) < _FULL or re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9/-]+", right):
         return False
     kinds = [0 if char.isdigit() else 1 if char.islower() else 2 for char in right if char.isalnum()]
     return sum(a != b for a, b in pairwise(kinds)) >= 3 and right[-1:] != ":"
+
+
+def _basic_rest(left: str, right: str) -> bool:
+    """Whether both together are base64 of printable text with a colon, or the left half alone cannot be."""
+    if left.endswith("="):
+        return False
+    try:
+        text = base64.b64decode(left + right, validate=True).decode()
+    except ValueError:
+        return len(left) % 4 != 0 and len(right) >= _FULL
+    return ":" in text and text.isprintable()

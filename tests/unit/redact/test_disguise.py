@@ -129,3 +129,21 @@ def test_no_type_leaks_through(disguise: Callable[[str, random.Random], str]) ->
         if _leaks(sample, disguise, rng)
     ]
     assert leaks == []
+
+
+def test_breaks_at_any_place_leak_next_to_nothing() -> None:
+    """What is known by a word alone and broken in its last characters cannot always be told from a new word."""
+    rng = random.Random("any place")
+    made, leaks = 0, []
+    for seed in range(10, 20):
+        for sample in every(seed):
+            if sample.type in _ONE_LINE or len(sample.value) < _SHORT + 2:
+                continue
+            for gap in ("\n", "=\n", "\n> ", "\r\n"):
+                at = rng.randrange(4, len(sample.value) - 7)
+                value = sample.value[:at] + gap + sample.value[at:]
+                text = sample.head + value + sample.tail
+                made += 1
+                if not _covered(text, len(sample.head), len(sample.head) + len(value)):
+                    leaks.append(f"{sample.type}: {text[:120]!r}")
+    assert len(leaks) * 200 <= made, leaks

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from stdnum import luhn
 
 from veildesk.core.finding import Finding
+from veildesk.redact.detect import keywords
 from veildesk.redact.keyword import Keyword
-from veildesk.redact.rule import Rule, before, finding, pattern_search
+from veildesk.redact.rule import Rule, before, finding, keyword_search, pattern_search
 
 __all__ = ["RULES"]
 
@@ -38,7 +39,7 @@ def _imei(match: re.Match[str], text: str) -> Iterator[Finding]:
 _LAT = r"[-+]?(?:90(?:\.0+)?|[0-8]?[0-9]\.[0-9]{3,})"
 _LON = r"[-+]?(?:180(?:\.0+)?|(?:1[0-7][0-9]|[0-9]{1,2})\.[0-9]{3,})"
 _PAIR = re.compile(
-    rf"(?<![0-9A-Za-z.])(?P<lat>{_LAT})°?(?P<sep>[ \t]?[,;/|][ \t]?(?:=?\r?\n(?:> ?)*[ ]?)?|[ \t]|%2C)(?P<lon>{_LON})(?![0-9A-Za-z]|\.[0-9])"
+    rf"(?<![0-9A-Za-z.])(?P<lat>{_LAT})°?(?P<sep>(?:[ \t]?|=?\r?\n(?:> ?)*)[,;/|][ \t]{{0,2}}(?:=?\r?\n(?:> ?)*[ ]?)?|[ \t]|%2C)(?P<lon>{_LON})(?![0-9A-Za-z]|\.[0-9])"
 )
 _PLACE_CUE = Keyword(
     r"gps|geo|location|coord|координат|lat|lon|position|позици|точк|местополож|ubicaci|posici|standort|koordinat|位置|坐标|定位|fix|place|@|ll=|q=|maps|场所|where|map"
@@ -65,6 +66,28 @@ def _pair(match: re.Match[str], text: str) -> Iterator[Finding]:
         small = all(abs(float(match[name])) < 1 for name in ("lat", "lon"))
         if not small and not re.match(r"[ ]?[,;][ ]?[-+]?[0-9]", text[match.end() : match.end() + 4]):
             yield finding(match.start(), match.end(), "GPS", "pair", 0.7)
+
+
+_GPS_WORD = Keyword(
+    r"(?:gps|geo|coord(?:s|inates?)?|location|position|koordinaten?|standort|coordenadas?|ubicación|posición|координаты|местоположение|坐标|座標|位置)[\"']?[ \t]{0,2}[:=：]?[ \t]{0,2}[\"'(\[]?(?=[-+]?[0-9])"
+)
+_GPS_BROKEN = re.compile(
+    r"(?=[^\n]{0,40}\n|[0-9.,;+° -]{0,24}[0-9][ ][0-9])[-+]?[0-9]{1,3}(?:[0-9.,;/°+-]|[ ]{1,2}|=?\r?\n(?:> ?)*){8,40}[0-9](?![0-9A-Za-z])"
+)
+_GAP = re.compile(r"[ ]{1,2}|=?\r?\n(?:> ?)*")
+
+
+def _broken(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A pair after its word with one gap where none belongs."""
+    value = match[0]
+    for gap in _GAP.finditer(value):
+        whole = value[: gap.start()] + value[gap.end() :]
+        pair = _PAIR.match(whole)
+        if pair is not None and pair.end() > gap.start() and gap.start() > 0:
+            end = match.start() + pair.end() + len(gap[0])
+            if all(len(pair[name].partition(".")[2]) >= 4 for name in ("lat", "lon")):
+                yield finding(match.start(), end, "GPS", "pair-broken", 0.8)
+                return
 
 
 _LISTED = re.compile(r"[0-9][ ]?[,;][ ]?\Z")
@@ -115,6 +138,9 @@ RULES = (
          pattern_search(_IMEI, _imei), back=24, ahead=44, exact=True),
     Rule("gps-pair", (rb"[0-9]\.[0-9]{3,20}[ \t]?[,;/| ][=\s>]{0,5}[-+]?[0-9]{1,3}\.[0-9]{3}", rb"[0-9]\.[0-9]{3,20}%2c[-+]?[0-9]{1,3}\.[0-9]{3}"),
          pattern_search(_PAIR, _pair), back=40, ahead=24, exact=True),
+    Rule("gps-broken", (rb"(?:gps|geo|coord|coords|coordinates?|location|position|koordinaten?|standort|coordenadas?)[\"']?[ \t]{0,2}[:=]?[ \t]{0,2}[\"'(\[]?[-+]?[0-9]{1,3}[.\n=\r]",
+                        *keywords.triggers(("ubicación", "posición", "координаты", "местоположение", "坐标", "座標", "位置"))),
+         keyword_search(_GPS_WORD, _GPS_BROKEN, _broken), back=30, ahead=20),
     Rule("gps-named", (rb"lat(?:itude?)?[\"']?[ \t]{0,2}[=: ]", rb"lon(?:g|gitude?)?[\"']?[ \t]{0,2}[=: ]", rb"lng[\"']?[ \t]{0,2}[=:]",
                        "(?:широта|Широта|долгота|Долгота|纬度|经度|緯度|經度)".encode(), "(?:breite|l(?:ä|Ä)nge)".encode()),
          pattern_search(_NAMED, _named), back=20, ahead=50),

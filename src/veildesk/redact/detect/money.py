@@ -11,12 +11,13 @@ from functools import cache
 from stdnum import iban, luhn
 
 from veildesk.core.finding import Finding
+from veildesk.redact.detect import keywords
 from veildesk.redact.keyword import Keyword
-from veildesk.redact.rule import Rule, before, finding, pattern_search
+from veildesk.redact.rule import Rule, before, finding, keyword_search, pattern_search
 
 __all__ = ["RULES"]
 
-_GAP = r"(?:[ \t.]|-|[ ]?=?\r?\n(?:>[ \t]?)*[ ]?)?"
+_GAP = r"(?:[ \t.]|-|[ ]{2}|[ ]?=?\r?\n(?:>[ \t]?)*[ ]?)?"
 _CARD = re.compile(
     rf"(?<![0-9A-Za-z_+])(?<![0-9A-Za-z][.,:-])[1-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z_])(?![.,:-][0-9])"
 )
@@ -74,6 +75,22 @@ def _issuer(digits: str) -> bool:
         or (16 <= n <= 19 and (two in (62, 81, 60) or 2200 <= four <= 2205 or four == 9792))
         or (12 <= n <= 19 and (two in (50, 56, 57, 58, 59, 67, 68) or four in (6304, 6759, 6761, 6762, 6763)))
     )
+
+
+_CARD_WORD = Keyword(
+    r"(?:card|credit card|karte|kreditkarte|tarjeta|carte|cart[aã]o|carta|kart[ay]?|visa|mastercard|amex|карт[аыеу]|картой|卡号|卡|カード|카드)"
+    r"(?![^\W\d_\u2e80-\uffdc])"
+)
+_LOOSE_CARD = re.compile(
+    r"[^\n0-9]{0,24}?(?P<number>(?<![0-9A-Za-z_.-])[1-6](?:[ \t.-]{0,2}[0-9]){11,18})(?![0-9A-Za-z_])(?![.,:-][0-9])"
+)
+
+
+def _loose(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A number after a word for a card, grouped however it may be."""
+    digits = re.sub(r"\D", "", match["number"])
+    if _issuer(digits) and len(set(digits)) > 2 and luhn.is_valid(digits):
+        yield finding(match.start("number"), match.end("number"), "CARD", "luhn", 0.95)
 
 
 _CVV = re.compile(
@@ -144,9 +161,33 @@ RULES = (
         ahead=20,
     ),
     Rule(
+        "card-number",
+        keywords.triggers(
+            (
+                "card",
+                "karte",
+                "tarjeta",
+                "carte",
+                "cartão",
+                "cartao",
+                "carta",
+                "kart",
+                "visa",
+                "amex",
+                "карт",
+                "卡",
+                "カード",
+                "카드",
+            )
+        ),
+        keyword_search(_CARD_WORD, _LOOSE_CARD, _loose),
+        back=20,
+        ahead=12,
+    ),
+    Rule(
         "iban",
         (
-            rb"[^0-9a-z][a-z][a-z][0-9][0-9](?:[ .-]|=?\s[>\s]{0,4})?[0-9a-z]{4}(?:[ .-]|=?\s[>\s]{0,4})?[0-9a-z]{4}",
+            rb"[^0-9a-z][a-z][a-z][0-9][0-9](?:[ .-]{1,2}|=?\s[>\s]{0,4})?[0-9a-z]{4}(?:[ .-]{1,2}|=?\s[>\s]{0,4})?[0-9a-z]{4}",
             rb"[^0-9a-z][a-z][a-z][0-9][0-9](?:[ .-]?[0-9a-z]){8}",
         ),
         pattern_search(_IBAN, _iban),

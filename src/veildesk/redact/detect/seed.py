@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from mnemonic import Mnemonic
@@ -156,22 +156,31 @@ def _lists() -> dict[str, int]:
 
 
 _BREAK = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]?")
+_CUT = re.compile(rf"{_BREAK.pattern}|[ ]")
 
 
 def _words(text: str, start: int, end: int, lists: dict[str, int]) -> Iterator[tuple[int, int]]:
-    """Words, those broken at a line end as one if only both halves together are in a list."""
+    """Words, those broken at a line end as one if only both halves together are in a list.
+
+    Broken by a space, the left half must be no word of any list.
+    """
     held: tuple[int, int] | None = None
+    bits = 0
     for match in _TOKEN.finditer(text, start, end):
         span = match.span()
         if held is not None:
-            both = text[held[0] : held[1]] + match[0]
-            if _BREAK.fullmatch(text, held[1], span[0]) and lists.get(_plain(both)):
+            both = lists.get(_plain(text[held[0] : held[1]] + match[0]), 0)
+            apart = bits & lists.get(_plain(match[0]), 0)
+            if both and not apart and _CUT.fullmatch(text, held[1], span[0]):
                 yield held[0], span[1]
                 held = None
                 continue
             yield held
             held = None
-        if text[span[1] : span[1] + 1] in ("\n", "\r", "=") and not lists.get(_plain(match[0])):
+        bits = lists.get(_plain(match[0]), 0)
+        if text[span[1] : span[1] + 1] in ("\n", "\r", "=") or (
+            bits == 0 and text[span[1] : span[1] + 1] == " "
+        ):
             held = span
         else:
             yield span
@@ -214,6 +223,9 @@ def _stretches(text: str, start: int, end: int, least: int) -> Iterator[tuple[in
     else:
         token = _TOKEN
         known = [_plain(word) in lists for word in token.findall(text, start, end)]
+    if _spaced(token.findall(text, start, end), known, lists):
+        yield start, end
+        return
     if not _has_row(known, least):
         return
     first = last = count = 0
@@ -226,6 +238,20 @@ def _stretches(text: str, start: int, end: int, least: int) -> Iterator[tuple[in
         count = 0
     if count >= least:
         yield first, last
+
+
+def _spaced(words: Sequence[str], known: Sequence[bool], lists: dict[str, int]) -> bool:
+    """Whether a list word among others is cut in two by a space."""
+    near = bytes(known)
+    return any(
+        not known[at]
+        and (near[max(0, at - 3) : at] == _THREE or near[at + 2 : at + 5] == _THREE)
+        and _plain(words[at] + words[at + 1]) in lists
+        for at in range(len(words) - 1)
+    )
+
+
+_THREE = bytes((1, 1, 1))
 
 
 def _has_row(known: list[bool], least: int) -> bool:
@@ -258,7 +284,7 @@ def _word_runs(text: str, start: int, end: int) -> Iterator[Finding]:
     kinds = shape = 0
     for span in _words(text, start, end, lists):
         word = text[span[0] : span[1]]
-        bits = lists.get(word) or lists.get(_plain(_BREAK.sub("", word)), 0)
+        bits = lists.get(word) or lists.get(_plain(_CUT.sub("", word)), 0)
         if not bits:
             if run:
                 yield from _judged(text, run)
