@@ -31,12 +31,12 @@ class FolderNames:
         self._changed = -1
         self._lock = threading.Lock()
 
-    def may_hold(self, word: str) -> bool:
-        """Whether a name with this thread or key may be there. Raises `OSError`."""
+    def may_hold(self, *words: str) -> frozenset[str]:
+        """Those of these threads and keys that may be there. Raises `OSError`."""
         with self._lock:
             if self._folder.stat().st_mtime_ns != self._changed:
                 self._list()
-            return hash(word) in self._words
+            return frozenset(word for word in words if hash(word) in self._words)
 
     def put(self, name: str, source: Path) -> None:
         """Rename `source` to `name` in this folder. Raises `OSError`."""

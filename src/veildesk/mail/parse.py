@@ -63,11 +63,18 @@ class Part:
     body_start: int = 0
     end: int = 0
     defects: tuple[str, ...] = ()
+    _values: Mapping[str, list[bytes]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort the fields by name once: a mail is asked for some thirty of them."""
+        found: dict[str, list[bytes]] = {}
+        for item in self.headers:
+            found.setdefault(item.key, []).append(item.value)
+        object.__setattr__(self, "_values", found)
 
     def values(self, name: str) -> tuple[bytes, ...]:
         """Raw values of all fields of this name, in order."""
-        key = name.lower()
-        return tuple(item.value for item in self.headers if item.key == key)
+        return tuple(self._values.get(name.lower(), ()))
 
     def value(self, name: str) -> bytes | None:
         """The raw value of the first field of this name."""

@@ -55,10 +55,11 @@ def _pasted(content: bytes) -> list[bytes]:
 
 def autocrypt_certificate(outer: Part) -> bytes | None:
     """Key data of the one valid Autocrypt header; None when there is none or more than one."""
-    sender = single_address(outer.values("From"))
+    headers = outer.values("Autocrypt")
+    sender = single_address(outer.values("From")) if headers else None
     if sender is None or outer.media_type == "multipart/report":
         return None
-    keys = [key for value in outer.values("Autocrypt") if (key := _key_data(value, sender)) is not None]
+    keys = [key for value in headers if (key := _key_data(value, sender)) is not None]
     return keys[0] if len(keys) == 1 else None
 
 

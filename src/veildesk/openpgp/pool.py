@@ -35,6 +35,7 @@ from veildesk.openpgp.frames import (
     read_signatures,
     read_status,
 )
+from veildesk.openpgp.status_cache import StatusCache
 
 __all__ = ["AgentAccess", "InProcessEngine", "SecretSource"]
 
@@ -95,6 +96,7 @@ class InProcessEngine:
         self._idle: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
         self._all: set[asyncio.subprocess.Process] = set()
         self._generation = 0
+        self._statuses = StatusCache()
 
     # ------------------------------------------------------------------ life
 
@@ -119,6 +121,7 @@ class InProcessEngine:
         self._own = tuple(own)
         self._agent = agent
         self._generation += 1
+        self._statuses.clear()
 
     async def close(self) -> None:
         """End the workers; nothing may be under way."""
@@ -281,7 +284,14 @@ class InProcessEngine:
 
     async def certificate_status(self, certificate: bytes, at: int | None = None) -> CertificateStatus:
         """See `core.ports.Engine.certificate_status`."""
-        return read_status((await self._ask("status", [certificate], at=at)).header["status"])
+        now = self._now()
+        known = self._statuses.get(certificate, now) if at is None else None
+        if known is not None:
+            return known
+        status = read_status((await self._ask("status", [certificate], at=at)).header["status"])
+        if at is None:
+            self._statuses.put(certificate, now, status)
+        return status
 
     async def export(self, fingerprint: str) -> bytes:
         """Always declined: our keys live with gpg."""

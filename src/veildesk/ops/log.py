@@ -42,6 +42,8 @@ def set_up_logging(level: int = logging.INFO, stream: TextIO | None = None) -> N
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("veildesk").setLevel(level)
+    # Nothing of this is ever written, and looking it up costs more than the rest of a record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # asyncio's debug output and last-resort handler would print what it holds.
     logging.raiseExceptions = False
     sys.excepthook = _quiet_hook

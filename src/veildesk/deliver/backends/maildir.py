@@ -118,9 +118,11 @@ class MaildirBackend:
     def _deliver(self, entry: TicketEntry) -> Delivered:
         # Short enough for one header line: some programs fold longer ids into unusable forms.
         own_id = f"{entry.thread}.{entry.key[:8]}@{self._domain}"
-        first = entry.ref if (entry.ref or "").startswith(f"{entry.thread}.") else self._first(entry.thread)
+        perhaps = {part: names.may_hold(entry.thread, entry.key) for part, names in self._names.items()}
+        known = (entry.ref or "").startswith(f"{entry.thread}.")
+        first = entry.ref if known else self._first(entry.thread, perhaps)
         ref = first or own_id
-        if self._find(entry):
+        if self._find(entry, perhaps):
             return Delivered(ref=ref, fresh=False)
         mail = compose_ticket(
             entry,
@@ -132,24 +134,20 @@ class MaildirBackend:
         self._write(entry, mail)
         return Delivered(ref=ref)
 
-    def _first(self, thread: str) -> str | None:
+    def _first(self, thread: str, perhaps: Mapping[str, frozenset[str]]) -> str | None:
         """The message id of the first mail of a thread that is still there."""
         found = [
             (path.stat().st_mtime_ns, path.name.split(".")[1])
-            for part in self._perhaps(thread)
+            for part in (part for part, words in perhaps.items() if thread in words)
             for path in (self._path / part).glob(f"{thread}.*.veildesk*")
         ]
         return f"{thread}.{min(found)[1][:8]}@{self._domain}" if found else None
 
-    def _find(self, entry: TicketEntry) -> bool:
+    def _find(self, entry: TicketEntry, perhaps: Mapping[str, frozenset[str]]) -> bool:
         if (self._path / "new" / _name(entry)).exists():
             return True
-        parts = self._perhaps(entry.key)
+        parts = (part for part, words in perhaps.items() if entry.key in words)
         return any(True for part in parts for _ in (self._path / part).glob(f"*.{entry.key}.veildesk*"))
-
-    def _perhaps(self, word: str) -> list[str]:
-        """The folders that may hold a file with this thread or key."""
-        return [part for part, names in self._names.items() if names.may_hold(word)]
 
     def _write(self, entry: TicketEntry, mail: bytes) -> None:
         temporary = self._path / "tmp" / f"{entry.key}.{os.getpid()}"
