@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from chaos.forks import Fork, Forks
 from chaos.helpdesk import entries_of
 from chaos.outside import free_port, wait_until
 from chaos.proxy import Proxy
@@ -105,7 +106,7 @@ class Process:
 
     def __init__(self, log: Path) -> None:
         self.log = log
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Fork | None = None
         self.killed = False
 
     def _start(self, words: list[str], **environment: str) -> None:
@@ -172,15 +173,19 @@ class Gateway(Process):
 
     def __init__(self, config: Path, state: Path, lmtp: int, clock: Clock | None = None) -> None:
         super().__init__(config.with_suffix(".log"))
-        self.config, self.state, self.lmtp, self.clock = config, state, lmtp, clock
+        self.config, self.state, self.lmtp = config, state, lmtp
         self.point = ""
+        self._forks = Forks(clock.environment() if clock is not None else {})
 
     def start(self, point: str = "") -> None:
         """Start, to die at a crash point if one is given."""
-        self.point = point
-        more = {"VEILDESK_CRASHPOINT": point} if point else {}
-        more |= self.clock.environment() if self.clock is not None else {}
-        self._start([sys.executable, "-m", "chaos.gateway", str(self.config)], **more)
+        self.point, self.killed = point, False
+        self.process = self._forks.start([str(self.config)], self.log, point)
+
+    def close(self) -> None:
+        """End it and the process that it is forked from."""
+        self.end()
+        self._forks.close()
 
     def died_at_point(self) -> str | None:
         """The point's name when the process killed itself there."""
@@ -283,9 +288,7 @@ def drained(gateways: list[Gateway]) -> dict[str, int] | None:
     waiting = ["accepted", "delivering", "collected", "sending"]
     if not any(counts.get(state) for state in waiting):
         return counts
-    for row in gateway.ask("spool-list", states=waiting) or []:
-        if row["attempts"]:
-            gateway.ask("spool-retry", message=row["message"])
+    gateway.ask("spool-retry-all", reason=None)
     return None
 
 

@@ -108,7 +108,7 @@ class Story:
     def close(self) -> None:
         """End everything."""
         self.feeder.end()
-        self.gateway.end()
+        self.gateway.close()
         self.sink.close()
 
 

@@ -238,10 +238,10 @@ class Load:
         begun = time.monotonic()
         wait_until(lambda: gateway.ready() or not gateway.alive, 60)
         # As long as the start took, which is longer on a busy machine: so work gets done between kills.
-        patience = min(max(0.5, time.monotonic() - begun), 5.0)
+        patience = min(max(0.5, time.monotonic() - begun), 20.0)
         time.sleep(self.random.uniform(0, patience))
         if gateway.point:
-            wait_until(lambda: not gateway.alive, max(patience, 10.0))
+            wait_until(lambda: not gateway.alive, max(patience, 5.0))
         if gateway.alive:
             gateway.kill()
             self.tally.kills["gateway"] += 1
@@ -338,7 +338,9 @@ class Load:
         """End everything."""
         for feeder in self.feeders:
             feeder.end()
-        for process in (*self.gateways, self.helpdesk, self.tor):
+        for gateway in self.gateways:
+            gateway.close()
+        for process in (self.helpdesk, self.tor):
             if process is not None:
                 process.end()
         self.helpdesk.proxy.close()
