@@ -27,6 +27,7 @@ WORDS = MappingProxyType(
         "LTC": "ltc",
         "MAC": "mac",
         "NAME": "name",
+        "NATIONAL_ID": "national-id",
         "ONION": "onion",
         "OWN": "private",
         "PASSWORD": "password",

@@ -62,6 +62,7 @@ KINDS: Final[Mapping[str, str]] = {
     "LTC": N_("Litecoin addresses"),
     "MAC": N_("Network card addresses"),
     "NAME": N_("Names"),
+    "NATIONAL_ID": N_("Identity numbers"),
     "ONION": N_("Onion addresses"),
     "OWN": N_("Your own words"),
     "PASSWORD": N_("Passwords"),

@@ -73,15 +73,21 @@ class Searcher:
         where: Mapping[int, int] | None = None
         if len(data) != len(text) + 2:
             where = positions(data, [end for _, end in hits])
-        fired: dict[int, list[int]] = {}
-        decodable: list[int] = []
+        ends: dict[int, list[int]] = {}
         for trigger, end in hits:
             at = (end if where is None else where[end]) - 1
+            if trigger in ends:
+                ends[trigger].append(at)
+            else:
+                ends[trigger] = [at]
+        fired: dict[int, list[int]] = {}
+        decodable: list[int] = []
+        for trigger, places in ends.items():
             if trigger < self._decode_from:
                 for number in self._trigger_rules[trigger]:
-                    fired.setdefault(number, []).append(at)
+                    fired[number] = places
             else:
-                decodable.append(at)
+                decodable += places
         return fired, decodable
 
     def _decoded(self, text: str, start: int, stop: int, depth: int) -> Iterator[Finding]:
@@ -117,23 +123,30 @@ def searcher(pure: bool = False) -> Searcher:
     return Searcher(RULES, pure=pure)
 
 
-def _windows(ends: list[int], back: int, ahead: int, length: int) -> Iterator[tuple[int, int]]:
+def _windows(ends: list[int], back: int, ahead: int, length: int) -> Sequence[tuple[int, int]]:
     """Merged windows around trigger ends."""
-    if not ends:
-        return
+    if len(ends) == 1:
+        return ((max(0, ends[0] - back), min(ends[0] + ahead, length)),)
+    windows: list[tuple[int, int]] = []
     ends.sort()
-    start, stop = max(0, ends[0] - back), ends[0] + ahead
-    for end in ends[1:]:
-        if end - back <= stop:
+    start = stop = -1
+    for end in ends:
+        if stop < 0:
+            start, stop = max(0, end - back), end + ahead
+        elif end - back <= stop:
             stop = end + ahead
         else:
-            yield start, min(stop, length)
+            windows.append((start, min(stop, length)))
             start, stop = end - back, end + ahead
-    yield start, min(stop, length)
+    if stop >= 0:
+        windows.append((start, min(stop, length)))
+    return windows
 
 
 def _moved(item: Finding, view: View, by: int) -> Finding:
     """`item` in offsets of the view's source, `by` code points further on."""
+    if view.unchanged and by == 0:
+        return item
     start, end = view.source(item.start, item.end)
     return Finding(start + by, end + by, item.type, item.rule, item.confidence, item.secret)
 

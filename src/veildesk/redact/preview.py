@@ -35,6 +35,7 @@ GROUPS: dict[str, str] = {
     "LTC": "Wallet addresses",
     "MAC": "Device numbers",
     "NAME": "Names",
+    "NATIONAL_ID": "Identity numbers",
     "ONION": "Onion addresses",
     "OWN": "Your own words",
     "PASSWORD": "Passwords",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 
 from veildesk.core.finding import Finding
 from veildesk.redact.masks import BLANK
@@ -34,6 +35,7 @@ _WEIGHT = {
             "MAC",
             "CARD",
             "IBAN",
+            "NATIONAL_ID",
             "TXID",
             "SOL",
             "WALLET",
@@ -60,16 +62,17 @@ _WEIGHT = {
         ]
     )
 }
+_ORDER = attrgetter("start", "end", "type", "rule", "confidence", "secret")
 _BLANKS = re.compile(f"{BLANK}+")
 
 
 def _union(first: Finding, second: Finding) -> Finding:
     """One finding over both spans; the more telling type names it, any secret makes it secret."""
-    size = {first: first.end - first.start, second: second.end - second.start}
-    if second.start >= first.start and second.end <= first.end and size[second] < size[first]:
-        name = first if size[second] * 2 < size[first] else max(first, second, key=_weight)
-    elif first.start >= second.start and first.end <= second.end and size[first] < size[second]:
-        name = second if size[first] * 2 < size[second] else max(first, second, key=_weight)
+    one, two = first.end - first.start, second.end - second.start
+    if second.start >= first.start and second.end <= first.end and two < one:
+        name = first if two * 2 < one else max(first, second, key=_weight)
+    elif first.start >= second.start and first.end <= second.end and one < two:
+        name = second if one * 2 < two else max(first, second, key=_weight)
     else:
         name = max(first, second, key=_weight)
     return Finding(
@@ -89,7 +92,7 @@ def _weight(finding: Finding) -> int:
 def resolve(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Sorted, non-overlapping findings that cover all that was given."""
     done: list[Finding] = []
-    for finding in sorted(findings):
+    for finding in sorted(findings, key=_ORDER):
         if finding.end <= finding.start:
             continue
         if done and finding.start < done[-1].end:
@@ -101,6 +104,9 @@ def resolve(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def without_masks(findings: Iterable[Finding], blanked: str) -> Iterator[Finding]:
     """The parts of each finding that are not masks; `blanked` has masks replaced by blanks."""
+    if BLANK not in blanked:
+        yield from findings
+        return
     for finding in findings:
         start = finding.start
         for match in _BLANKS.finditer(blanked, finding.start, finding.end):

@@ -58,8 +58,17 @@ def _grouped(alternatives: Sequence[bytes]) -> list[bytes]:
     return [b"|".join(words)] * bool(words) + [p for p in alternatives if not _PLAIN.fullmatch(p)]
 
 
-_PART = 96
-"""Patterns compiled together: the time to compile grows much faster than their number."""
+_LITERAL = re.compile(rb"(?:\\[^a-zA-Z0-9]|[a-zA-Z0-9_/:;=@% -]){3}")
+_CLASS = re.compile(rb"\[(?:\\[\s\S]|[^\]\\])*\](?:\{[^}]*\})?|\(\?:")
+
+
+def _has_literal(item: tuple[bytes, int, int]) -> bool:
+    """Whether a pattern holds some fixed characters in a row: the library reads texts without quickly."""
+    return _LITERAL.search(_CLASS.sub(b"\0", item[0])) is not None
+
+
+_PART = 50
+"""So many patterns without fixed characters are compiled together: time grows faster than their number."""
 
 
 class _HyperscanScanner:
@@ -77,7 +86,9 @@ class _HyperscanScanner:
         ]
         words = [item for item in flat if _PLAIN.fullmatch(item[0])]
         others = [item for item in flat if not _PLAIN.fullmatch(item[0])]
-        parts = [words, *(others[at : at + _PART] for at in range(0, len(others), _PART))]
+        quick = [item for item in others if _has_literal(item)]
+        slow = [item for item in others if not _has_literal(item)]
+        parts = [words, quick, *(slow[at : at + _PART] for at in range(0, len(slow), _PART))]
         self._parts = [(self._compiled(part), [number for _, _, number in part]) for part in parts if part]
 
     def _compiled(self, part: Sequence[tuple[bytes, int, int]]) -> Any:

@@ -41,6 +41,11 @@ class View:
         self._edits = edits or []
         self._starts = [edit[0] for edit in self._edits]
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether places in view and source are the same."""
+        return not self._edits
+
     def source(self, start: int, end: int) -> tuple[int, int]:
         """The span of the source behind `text[start:end]`, which must not be empty."""
         if not self._edits:

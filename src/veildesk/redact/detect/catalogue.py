@@ -7,6 +7,7 @@ from veildesk.redact.detect import (
     device,
     email,
     host,
+    identity,
     keys,
     money,
     name,
@@ -45,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     *path.RULES,
     *phone.RULES,
     *money.RULES,
+    *identity.RULES,
     *device.RULES,
     *name.RULES,
 )

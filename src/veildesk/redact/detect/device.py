@@ -16,7 +16,7 @@ from veildesk.redact.rule import Rule, before, finding, keyword_search, pattern_
 
 __all__ = ["RULES"]
 
-_IMEI = re.compile(r"(?<![0-9A-Za-z_.+-])[0-9](?:[ /-]?[0-9]){13,15}(?![0-9A-Za-z_])(?![.-][0-9])")
+_IMEI = re.compile(r"(?<![0-9A-Za-z.+-])[0-9](?:[ /-]?[0-9]){13,15}(?![0-9A-Za-z])(?![.-][0-9])")
 _IMEI_CUE = Keyword(
     r"imei|meid|imsi|iccid|#06#|esn\b|device|gerät|устройств|dispositivo|设备|手机|телефон|phone|serial|серийн"
 )
@@ -134,7 +134,7 @@ def _nmea(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule("imei", (rb"[^0-9a-z_][0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei", rb"#06#"),
+    Rule("imei", (rb"[^0-9a-z][0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei", rb"#06#"),
          pattern_search(_IMEI, _imei), back=24, ahead=44, exact=True),
     Rule("gps-pair", (rb"[0-9]\.[0-9]{3,20}[ \t]?[,;/| ][=\s>]{0,5}[-+]?[0-9]{1,3}\.[0-9]{3}", rb"[0-9]\.[0-9]{3,20}%2c[-+]?[0-9]{1,3}\.[0-9]{3}"),
          pattern_search(_PAIR, _pair), back=40, ahead=24, exact=True),

@@ -19,14 +19,14 @@ __all__ = ["RULES"]
 
 _GAP = r"(?:[ \t.]|-|[ ]{2}|[ ]?=?\r?\n(?:>[ \t]?)*[ ]?)?"
 _CARD = re.compile(
-    rf"(?<![0-9A-Za-z_+])(?<![0-9A-Za-z][.,:-])[1-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z_])(?![.,:-][0-9])"
+    rf"(?<![0-9A-Za-z+])(?<![0-9A-Za-z][.,:-])[1-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z])(?![.,:-][0-9])"
 )
 _CARD_CUE = Keyword(
     r"card|karte|tarjeta|карт|卡|carte|cart[aã]o|carta|kart|visa|master|amex|maestro|mir\b|мир|credit|debit|cc\b|pan\b|カード|카드"
 )
 _NOT_CARD = re.compile(
     r"(?:order|ord|ticket|invoice|tracking|bestell\w*|auftrag\w*|rechnung\w*|заказ\w*|тикет\w*|pedido|factura|订单号?|单号|工单|commande|epoch|timestamp|time|ts|at|id|uid|"
-    r"serial|imei|phone|tel|block|height|nonce|txid|offset|size|bytes|inode|pid|isbn|ean|sku|ref)[\"']?[ \t]*(?:number|no\.?|nr\.?|номер|n[úu]mero|№)?[ \t]*[#№:=-]*[ \t]*[\"']?\Z",
+    r"serial|imei|phone|tel|block|height|nonce|txid|offset|size|bytes|inode|pid|isbn|ean|sku|ref)[\"']?[ \t]*(?:number|no\.?|nr\.?|номер|n[úu]mero|№)?[ \t]*[#№:=_-]*[ \t]*[\"']?\Z",
     re.IGNORECASE,
 )
 
@@ -143,10 +143,10 @@ RULES = (
     Rule(
         "luhn",
         (
-            rb"[^0-9a-z_][2-6][0-9]{3}[ \t.-]?[0-9]{2}[ \t.-]?[0-9]{2}[ \t.-]?[0-9]{2}[ \t.-]?[0-9]{2}",
-            rb"[^0-9a-z_][2-6][0-9]{3}(?:[ .-]|\s[>\s]{0,4})[0-9]{4,6}(?:[ .-]|\s[>\s]{0,4})[0-9]{4}",
-            rb"[^0-9a-z_][2-6](?:[0-9] ){11}",
-            rb"[^0-9a-z_]1[0-9]{14}[^0-9a-z_]",
+            rb"[^0-9a-z][2-6][0-9]{3}[ \t.-]?[0-9]{2}[ \t.-]?[0-9]{2}[ \t.-]?[0-9]{2}[ \t.-]?[0-9]{2}",
+            rb"[^0-9a-z][2-6][0-9]{3}(?:[ .-]|\s[>\s]{0,4})[0-9]{4,6}(?:[ .-]|\s[>\s]{0,4})[0-9]{4}",
+            rb"[^0-9a-z][2-6](?:[0-9] ){11}",
+            rb"[^0-9a-z]1[0-9]{14}[^0-9a-z]",
         ),
         pattern_search(_CARD, _card),
         back=36,

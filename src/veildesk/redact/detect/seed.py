@@ -9,9 +9,10 @@ shorter run is enough, and so are words of no known list.
 
 from __future__ import annotations
 
+import operator
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 
 from mnemonic import Mnemonic
@@ -219,14 +220,15 @@ def _stretches(text: str, start: int, end: int, least: int) -> Iterator[tuple[in
         at = text.find("\n", at + 1, end)
     if text[start:end].isascii():
         token = _ASCII_TOKEN
-        known = [word in lists for word in token.findall(text[start:end].lower())]
+        words = token.findall(text[start:end].lower())
     else:
         token = _TOKEN
-        known = [_plain(word) in lists for word in token.findall(text, start, end)]
-    if _spaced(token.findall(text, start, end), known, lists):
-        yield start, end
+        words = list(map(_plain, token.findall(text, start, end)))
+    known = bytes([word in lists for word in words])
+    if any(words[at] + words[at + 1] in lists for at in map(_start, _AMONG.finditer(known))):
+        yield start, end  # a space cuts a list word in two
         return
-    if not _has_row(known, least):
+    if bytes([1]) * least not in known:
         return
     first = last = count = 0
     for match, in_list in zip(token.finditer(text, start, end), known, strict=True):
@@ -240,23 +242,10 @@ def _stretches(text: str, start: int, end: int, least: int) -> Iterator[tuple[in
         yield first, last
 
 
-def _spaced(words: Sequence[str], known: Sequence[bool], lists: dict[str, int]) -> bool:
-    """Whether a list word among others is cut in two by a space."""
-    near = bytes(known)
-    return any(
-        not known[at]
-        and (near[max(0, at - 3) : at] == _THREE or near[at + 2 : at + 5] == _THREE)
-        and _plain(words[at] + words[at + 1]) in lists
-        for at in range(len(words) - 1)
-    )
+_AMONG = re.compile(rb"(?<=\x01\x01\x01)\x00(?!\Z)|\x00(?=[\x00\x01]\x01\x01\x01)")
+"""No list word beside three that are."""
 
-
-_THREE = bytes((1, 1, 1))
-
-
-def _has_row(known: list[bool], least: int) -> bool:
-    """Whether so many true values follow one another."""
-    return bytes([True]) * least in bytes(known)
+_start = operator.methodcaller("start")
 
 
 def _word_broken(text: str, newline: int, lists: dict[str, int]) -> bool:
