@@ -188,8 +188,15 @@ class Spool(Intake, Protocol):
     text that is to go out), "wire" (exact outgoing bytes). Ticket parts: "contact", "numbering".
     """
 
-    async def claim(self, states: Collection[State], limit: int = 1) -> list[Work]:
-        """Claim work that is due, in order per ticket; claims end with this process."""
+    async def claim(self, states: Collection[State], limit: int = 1, *, ahead: bool = False) -> list[Work]:
+        """Claim work that is due, in order per ticket; claims end with this process.
+
+        With `ahead` the commit by which this task ends a message may claim the one that its next `claim`
+        returns; such a task calls `leave` when it stops.
+        """
+
+    async def leave(self) -> None:
+        """The current task claims no more: what was claimed ahead for it is given back."""
 
     async def wait(self, timeout: float) -> None:
         """Return when there may be new work, at the latest after `timeout` seconds."""

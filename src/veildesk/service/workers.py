@@ -76,17 +76,24 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            try:
-                claimed = await self.spool.claim(_UNDER_WAY)
-                if not claimed:
-                    await self.spool.wait(15.0)
-                for work in claimed:
-                    await self.step(work)
-            except SpoolUnavailable as error:
-                # A full disk recovers by itself; what was claimed is freed when this process ends.
-                _log.error("spool-unavailable reason=%s", error.code)
-                await asyncio.sleep(1.0)
+        try:
+            while True:
+                await self._next()
+        finally:
+            with contextlib.suppress(VeildeskError):
+                await self.spool.leave()
+
+    async def _next(self) -> None:
+        try:
+            claimed = await self.spool.claim(_UNDER_WAY, ahead=True)
+            if not claimed:
+                await self.spool.wait(15.0)
+            for work in claimed:
+                await self.step(work)
+        except SpoolUnavailable as error:
+            # A full disk recovers by itself; what was claimed is freed when this process ends.
+            _log.error("spool-unavailable reason=%s", error.code)
+            await asyncio.sleep(1.0)
 
     async def step(self, work: Work) -> None:
         """One message, as far as it goes now."""

@@ -100,6 +100,8 @@ class StoredContacts:
             before = self._open(rows[0])
             events = tuple(dict.fromkeys((*before.history, *key.history)))[-20:]
             key = dataclasses.replace(key, history=events)
+            if key == before and replaces is None and self._is_named(connection, rows[0], epoch, key):
+                return  # The second mail of a day brings no news.
         old = self._rows(connection, "key", replaces) if replaces is not None else []
         if old:
             addresses = [
@@ -110,9 +112,16 @@ class StoredContacts:
             chosen = contact_name.c.contact == old[0].digest, contact_name.c.digest.in_(addresses)
             connection.execute(sa.delete(contact_name).where(*chosen))
         _delete(connection, [row.digest for row in rows])
+        self._insert(connection, epoch, key, self._names(epoch, key))
+
+    def _names(self, epoch: int, key: KnownKey) -> set[bytes]:
         names = {self._digest(epoch, "address", address) for address in key.addresses}
-        names |= {self._digest(epoch, "key", name) for name in key.keys}
-        self._insert(connection, epoch, key, names)
+        return names | {self._digest(epoch, "key", name) for name in key.keys}
+
+    def _is_named(self, connection: sa.Connection, row: _Row, epoch: int, key: KnownKey) -> bool:
+        """Whether it lies under this epoch and is found by all its names."""
+        query = sa.select(contact_name.c.digest).where(contact_name.c.contact == row.digest)
+        return row.epoch == epoch and set(connection.execute(query).scalars()) == self._names(epoch, key)
 
     def _insert(self, connection: sa.Connection, epoch: int, key: KnownKey, names: set[bytes]) -> None:
         digest, data_key = self._digest(epoch, "contact", key.fingerprint), secrets.token_bytes(32)

@@ -105,7 +105,10 @@ class MemorySpool:
         work = Work("", ticket_id, Direction.OUT, Channel.BACKEND, State.COLLECTED, queue="")
         return self._insert(work, dedup, parts)
 
-    async def claim(self, states: Collection[State], limit: int = 1) -> list[Work]:
+    async def leave(self) -> None:
+        """Nothing is claimed ahead here."""
+
+    async def claim(self, states: Collection[State], limit: int = 1, *, ahead: bool = False) -> list[Work]:
         """Claim due work in order per ticket."""
         self._wake.look()
         claimed: list[Work] = []

@@ -23,6 +23,7 @@ from veildesk.core.ticket import CheckResult
 from veildesk.core.work import Direction, Reason, State, Work
 from veildesk.spool import accepting, anchored, checks, claiming, erasing, joining, rewording, rotation
 from veildesk.spool.accepting import Incoming, Target
+from veildesk.spool.ahead import ClaimsAhead
 from veildesk.spool.brought import Load, load_all
 from veildesk.spool.contacts import StoredContacts
 from veildesk.spool.erase_jobs import EraseJobs, rewrap_jobs
@@ -63,6 +64,7 @@ class SqlSpool(StoreIntake, StoreReader):
         self.contacts = StoredContacts(state.writer, state.vault)
         self.holds = Holds(state.writer, state.vault)
         self.erase_jobs = EraseJobs(state.writer, state.vault, state.ring)
+        self._ahead = ClaimsAhead()
         self._rotating = asyncio.Lock()
         self._reaper: asyncio.Task[None] | None = None
 
@@ -221,17 +223,27 @@ class SqlSpool(StoreIntake, StoreReader):
 
     # ------------------------------------------------------------------ work
 
-    async def claim(self, states: Collection[State], limit: int = 1) -> list[Work]:
+    async def claim(self, states: Collection[State], limit: int = 1, *, ahead: bool = False) -> list[Work]:
         """Claim due work; a message waits while an earlier one of its ticket is on its way."""
         self._wake.look()
-
-        def run(connection: sa.Connection) -> tuple[list[Work], list[Load]]:
-            works = claiming.claim(connection, self._owner, states, limit, self._now())
-            return works, load_all(connection, self._vault, works, self._brought.known)
-
-        claimed, loads = await self._writer.do("claim", run)
+        if ahead:
+            self._ahead.go_on(states)
+        if claimed := self._ahead.take():
+            return claimed
+        claimed, loads = await self._writer.do("claim", partial(self._claim, states=states, limit=limit))
         self._brought.keep(loads)
         return claimed
+
+    async def leave(self) -> None:
+        """Give back what was claimed ahead for this task."""
+        for work in self._ahead.leave():
+            await self.release(work)
+
+    def _claim(
+        self, connection: sa.Connection, states: Collection[State], limit: int
+    ) -> tuple[list[Work], list[Load]]:
+        works = claiming.claim(connection, self._owner, states, limit, self._now())
+        return works, load_all(connection, self._vault, works, self._brought.known)
 
     async def wait(self, timeout: float) -> None:
         """Return when something changed since this task's last claim, or when work becomes due."""
@@ -267,18 +279,29 @@ class SqlSpool(StoreIntake, StoreReader):
             change = anchored.Change(
                 work, to, reason, sealed, tuple(full), target, marker, thread_entry is not None
             )
-            run = partial(anchored.apply, vault=self._vault, owner=self._owner, change=change)
+            wanted = () if to in claiming.MOVING else self._ahead.wanted()
+            run = partial(self._advance, change=change, wanted=wanted)
             try:
-                files = await self._writer.do("advance", run)
+                changed, claimed, loads = await self._writer.do("advance", run)
             finally:
                 self._changed_by(work, to)
-            if files is not None:
-                await self._forget(files.names)
+            self._brought.keep(loads)
+            self._ahead.put(claimed)
+            if changed is not None:
+                await self._forget(changed.names)
                 self._wake.changed(but_me=to in (State.DELIVERING, State.SENDING))
-                return files.work
+                return changed.work
             await self._discard(sealed)
             await yield_to_others(attempt)
         raise SpoolUnavailable("busy")
+
+    def _advance(
+        self, connection: sa.Connection, change: anchored.Change, wanted: Collection[State]
+    ) -> tuple[anchored.Changed | None, list[Work], list[Load]]:
+        changed = anchored.apply(connection, self._vault, self._owner, change)
+        if changed is None or not wanted:
+            return changed, [], []
+        return changed, *self._claim(connection, wanted, 1)
 
     async def _sealing(
         self, work: Work, blobs: Mapping[tuple[str, str], bytes | None], thread_entry: bytes | None
