@@ -108,3 +108,18 @@ async def test_history_grows_by_what_is_new(tmp_path: Path) -> None:
     assert found is not None
     assert [event.day for event in found.history] == [1, 2]
     await store.close()
+
+
+async def test_a_key_remembered_again_without_news_stays_found_and_one_with_news_grows(
+    contacts: Contacts,
+) -> None:
+    await contacts.remember(key("A"))
+    await contacts.remember(key("A"))
+    assert await contacts.by_address(ROSA) == (key("A"),)
+    await contacts.remember(key("B"), replaces="A" * 40)
+    assert await contacts.by_address(ROSA) == (key("B"),)
+    await contacts.remember(key("A"))
+    assert key("A") in await contacts.by_address(ROSA)
+    later = key("A", day=101)
+    await contacts.remember(later)
+    assert (await contacts.by_key("A" * 40)).last_day == 101  # type: ignore[union-attr]

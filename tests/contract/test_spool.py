@@ -79,6 +79,11 @@ async def delivered(spool: Spool, ref: str | None = None) -> Work:
     return await spool.advance(work, State.DELIVERED, parts={"raw": None}, backend_ref=ref)
 
 
+async def finish(spool: Spool, work: Work) -> None:
+    work = await spool.advance(work, State.DELIVERING)
+    await spool.advance(work, State.DELIVERED, parts={"raw": None})
+
+
 # ------------------------------------------------------------------ accept
 
 
@@ -551,3 +556,71 @@ async def _spin(spool: Spool) -> None:
     (work,) = await spool.claim(IN)
     await spool.release(work)
     await spool.wait(60)
+
+
+# ------------------------------------------------------------------ claimed ahead
+
+
+async def test_a_task_that_claims_ahead_gets_every_message_once_and_in_order(spool: Spool) -> None:
+    kept = [(await spool.accept(mail(b"%d" % number))).message_id for number in range(5)]
+    seen = []
+    while claimed := await spool.claim(IN, ahead=True):
+        for work in claimed:
+            assert await spool.part(work.message_id, "raw") == b"%d" % len(seen)
+            seen.append(work.message_id)
+            await finish(spool, work)
+    assert seen == kept
+    await spool.leave()
+
+
+async def test_what_was_claimed_ahead_is_given_back_by_a_task_that_leaves(spool: Spool) -> None:
+    first, second = await spool.accept(mail(b"1")), await spool.accept(mail(b"2"))
+
+    async def one_only() -> None:
+        (work,) = await spool.claim(IN, ahead=True)
+        assert work.message_id == first.message_id
+        await finish(spool, work)
+        await spool.leave()
+
+    await asyncio.create_task(one_only())
+    assert (await claim_one(spool)).message_id == second.message_id
+
+
+# ------------------------------------------------------------------ what a claim brings along
+
+
+async def test_parts_of_a_claimed_message_are_those_of_now(spool: Spool) -> None:
+    accepted = await spool.accept(mail(b"first"))
+    work = await claim_one(spool)
+    assert await spool.ticket_part(accepted.ticket_id, "contact") is None
+    work = await spool.advance(
+        work, State.DELIVERING, parts={"entry": b"entry"}, ticket_parts={"contact": b"one"}
+    )
+    assert await spool.part(work.message_id, "raw") == b"first"
+    assert await spool.part(work.message_id, "entry") == b"entry"
+    assert await spool.ticket_part(work.ticket_id, "contact") == b"one"
+    await spool.advance(work, State.PARKED, reason=Reason.OPERATOR, ticket_parts={"contact": b"two"})
+    assert await spool.ticket_part(work.ticket_id, "contact") == b"two"
+
+
+async def test_an_answer_claimed_in_a_ticket_sees_what_an_incoming_message_changes(spool: Spool) -> None:
+    accepted = await spool.accept(mail(b"first"))
+    await finish(spool, await claim_one(spool))
+    await spool.collect(accepted.ticket_id, secrets.token_bytes(32), {"reply": b"answer"}, None)
+    answer = await claim_one(spool, *OUT)
+    again = await spool.accept(mail(b"more"))
+    incoming = await spool.join(await claim_one(spool), accepted.ticket_id)
+    assert again.fresh
+    await spool.advance(incoming, State.DELIVERING, ticket_parts={"contact": b"new"})
+    assert await spool.ticket_part(answer.ticket_id, "contact") == b"new"
+    assert await spool.part(answer.message_id, "reply") == b"answer"
+
+
+async def test_a_claimed_message_of_an_erased_ticket_brings_nothing(spool: Spool) -> None:
+    accepted = await spool.accept(mail(b"secret"))
+    work = await claim_one(spool)
+    await spool.erase(accepted.ticket_id)
+    assert await spool.part(accepted.message_id, "raw") is None
+    assert await spool.ticket_part(accepted.ticket_id, "contact") is None
+    with pytest.raises(WorkLost):
+        await spool.advance(work, State.DELIVERING, parts={"entry": b"entry"})
