@@ -51,7 +51,10 @@ def assemble(name: str, item: Item, bounds: Bounds) -> Cleaned:
     if item.text and item.content is not None:
         end = ending(Kind.TEXT if item.kind is Kind.TEXT else Kind.HTML, name)
         safe, kind = safe_name(name, end), media_type(end)
-        return Cleaned(safe, kind, item.content, removed=removed, text=True, rendered=rendered)
+        strings = (item.strings or b"").decode("utf-8", "replace") if rendered else ""
+        return Cleaned(
+            safe, kind, item.content, removed=removed, text=True, rendered=rendered, strings=strings
+        )
     end = ending(Kind.PDF if rendered else item.kind, name)
     content = rendered or item.content
     return Cleaned(safe_name(name, end), media_type(end), content, removed=removed)

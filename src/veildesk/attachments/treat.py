@@ -24,16 +24,21 @@ __all__ = ["Rendered", "Renderer", "treat"]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A document as JPEG pages, and the text that can be read from it."""
+    """A document as JPEG pages, and the text that can be read from it.
+
+    `shown` is the text that the pages show, None if that is all of it.
+    """
 
     pages: tuple[bytes, ...]
     text: str
+    shown: str | None = None
 
 
 Renderer = Callable[[bytes, Bounds], Rendered]
 
 _IMAGES = frozenset((Kind.JPEG, Kind.PNG, Kind.GIF, Kind.WEBP, Kind.BMP, Kind.TIFF))
 _OFFICE = frozenset((Kind.DOCX, Kind.XLSX, Kind.PPTX, Kind.ODF))
+_NO_TEXT = "This document shows no text."
 _ARCHIVES = frozenset((Kind.ZIP, Kind.TAR, Kind.GZIP))
 _REFUSED = {
     Kind.EMPTY: Refusal.EMPTY,
@@ -123,8 +128,11 @@ class _Treatment:
         removed = (Removed.METADATA, Removed.PIXELS)
         if not text:
             return Item(Kind.PDF, pages=rendered.pages, removed=removed)
-        spoken = self._text(Kind.PDF, text + "\n", (Removed.METADATA, Removed.LAYOUT))
-        return Item(Kind.PDF, content=spoken.content, text=True, pages=rendered.pages, removed=spoken.removed)
+        visible = text if rendered.shown is None else plain(rendered.shown)[0].strip() or _NO_TEXT
+        spoken = self._text(Kind.PDF, visible + "\n", (Removed.METADATA, Removed.LAYOUT))
+        # Text that the pages do not show decides with the rest whether they may go, and goes nowhere itself.
+        whole = None if rendered.shown is None else text.encode("utf-8", "replace")
+        return replace(spoken, pages=rendered.pages, strings=whole)
 
     def _archive(self, kind: Kind, content: bytes, depth: int) -> Item:
         if depth <= 0:
