@@ -9,8 +9,10 @@ __all__ = ["WORDS", "mask_word"]
 WORDS = MappingProxyType(
     {
         "API_TOKEN": "token",
+        "BANK": "bank-account",
         "BASIC_AUTH": "basic-auth",
         "BEARER": "bearer",
+        "BIRTHDATE": "birthdate",
         "BTC": "btc",
         "CARD": "card",
         "COOKIE": "cookie",

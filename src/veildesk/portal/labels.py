@@ -44,8 +44,10 @@ TOPICS: Final[Mapping[str, str]] = {
 
 KINDS: Final[Mapping[str, str]] = {
     "API_TOKEN": N_("Access tokens"),
+    "BANK": N_("Bank accounts"),
     "BASIC_AUTH": N_("Logins in web requests"),
     "BEARER": N_("Access tokens in web requests"),
+    "BIRTHDATE": N_("Birthdays"),
     "BTC": N_("Bitcoin addresses"),
     "CARD": N_("Card numbers"),
     "COOKIE": N_("Cookies"),

@@ -17,8 +17,10 @@ __all__ = ["GROUPS", "Choices", "Item", "Preview", "Segment", "choices", "group_
 
 GROUPS: dict[str, str] = {
     "API_TOKEN": "Access tokens and keys",
+    "BANK": "Bank accounts",
     "BASIC_AUTH": "Logins",
     "BEARER": "Access tokens and keys",
+    "BIRTHDATE": "Birthdays",
     "BTC": "Wallet addresses",
     "CARD": "Payment cards",
     "COOKIE": "Cookies and sessions",

@@ -34,6 +34,8 @@ _WEIGHT = {
             "GPS",
             "MAC",
             "CARD",
+            "BIRTHDATE",
+            "BANK",
             "IBAN",
             "NATIONAL_ID",
             "TXID",

@@ -13,6 +13,7 @@ from veildesk.redact.detect import (
     name,
     network,
     path,
+    personal,
     phone,
     runs,
     secret,
@@ -47,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     *phone.RULES,
     *money.RULES,
     *identity.RULES,
+    *personal.RULES,
     *device.RULES,
     *name.RULES,
 )
