@@ -188,3 +188,36 @@ def every(seed: int) -> list[Sample]:
     """One list of samples of nearly all types."""
     rng = random.Random(seed)
     return [*wallets(rng), *keys(rng), *tokens(rng), *personal(rng)]
+
+
+def _cpf(rng: random.Random) -> str:
+    digits = [rng.randrange(10) for _ in range(9)]
+    for _ in range(2):
+        weights = range(len(digits) + 1, 1, -1)
+        digits.append(sum(d * w for d, w in zip(digits, weights, strict=True)) * 10 % 11 % 10)
+    body = "".join(map(str, digits))
+    return f"{body[:3]}.{body[3:6]}.{body[6:9]}-{body[9:]}"
+
+
+def named(seed: int) -> list[Sample]:
+    """Values that mostly their name gives away: identity numbers, birthdays, bank accounts."""
+    rng = random.Random(seed)
+    number = rng.randrange(10**7, 10**8)
+    day = f"{rng.randint(1, 28):02d}.{rng.randint(1, 12):02d}.{rng.randint(1940, 2009)}"
+    return [
+        Sample(
+            "NATIONAL_ID",
+            "my SSN is ",
+            f"{rng.randint(100, 599)}-{rng.randint(10, 99)}-{number % 9000 + 1000}",
+        ),
+        Sample("NATIONAL_ID", "CPF ", _cpf(rng), " ok"),
+        Sample("NATIONAL_ID", "mi DNI es ", f"{number}{'TRWAGMYFPDXBNJZSQVHLCKE'[number % 23]}"),
+        Sample("NATIONAL_ID", "PESEL: ", text(rng, 11, string.digits[1:])),
+        Sample("NATIONAL_ID", "Passport No: ", "C" + text(rng, 8, string.digits[1:])),
+        Sample(
+            "NATIONAL_ID", "паспорт ", f"{text(rng, 4, string.digits[1:])} {text(rng, 6, string.digits[1:])}"
+        ),
+        Sample("BIRTHDATE", "date of birth: ", day),
+        Sample("BANK", "routing number ", text(rng, 9, string.digits[1:])),
+        Sample("BANK", "расчётный счёт ", text(rng, 20, string.digits[1:])),
+    ]

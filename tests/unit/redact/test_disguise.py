@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from unit.redact.samples import Sample, every
+from unit.redact.samples import Sample, every, named
 from veildesk.redact.engine import find
 
 _ONE_LINE = frozenset({"PEM", "PGP"})
@@ -125,7 +125,7 @@ def test_no_type_leaks_through(disguise: Callable[[str, random.Random], str]) ->
     leaks = [
         f"{sample.type}: {sample.head}{disguise(sample.value, rng)[:90]!r}"
         for seed in range(6)
-        for sample in every(seed)
+        for sample in [*every(seed), *named(seed)]
         if _leaks(sample, disguise, rng)
     ]
     assert leaks == []

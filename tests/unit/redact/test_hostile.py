@@ -21,6 +21,8 @@ _UNITS = (
     "recovery codes: ", "\ud800", "\0", "\u202e", "4A", "[1,2,3,4,5,6,", "mysql -p", "regards, ", "a.a.local.", "aa:bb:cc:", "Bearer ", "dead beef ",
     "éa ", "=\n", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\n", "1.2.3.4 ", "2001:db8::1 ", " # ", "x as password ", "login a@b.co ", "a@b.co:", "(password) VALUES ('a'), ", "| password | a1 |\n", "password? \n<a> ", "word 1: able\nword 2: ",
     "1.2.3.4 > ", "1-2-3-", "MAC=aa:bb:", "name: token\n value: ", "WIFI:S:a;T:b;", "password (", "AUTH PLAIN ", "docker login -p ", "a@b.c-", "xox", "sk-", "4111 1111 ", "\\u0041",
+    "card 4111 ", "GPS 1.2345,", "GPS 1.\n2", "passport ", "passport 12 34 ", "sort code 12-34-56 ", "born on ", "ssn 123-", "123-45-6789 ", "Basic Ym9\n", "token=abc\n> ", "zo o zoo zoo zoo ", "oo\nzoo ",
+    "1A2b3C4d5E6f7G8h9JkLmNpQr", "1A2b3C4d5E6f7G8h9JkLmNpQr ", "\n2026-11-22T10:00:01Z a b: ", "PW ", "ıſ", "123.456.789-00 ",
 )  # fmt: skip
 
 

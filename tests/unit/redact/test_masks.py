@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unit.redact.samples import every
+from unit.redact.samples import every, named
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.finding import MaskNumbering
 from veildesk.redact import masks, numbering
@@ -74,7 +74,7 @@ def test_a_value_split_by_a_typed_mask_does_not_come_out() -> None:
 
 
 _PIECES = st.one_of(
-    st.sampled_from([sample.text for seed in range(3) for sample in every(seed)]),
+    st.sampled_from([sample.text for seed in range(3) for sample in [*every(seed), *named(seed)]]),
     st.sampled_from(
         ["[email-1]", "[key-2]", "password: ", "token=", "Backup codes: ", "\n> ", " (at) ", "=40", "@", "::"]
     ),

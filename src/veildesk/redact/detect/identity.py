@@ -102,7 +102,7 @@ def _shape(match: re.Match[str], text: str) -> Iterator[Finding]:
     name = match.lastgroup or ""
     several = len(set(re.sub(r"\W", "", match[0]))) > 2
     if several and _SHAPES[name][1](match[0]) and not _NOT_PERSON.search(before(text, match.start(), 40)):
-        yield finding(match.start(), match.end(), "NATIONAL_ID", "id-number", 0.8)
+        yield finding(match.start(), match.end(), "NATIONAL_ID", "id-number", 0.9)
 
 
 _NAMED: tuple[tuple[str, tuple[str, ...], str, Check | None], ...] = (
@@ -182,5 +182,5 @@ RULES = (
           rb"756\.[0-9]{4}\.", rb"2[03467]-[0-9]{8}-[0-9]", rb"[0-9]\.[0-9]{3}\.[0-9]{3}-[0-9Kk]", rb"[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}", rb"[0-9]{6}-[1-8][0-9]{6}",
           rb"[1-8]-[0-9]{4}-[0-9]{5}-", rb"[0-9]{6}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9][0-9]{3}[0-9Xx]", rb"[0-3][0-9][01][0-9]{3}[-+A][0-9]{3}[0-9A-Y][^0-9A-Za-z]",
           rb"[0-9]\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.", rb"[A-Z][0-9]{6}\([0-9A]\)", rb"[0-9]{3}-[0-9]{2}-[0-9]{4}", rb"[A-Z]{2} [0-9]{2} [0-9]{2} [0-9]{2} [A-D]"),
-         pattern_search(_SHAPE, _shape), back=34, ahead=12, cased=True),
+         pattern_search(_SHAPE, _shape), back=34, ahead=12, exact=True, cased=True),
 )  # fmt: skip

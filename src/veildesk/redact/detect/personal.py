@@ -45,7 +45,7 @@ _BANK = (
     "银行账号", "银行账户", "銀行帳號", "口座番号", "계좌번호",
 )  # fmt: skip
 _BANK_WORD = Keyword(rf"(?<![^\W\d_])(?:{keywords.pattern(_BANK)})(?![^\W\d_\u2e80-\uffdc])")
-_NUMBER = r"[0-9](?:[ -]?[0-9]){5,21}(?![0-9A-Za-z])(?![.,:/-][0-9])"
+_NUMBER = r"[0-9](?:[ -]?[0-9]){5,21}(?:=?\r?\n(?:> ?)*[0-9]{6,12})?(?![0-9A-Za-z])(?![.,:/-][0-9])"
 _ACCOUNT = re.compile(
     r"[\"']?(?:[ ](?:number|no\.?|nr\.?|nummer|num|id))?(?:[ \t]{0,2}[:=：#№]|[ ](?:is|was|ist|lautet|es|è|é|est|это)(?=[ ])|是|は)?[ \t\"'(]{0,3}"
     rf"(?P<number>{_NUMBER})(?:[^\n0-9]{{1,24}}(?<![0-9A-Za-z])(?P<more>{_NUMBER}))?",
