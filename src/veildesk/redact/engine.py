@@ -35,6 +35,8 @@ class Searcher:
 
     def __init__(self, rules: Sequence[Rule], *, pure: bool = False) -> None:
         self._rules = tuple(rules)
+        worded = set(map(id, WORDED))
+        self._worded = frozenset(number for number, rule in enumerate(self._rules) if id(rule) in worded)
         triggers: dict[Trigger, int] = {}
         self._trigger_rules: list[list[int]] = []
         for number, rule in enumerate(self._rules):
@@ -111,7 +113,7 @@ class Searcher:
         found: list[Finding] = []
         for number, ends in fired.items():
             rule = self._rules[number]
-            if rule in WORDED:
+            if number in self._worded:
                 for start, stop in _windows(ends, rule.back, rule.ahead, len(text)):
                     found.extend(rule.search(text, start, stop))
         yield found
@@ -151,6 +153,9 @@ def _moved(item: Finding, view: View, by: int) -> Finding:
     return Finding(start + by, end + by, item.type, item.rule, item.confidence, item.secret)
 
 
+_ALL = RuleSet()
+
+
 def find(
     text: str,
     *,
@@ -166,9 +171,11 @@ def find(
     those in `confirmed` are not reported at all: their owner said twice that agents may see them.
     `pure` searches without Hyperscan, with the same result.
     """
-    rules = rules or RuleSet()
+    rules = rules or _ALL
     view = plain_view(text)
     found = [_moved(item, view, 0) for item in _searched(view.text, rules, own_words, pure)]
+    if not found:
+        return ()
     keep = frozenset(kept) | frozenset(confirmed)
     same = {same_value(value) for value in keep}
     said_twice = {same_value(value) for value in confirmed}
@@ -184,7 +191,8 @@ def find(
 
 def _searched(text: str, rules: RuleSet, own_words: Sequence[str], pure: bool) -> Iterator[Finding]:
     yield from searcher(pure).search(text)
-    yield from own_findings(text, own_words)
+    if own_words:
+        yield from own_findings(text, own_words)
     for rule in rules.own:
         group = 1 if rule.pattern.groups else 0
         for match in rule.pattern.finditer(text):

@@ -90,18 +90,19 @@ _BEGUN = re.compile(
 _NEAR = 44
 
 
+_LINE = re.compile(rf"\n(?!{_STAMP.pattern})")
+
+
 def _breaks(text: str) -> Iterator[int]:
     """Line breaks that may have cut a value."""
-    at = text.find("\n")
-    while at >= 0:
-        if not _STAMP.match(text, at + 1):
-            end = at - (text[at - 1 : at] == "\r")
-            end -= text[end - 1 : end] == "="
-            gap = _BREAK.match(text, end)
-            left = text[max(0, end - _NEAR, text.rfind("\n", 0, end) + 1) : end][::-1]
-            if gap and _WORTH.match(f"{left}\n{text[gap.end() : gap.end() + _NEAR]}"):
-                yield at
-        at = text.find("\n", at + 1)
+    for match in _LINE.finditer(text):
+        at = match.start()
+        end = at - (text[at - 1 : at] == "\r")
+        end -= text[end - 1 : end] == "="
+        gap = _BREAK.match(text, end)
+        left = text[max(0, end - _NEAR, text.rfind("\n", 0, end) + 1) : end][::-1]
+        if gap and _WORTH.match(f"{left}\n{text[gap.end() : gap.end() + _NEAR]}"):
+            yield at
 
 
 def joined_findings(

@@ -15,7 +15,7 @@ _FOLDED = str.maketrans({"İ": "i", "ı": "i", "ſ": "s"})
 
 def folded(text: str) -> str:
     """`text` in small letters, of the same length; letters that `re` holds for cases of others as those."""
-    return text.lower() if text.isascii() else text.translate(_FOLDED).lower()
+    return text.lower() if text.isascii() else text.translate(_FOLDED).lower().replace("ς", "σ")
 
 
 class Keyword:

@@ -110,18 +110,11 @@ class _HyperscanScanner:
         if scratches is None:
             scratches = [self._library.Scratch(database) for database, _ in self._parts]
             self._local.scratches = scratches
-        for (database, trigger), scratch in zip(self._parts, scratches, strict=True):
 
-            def on_match(
-                pattern: int,
-                _start: int,
-                end: int,
-                _flags: int,
-                _context: object,
-                trigger: list[int] = trigger,
-            ) -> None:
-                hits.append((trigger[pattern], end))
+        def on_match(pattern: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            hits.append((trigger[pattern], end))
 
+        for (database, trigger), scratch in zip(self._parts, scratches, strict=True):  # noqa: B007
             database.scan(data, match_event_handler=on_match, scratch=scratch)
         return hits
 

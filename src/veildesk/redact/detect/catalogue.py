@@ -53,5 +53,5 @@ RULES: tuple[Rule, ...] = (
     *name.RULES,
 )
 
-WORDED = frozenset((*token.RULES, *secret.RULES, *session.RULES, *table.RULES, *url.RULES))
+WORDED: tuple[Rule, ...] = (*token.RULES, *secret.RULES, *session.RULES, *table.RULES, *url.RULES)
 """Rules for secrets that a word gives away; a line break may have cut one before it looks like a secret."""

@@ -142,45 +142,23 @@ def _cued(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Find
         yield finding(match.start("name"), match.end("name"), "HOSTNAME", "host-word", 0.7)
 
 
+_LEVELS = (
+    "trace|debug|info|notice|warn(?:ing)?|error|err|fatal|critical|crit|alert|emerg|localhost|kernel|[vdiwef]"
+)
 _SYSLOG = re.compile(
     r"(?:> ?)*(?:<[0-9]{1,3}>1? ?)?(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:Z|[+-][0-9:]{4,6})) "
-    r"(?P<name>[A-Za-z][\w.-]{1,62}) (?=[\w./@()-]{1,48}(?:\[[0-9]{1,8}\])?: )"
+    rf"(?!(?i:{_LEVELS}) )(?P<name>[A-Za-z][\w.-]{{1,62}}) (?=[\w./@()-]{{1,48}}(?:\[[0-9]{{1,8}}\])?: )"
 )
-_LEVELS = frozenset(
-    [
-        "trace",
-        "debug",
-        "info",
-        "notice",
-        "warn",
-        "warning",
-        "error",
-        "err",
-        "fatal",
-        "critical",
-        "crit",
-        "alert",
-        "emerg",
-        "localhost",
-        "kernel",
-        "v",
-        "d",
-        "i",
-        "w",
-        "e",
-        "f",
-    ]
-)
+_NEXT_SYSLOG = re.compile(rf"\n{_SYSLOG.pattern}")
 
 
 def _syslog(text: str, start: int, end: int) -> Iterator[Finding]:
     """The machine's name in each line that begins as those of a system log do."""
-    low = start if start == 0 else text.rfind("\n", 0, start) + 1
-    while low < end:
-        match = _SYSLOG.match(text, low)
-        if match is not None and match["name"].lower() not in _LEVELS:
-            yield finding(match.start("name"), match.end("name"), "HOSTNAME", "syslog", 0.7)
-        low = text.find("\n", low, end) + 1 or end
+    begin = text.rfind("\n", 0, start)
+    lines = _NEXT_SYSLOG.finditer(text, begin, end) if begin >= 0 else _NEXT_SYSLOG.finditer(text, 0, end)
+    first = _SYSLOG.match(text) if begin < 0 else None
+    for match in (first, *lines) if first else lines:
+        yield finding(match.start("name"), match.end("name"), "HOSTNAME", "syslog", 0.7)
 
 
 _UNAME = re.compile(
@@ -236,7 +214,7 @@ RULES = (
     Rule("host-word", (*(word + rb"[\"']?[ \t]{0,3}" + sign for word in (rb"host", rb"name", rb"hostnamen", rb"userdomain") for sign in (rb"[:=]", rb"is\x20", rb"ist\x20", rb"es\x20")),
                        *keywords.triggers(("主机名：", "имя устройства", "设备名称", "gerätename", "имя компьютера", "имя хоста", "имя узла", "имя пк", "主机名", "计算机名", "電腦名稱")), rb"nombre del? [a-z]{4,8}"), keyword_search(_HOST_WORD, _HOST_VALUE, _cued), back=30, ahead=16),
     Rule("uname", (rb"Linux [a-z0-9]", rb"Darwin [a-z0-9]", rb"BSD [a-z0-9]", rb"SunOS [a-z0-9]", rb"_NT-[0-9]"), pattern_search(_UNAME, _uname), back=30, ahead=100),
-    Rule("syslog", (rb"\n[a-z]{3} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [a-z]", rb"[0-9]T[0-9:]{8}[0-9.]{0,7}(?:Z|[+-][0-9:]{4,6}) [a-z]"), _syslog, back=60, ahead=2),
+    Rule("syslog", (rb"\n[a-z]{3} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [a-z]", rb"[0-9]T[0-9:]{8}[0-9.]{0,7}(?:Z|[+-][0-9:]{4,6}) [a-z]"), _syslog, back=60, ahead=130),
     Rule("share", (rb"[^a-z0-9_:/.\\)\]}](?:\\\\|\\\\\\\\)[a-z0-9][a-z0-9_.-]{1,62}\\", rb"smb://[a-z0-9]"), pattern_search(_SHARE, _share), back=140, ahead=70),
     Rule("prompt", (rb"[a-z0-9_-]@[a-z0-9.-]{1,90}:[~/]", rb"[a-z0-9_-]@[a-z0-9.-]{1,90} ?[~/$%#]"), pattern_search(_PROMPT, _prompt), back=140, ahead=8),
 )  # fmt: skip
