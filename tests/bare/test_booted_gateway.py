@@ -90,6 +90,10 @@ def gateway(machine):
 
 def test_doctor_finds_nothing_but_the_missing_network(gateway):
     machine, doctor = gateway
+    if (machine.root / "etc/systemd/system/veildesk.service.d/ring.conf").exists():
+        # Tests run in any order, and a ring stays bound.
+        doctor = "systemd-run -q -P -p LoadCredentialEncrypted=veildesk-ring-root -p User=veildesk -p "
+        doctor += f"SupplementaryGroups=_tor-veildesk /opt/veildesk/.venv/bin/veildesk doctor {CONFIG}"
     said = machine.run(doctor, check=False)
     bad = [line for line in said.splitlines() if line.startswith(("fail", "warn"))]
     assert [line for line in bad if "tor reaches its network" not in line] == []
@@ -147,3 +151,29 @@ def test_the_status_site_runs_as_its_own_unit(gateway):
     machine.run("cp /opt/veildesk/deploy/systemd/veildesk-status.service /etc/systemd/system/")
     machine.run("systemctl daemon-reload && systemctl start veildesk-status")
     machine.until("test -S /run/veildesk/status/status.sock")
+
+
+def test_the_ring_opens_only_with_the_credential_of_the_service_manager(gateway):
+    machine, _ = gateway
+    text = (ROOT / "docs" / "storage.md").read_text()
+    section = re.search(r"^### A root above the ring\n(.*?)(?=^### )", text, re.M | re.S)
+    assert section
+    (block,) = re.findall(r"^```sh\n(.*?)^```", section[1], re.M | re.S)
+    make, unit = block.split("# and in /etc/systemd/system/veildesk.service.d/ring.conf\n")
+    machine.run(make)
+    (machine.root / "etc/systemd/system/veildesk.service.d/ring.conf").write_text(unit)
+    machine.run("systemctl daemon-reload && systemctl restart veildesk")
+    machine.until("journalctl -u veildesk | grep -q ring-bound")
+    before = int(machine.run("ls /var/lib/veildesk/tickets/new | wc -l"))
+    machine.run("systemctl restart veildesk && python3 /root/person.py")
+    machine.until(f"test $(ls /var/lib/veildesk/tickets/new | wc -l) = {before + 1}")
+    machine.run("mv /etc/systemd/system/veildesk.service.d/ring.conf /root/ && systemctl daemon-reload")
+    machine.run("systemctl restart veildesk", check=False)
+    machine.until("systemctl show -P ExecMainStatus veildesk | grep -vqx 0")
+    assert "ring" in machine.run("journalctl -u veildesk -o cat -n 20")
+    machine.run("mv /root/ring.conf /etc/systemd/system/veildesk.service.d/ && systemctl daemon-reload")
+    machine.run("systemctl reset-failed veildesk; systemctl restart veildesk")
+    machine.until(f"{VEILDESK} status {CONFIG}")
+    said = machine.run(f"{VEILDESK} doctor {CONFIG}", check=False)
+    assert "the key ring is sealed" in said
+    assert "LoadCredentialEncrypted=veildesk-ring-root" in said

@@ -23,6 +23,7 @@ __all__ = [
     "NotSigned",
     "NotSoundCiphertext",
     "OnionUnavailable",
+    "RingSealed",
     "ScanUnavailable",
     "SendFailed",
     "SendRefused",
@@ -76,6 +77,15 @@ class KeyUnusable(VeildeskError):
     public = "The key cannot be used for this."
     exit_code = 11
     hint = "Check the key's expiry, revocation and usage with 'veildesk doctor'."
+
+
+class RingSealed(KeyUnusable):
+    """The key ring opens only with a credential of the service manager, which this process does not have."""
+
+    hint = (
+        "Run the command by 'systemd-run -P -p User=veildesk "
+        "-p LoadCredentialEncrypted=veildesk-ring-root COMMAND'."
+    )
 
 
 class OnionUnavailable(VeildeskError):

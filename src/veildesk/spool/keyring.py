@@ -27,7 +27,7 @@ from typing import Self
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from veildesk.core.errors import KeyUnusable, SpoolUnavailable
+from veildesk.core.errors import KeyUnusable, RingSealed, SpoolUnavailable
 from veildesk.spool.crashpoint import crashpoint
 from veildesk.spool.durable import write_file
 from veildesk.spool.ring_root import CREDENTIAL, RingRoot, root_credential
@@ -117,7 +117,7 @@ class KeyRing:
             raise KeyUnusable("key ring is accessible to other users")
         if data.startswith(SEALED):
             if root is None:
-                raise KeyUnusable(f"the key ring is sealed: the credential {CREDENTIAL} is needed")
+                raise RingSealed(f"the key ring is sealed: the credential {CREDENTIAL} is needed")
             data = root.open(data)
         return _Content.decode(data)
 
