@@ -476,7 +476,7 @@ class SqlSpool(StoreIntake, StoreReader):
             await asyncio.sleep(seconds)
             self._brought.forget_old()
             with contextlib.suppress(VeildeskError):
-                freed, current = await self._writer.do("read", self._state.look_around)
+                freed, current = await self._writer.do("look", self._state.look_around)
                 if freed or current != version:
                     version = current
                     self._wake.changed()
