@@ -98,7 +98,7 @@ async def growing() -> list[Row]:
             row = Row(
                 f"store.{size}", f"{_MESSAGES} messages, store of {size} tickets", "store of 1000", goal=0.909
             )
-            await measure(row, lambda spool=large: _messages(spool), lambda: _messages(small), rounds=3)
+            await measure(row, lambda spool=large: _messages(spool), lambda: _messages(small), rounds=9)
             rows.append(row)
             today = SystemClock().now() // 86400
             sweep = Row(f"store.sweep.{size}", f"find what expired among {size} tickets")
