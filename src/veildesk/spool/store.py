@@ -374,6 +374,7 @@ class SqlSpool(StoreIntake, StoreReader):
                 connection, self._vault, self._owner, work, target, sealed, expires_day
             ),
         )
+        self._brought.keep([Load(moved, target.key, {})])
         await self._forget(files)
         return moved
 
