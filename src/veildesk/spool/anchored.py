@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from veildesk.core.errors import WorkLost
 from veildesk.core.submission import PortalAnchor
 from veildesk.core.work import Reason, State, Work
 from veildesk.spool.accepting import THREAD, Target, target_of
@@ -98,11 +99,16 @@ def blobs(
 
 
 def apply(connection: sa.Connection, vault: Vault, owner: str, change: Change) -> Changed | None:
-    """Commit a change. None when another thread entry was faster. Raises `WorkLost`."""
+    """Commit a change. None when another thread entry was faster. Raises `WorkLost`.
+
+    Nothing is sealed into a ticket whose key was destroyed, though its rows may be there for a moment.
+    """
     if change.target is not None and change.threaded:
         current = target_of(connection, vault, change.work.ticket_id)
         if current is None or current.position != change.target.position:
             return None
+    elif change.target is not None and not vault.has(connection, change.work.ticket_id):
+        raise WorkLost("ticket gone")
     moved = change_state(connection, owner, change.work, change.to, change.reason)
     places = [Place(change.work.ticket_id, *where) for where in change.replaced]
     names = delete_parts(connection, places)

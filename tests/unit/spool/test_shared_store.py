@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from veildesk.core.errors import ConfigInvalid, SpoolUnavailable, WorkLost
 from veildesk.core.submission import Channel, PortalAnchor, Submission
@@ -268,3 +269,18 @@ async def test_an_unreachable_database_and_a_wrong_string_are_told(tmp_path: Pat
         )
     with pytest.raises(ConfigInvalid):
         await SqlSpool.open(tmp_path / "state", ring, FixedClock(), 30, database="no such thing")
+
+
+async def test_a_key_destroyed_elsewhere_ends_work_that_was_claimed_before(opener: Opener) -> None:
+    here, elsewhere = await opener(), await opener()
+    accepted = await here.accept(Submission(Channel.SMTP, secrets.token_bytes(32), b"mail"))
+    (work,) = await here.claim(IN)
+
+    def destroy(connection: sa.Connection) -> None:
+        elsewhere._vault.destroy(connection, accepted.ticket_id)
+
+    # Where an erasing process may be stopped: the key is gone, the rows are not.
+    await elsewhere._writer.do("erase-key", destroy)
+    with pytest.raises(WorkLost):
+        await here.advance(work, State.DELIVERING, parts={"entry": b"entry"})
+    assert await here.part(accepted.message_id, "entry") is None
