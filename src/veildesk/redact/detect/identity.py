@@ -138,19 +138,23 @@ _NAMED: tuple[tuple[str, tuple[str, ...], str, Check | None], ...] = (
     ("fiscal", ("codice fiscale",), r"[A-Za-z]{6}[0-9A-Za-z]{2}[A-Za-z][0-9A-Za-z]{2}[A-Za-z][0-9A-Za-z]{3}[A-Za-z]", None),
     ("sin", ("sin", "social insurance number"), r"[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}", sin.is_valid),
     ("medicare", ("medicare", "tax file number", "tfn"), r"[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}|[0-9]{4}[ -]?[0-9]{5}[ -]?[0-9]", None),
-    ("passport", ("passport", "reisepass", "reisepassnummer", "passnummer", "pasaporte", "passeport", "passaporto", "passaporte", "paszport", "паспорт", "паспорта", "загранпаспорт", "护照", "護照", "パスポート", "여권"),
+    ("any", ("national id", "nationalid", "national identification", "national identity", "identity card", "id card", "identification number", "tax id", "taxid", "tax identification", "nin", "tin", "cédula", "cedula de identidad", "удостоверение личности"),
+     r"(?=(?:[A-Z.-]{0,4} ?[0-9]){5})[A-Z0-9](?:[.-]?[A-Z0-9]|(?<=[0-9])[ ](?=[0-9])){5,17}", None),
+("passport", ("passport", "reisepass", "reisepassnummer", "passnummer", "pasaporte", "passeport", "passaporto", "passaporte", "paszport", "паспорт", "паспорта", "загранпаспорт", "护照", "護照", "パスポート", "여권"),
      r"[A-Z]{1,2} ?[0-9]{6,8}|[a-z]{1,2}[0-9]{6,8}|[0-9]{9}|[0-9]{2} ?[0-9]{2},? ?(?:(?:№|номер|no\.?) ?)?[0-9]{6}|[CFGHJK][0-9CFGHJKLMNPRTVWXYZ]{8}", None),
     ("licence", ("driver's license", "drivers license", "driver license", "driving licence", "driving license", "driver's licence", "führerschein", "führerscheinnummer", "permiso de conducir", "permis de conduire", "patente di guida", "водительское удостоверение", "驾驶证", "驾照", "運転免許証"),
      r"(?=(?:[A-Z-]{0,6}[0-9]){4})[A-Z0-9](?:-?[A-Z0-9]){6,17}", None),
 )  # fmt: skip
 _CUES = {word: (name, check) for name, words, _, check in _NAMED for word in words}
 _WORDS = tuple(dict.fromkeys(word for _, words, _, _ in _NAMED for word in words))
-_WORD = Keyword(rf"(?<![^\W\d_])(?:{keywords.pattern(_WORDS)})(?:(?![^\W\d_])|(?<=[\u0900-\uffdc]))")
+_WORD = Keyword(
+    rf"(?<![^\W\d_])(?:{keywords.pattern(_WORDS)})(?:(?![^\W\d_])|(?=(?:number|num|no|nr|id)(?![^\W\d_]))|(?<=[\u0900-\uffdc]))"
+)
 _VALUES = {
     name: (re.compile(rf"(?:{source})(?![0-9A-Za-z])(?![.,:/-][0-9])"), check) for name, _, source, check in _NAMED
 }  # fmt: skip
 _GAP = re.compile(
-    r"[\"']?(?:[ _-]{1,2}(?:id|card|number|num|no|nr|nummer|номер|серия|número|numero|numéro|code|nº|n°)\.?){0,2}(?:号码|號碼|号)?[\"'#№º°）)]{0,2}"
+    r"[\"']?(?:[ _-]{0,2}(?:id|card|number|num|no|nr|nummer|номер|серия|número|numero|numéro|code|nº|n°)\.?){0,2}(?:号码|號碼|号)?[\"'#№º°）)]{0,2}"
     r"(?:[ \t]{0,2}[:=：#№|,-]|[ ](?:is|was|ist|lautet|es|è|é|est|это|for[ ][^\n:0-9]{1,24}(?:is|:)|[^\n:=0-9]{1,24}[:：])(?=[ ]|\Z)|是|为|為|は|は、)?[ \t\"'(]{0,3}",
     re.IGNORECASE,
 )  # fmt: skip

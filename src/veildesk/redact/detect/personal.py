@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
 from veildesk.redact.keyword import Keyword
-from veildesk.redact.rule import Rule, finding, keyword_search
+from veildesk.redact.rule import Rule, before, finding, keyword_search
 
 __all__ = ["RULES"]
 
 _BIRTH = (
-    "date of birth", "dob", "d.o.b.", "birth date", "birthdate", "birthday", "born on", "born", "geburtsdatum", "geboren am", "geboren", "geburtstag", "fecha de nacimiento",
+    "date of birth", "dateofbirth", "dob", "d.o.b.", "birth date", "birthdate", "birthday", "born on", "born", "geburtsdatum", "geboren am", "geboren", "geburtstag", "fecha de nacimiento",
     "nacido el", "nacida el", "nací el", "date de naissance", "né le", "née le", "data de nascimento", "nascido em", "nascida em", "data di nascita", "nato il", "nata il", "data urodzenia",
     "geboortedatum", "födelsedatum", "fødselsdato", "syntymäaika", "datum narození", "doğum tarihi", "дата рождения", "день рождения", "родился", "родилась", "дата народження",
     "出生日期", "生日", "出生于", "生年月日", "생년월일",
@@ -54,12 +54,24 @@ _ACCOUNT = re.compile(
 _STAMP = re.compile(r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}")
 
 
+_EARLIER = re.compile(
+    r"(?:konto(?:nummer|nr)?|account|acct|a/c)[^\n0-9]{0,12}(?P<number>[0-9](?:[ -]?[0-9]){5,16})[^\n0-9]{0,16}\Z",
+    re.IGNORECASE,
+)
+_CODES = ("sort", "blz", "bankleitzahl", "bsb", "routing", "aba", "transit")
+
+
 def _account(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
-    """The number behind its name, and the next one on the line: a bank code and an account go together."""
+    """The number behind its name, and the one beside it: a bank code and an account go together."""
     for name in ("number", "more"):
         value = match[name]
-        if value and len(set(value)) > 2 and not _STAMP.match(value):
+        if value and len(set(value)) > 1 and not _STAMP.match(value):
             yield finding(match.start(name), match.end(name), "BANK", "bank-word", 0.8)
+    if head[0].lower().startswith(_CODES):
+        low = head.start() - len(before(text, head.start(), 60))
+        earlier = _EARLIER.search(text, low, head.start())
+        if earlier is not None:
+            yield finding(earlier.start("number"), earlier.end("number"), "BANK", "bank-word", 0.8)
 
 
 _SHORT = ("dob", "born", "blz", "bsb")
