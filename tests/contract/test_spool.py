@@ -38,7 +38,7 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+@pytest.fixture(params=["sqlite", "postgresql", "postgresql-s3", "memory"])
 async def spool(request: pytest.FixtureRequest, clock: SetClock, tmp_path: Path) -> AsyncIterator[Spool]:
     if request.param == "memory":
         memory = MemorySpool(clock, retention_days=30)
@@ -46,10 +46,15 @@ async def spool(request: pytest.FixtureRequest, clock: SetClock, tmp_path: Path)
         await memory.close()
         return
     ring = KeyRing.create(tmp_path / "ring")
-    database = None
-    if request.param == "postgresql":
+    database = files = None
+    if request.param.startswith("postgresql"):
         database = request.getfixturevalue("postgres").new_database()
-    store = await SqlSpool.open(tmp_path / "state", ring, clock, 30, database=database, min_free=0)
+    if request.param.endswith("s3"):
+        files = request.getfixturevalue("s3").new_place()
+        # Everything goes to the bucket, not only what is large.
+        request.getfixturevalue("monkeypatch").setattr("veildesk.spool.parts.INLINE", -1)
+    state = tmp_path / "state"
+    store = await SqlSpool.open(state, ring, clock, 30, database=database, files=files, min_free=0)
     yield store
     await store.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,7 +23,13 @@ from veildesk.core.work import Reason, State
 from veildesk.spool import KeyRing, SqlSpool
 from veildesk.spool.crashpoint import POINTS
 from veildesk.spool.erase_jobs import EraseJob
+from veildesk.spool.file_store import ObjectSettings
 from veildesk.spool.holds import Hold
+from veildesk.spool.sweeping import sweep
+
+if TYPE_CHECKING:  # The child runs this file alone.
+    from testbed.postgres import Cluster
+    from testbed.s3_server import S3Server
 
 pytestmark = pytest.mark.live
 
@@ -56,6 +64,18 @@ def ring_of(directory: Path) -> KeyRing:
     return ring
 
 
+async def open_there(directory: Path) -> SqlSpool:
+    """SQLite and a folder, or PostgreSQL and a bucket where the test left word of them."""
+    ring, elsewhere = ring_of(directory), directory / "elsewhere"
+    database = files = None
+    if elsewhere.exists():
+        database, *bucket, limit = json.loads(elsewhere.read_text())
+        files = ObjectSettings(*bucket, timeout=limit)
+    return await SqlSpool.open(
+        directory / "state", ring, RealClock(), 30, database=database, files=files, min_free=0
+    )
+
+
 def known(day: int) -> KnownKey:
     return KnownKey(
         b"certificate", "A" * 40, ("A" * 40,), ("user@users.test",), next(iter(Provenance)), None, day
@@ -64,7 +84,7 @@ def known(day: int) -> KnownKey:
 
 async def scenario(directory: Path) -> None:
     """What the child does; repeated after a crash it goes on where it was, as senders do."""
-    spool = await SqlSpool.open(directory / "state", ring_of(directory), RealClock(), 30, min_free=0)
+    spool = await open_there(directory)
 
     def tell(line: str) -> None:
         with (directory / "ledger").open("a") as ledger:
@@ -142,6 +162,25 @@ async def test_a_crash_loses_and_doubles_nothing(root: Path, setting: str) -> No
     await check_whole(root)
 
 
+# Where it matters that files lie in a bucket; the rest is the same code.
+IN_A_BUCKET = sorted(name for name in POINTS if name.startswith("file."))
+
+
+@pytest.mark.parametrize("setting", [*IN_A_BUCKET, "file.synced:2", "erase.files-removed"])
+async def test_a_crash_with_files_in_a_bucket_loses_and_doubles_nothing(
+    root: Path, postgres: Cluster, s3: S3Server, setting: str
+) -> None:
+    KeyRing.create(root / "ring")
+    bucket = s3.new_place()
+    keys = [bucket.access_key, bucket.secret_key]
+    place = [bucket.endpoint, bucket.bucket, bucket.prefix, bucket.region, *keys, bucket.timeout]
+    (root / "elsewhere").write_text(json.dumps([postgres.new_database(), *place]))
+    assert run_child(root, setting) == -signal.SIGKILL, "the point was not reached"
+    await check_acknowledged(root)
+    await scenario(root)
+    await check_whole(root)
+
+
 def ledger_of(directory: Path) -> list[list[str]]:
     path = directory / "ledger"
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
@@ -150,7 +189,7 @@ def ledger_of(directory: Path) -> list[list[str]]:
 async def check_acknowledged(directory: Path) -> None:
     """Directly after the crash: everything that was acknowledged is there."""
     lines = ledger_of(directory)
-    spool = await SqlSpool.open(directory / "state", ring_of(directory), RealClock(), 30, min_free=0)
+    spool = await open_there(directory)
     works = {work.message_id: work for work in await spool.listing()}
     for line in lines:
         if line[0] == "mail":
@@ -182,7 +221,7 @@ async def check_whole(directory: Path) -> None:
     assert len(ids) == 4, "a mail came back under another id"
     done = [line[1] for line in lines if line[0] == "delivered"]
     assert len(done) == len(set(done)), "a mail was delivered twice"
-    spool = await SqlSpool.open(directory / "state", ring_of(directory), RealClock(), 30, min_free=0)
+    spool = await open_there(directory)
     works = await spool.listing()
     states = sorted(work.state.value for work in works)
     assert states == ["collected", *["delivered"] * 6]
@@ -190,7 +229,8 @@ async def check_whole(directory: Path) -> None:
     assert view is not None
     assert view.entries == (b"entry 0", b"entry 1")
     assert len(spool_epochs(directory)) == 1
-    assert list((directory / "state" / "files").iterdir()) == []
+    await sweep(spool._state, patience=1.5)  # SQLite was swept when it was opened.
+    assert await spool._files.names() == set()
     await spool.close()
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "BackendUnavailable",
     "ConfigInvalid",
     "EngineUnavailable",
+    "FilesUnavailable",
     "KeyUnusable",
     "LimitExceeded",
     "MailRefused",
@@ -209,6 +210,15 @@ class SpoolUnavailable(VeildeskError):
     smtp_status = "4.3.1"
     exit_code = 15
     hint = "Free disk space or mend the state directory; senders will try again by themselves."
+
+
+class FilesUnavailable(SpoolUnavailable):
+    """The object store for large parts does not answer or refuses; everything else goes on."""
+
+    code = "files-unavailable"
+    smtp_code = 451
+    smtp_status = "4.3.0"
+    hint = "Check [store.s3] with 'veildesk doctor'; senders and waiting messages try again by themselves."
 
 
 class BackendUnavailable(VeildeskError):

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     INTERNAL_ADDRESS = "internal-address"
     HELPDESK_LINK = "links-to-helpdesk"
     FILES = "files-not-possible"
+    FILES_LATER = "files-unavailable"
     EMPTY = "nothing-to-send"
     OPERATOR = "parked-by-operator"
     SCAN = "scan-unavailable"

@@ -23,7 +23,7 @@ from veildesk.intake.smtp import Listener, ListenerSettings
 from veildesk.ops.clock import SystemClock
 from veildesk.ops.notify import notify
 from veildesk.service.config import Config, ListenConfig
-from veildesk.service.database import database_of
+from veildesk.service.database import database_of, files_of
 from veildesk.spool.durable import write_file
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.store_intake import AcceptOnlySpool
@@ -71,7 +71,7 @@ async def serve_accepting(config: Config) -> int:
             SystemClock(),
             config.gateway.retention_days,
             database=database_of(config),
-            files=config.store.files if config.store else None,
+            files=files_of(config),
         )
         stack.push_async_callback(spool.close)
         for channel, listen in listeners:

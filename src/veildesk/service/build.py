@@ -27,7 +27,7 @@ from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, 
 from veildesk.replies.onion_routes import OnionRoutes, parse_onion_routes
 from veildesk.service.adopt_files import adopt_files
 from veildesk.service.config import AttachmentsConfig, Config, OutgoingConfig
-from veildesk.service.database import database_of, read_secret
+from veildesk.service.database import database_of, files_of, read_secret
 from veildesk.service.dispatch import Dispatch
 from veildesk.service.engines import open_engine
 from veildesk.service.eraser import Eraser
@@ -92,7 +92,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             clock,
             config.gateway.retention_days,
             database=database_of(config),
-            files=config.store.files if config.store else None,
+            files=files_of(config),
         )
         stack.push_async_callback(spool.close)
         await adopt_files(config.gateway.state_dir, spool, keyring)

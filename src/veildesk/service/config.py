@@ -28,7 +28,7 @@ from veildesk.service.config_helpdesk import (
     check_routes,
     check_webhooks,
 )
-from veildesk.service.config_store import MetricsConfig, StoreConfig
+from veildesk.service.config_store import MetricsConfig, StoreConfig, check_store_config
 from veildesk.service.notice_config import (
     NOTICE_QUEUE,
     IdentityConfig,
@@ -332,6 +332,7 @@ def _check(config: Config) -> None:
             raise ConfigInvalid(f"[portal.queues] {topic}: unknown topic; known: {', '.join(TOPICS)}")
         if name not in config.queues:
             raise ConfigInvalid(f"[portal.queues] {topic}: there is no [queues.{name}]")
+    check_store_config(config.store)
     check_webhooks(config.webhooks)
     check_routes(config.routes, config.backends, config.queues)
     check_retention(config.gateway.retention_days, {n: q.retention_days for n, q in config.queues.items()})
@@ -432,6 +433,8 @@ def _union(hint: Any) -> tuple[Any, ...]:
 
 def _convert(hint: Any, value: Any, place: str, base: Path) -> Any:
     kind = _union(hint)[0]
+    if dataclasses.is_dataclass(kind):
+        return _section(typing.cast(type[Any], kind), value, place.replace("] ", ".").strip("["), base)
     if kind is Path and isinstance(value, str):
         return base / value
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):

@@ -272,6 +272,7 @@ class Running:
         return {
             "running": self._ready,
             "messages": dict(await self._gateway.spool.counts()),
+            "files": self._gateway.spool.files_state,
             "deletions": await self._gateway.eraser.counts(),
             "done": sum(worker.done for worker in self._workers),
             "backends": {name: "ok" if p.healthy else "failing" for name, p in self._pollers.items()},

@@ -13,7 +13,7 @@ from veildesk.core.errors import ConfigInvalid, SpoolUnavailable, VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.ops.clock import SystemClock
 from veildesk.service.config import Config
-from veildesk.service.database import database_of
+from veildesk.service.database import database_of, files_of
 from veildesk.spool.archiving import back_up_bulk, back_up_keys, restore
 from veildesk.spool.copying import copy_tree
 from veildesk.spool.examining import examine_store
@@ -21,15 +21,9 @@ from veildesk.spool.keyring import KeyRing
 from veildesk.spool.moving import move
 from veildesk.spool.store import SqlSpool
 
-__all__ = ["back_up", "check_store", "files_of", "move_store", "repair_store", "restore_backup"]
+__all__ = ["back_up", "check_store", "move_store", "repair_store", "restore_backup"]
 
 _SUBSCRIBERS = "subscribers"
-
-
-def files_of(config: Config) -> Path:
-    """The folder of large sealed parts."""
-    given = config.store.files if config.store else None
-    return given or config.gateway.state_dir / "files"
 
 
 def _onion_keys(config: Config) -> list[tuple[str, Path]]:

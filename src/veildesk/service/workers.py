@@ -14,7 +14,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from veildesk.core.errors import SpoolUnavailable, VeildeskError, WorkLost
+from veildesk.core.errors import FilesUnavailable, SpoolUnavailable, VeildeskError, WorkLost
 from veildesk.core.limits import Limits
 from veildesk.core.ports import Backend, Clock, Contacts, Listens, Spool
 from veildesk.core.ticket import Erased
@@ -111,11 +111,13 @@ class Worker:
             raise
         except WorkLost:
             _log.info("message-gone id=%s", work.message_id)
-        except SpoolUnavailable:
-            _log.error("spool-unavailable message=%s", work.message_id)
-            await asyncio.sleep(1.0)
-            await self.spool.release(work)
         except Exception as error:
+            # A message whose large parts cannot be had waits alone: see `FilesUnavailable`.
+            if isinstance(error, SpoolUnavailable) and not isinstance(error, FilesUnavailable):
+                _log.error("spool-unavailable message=%s", work.message_id)
+                await asyncio.sleep(1.0)
+                await self.spool.release(work)
+                return
             try:
                 await self._settle(work, error)
             except WorkLost:

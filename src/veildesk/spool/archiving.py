@@ -17,14 +17,25 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from veildesk.core.errors import ConfigInvalid, KeyUnusable, SpoolUnavailable
+from veildesk.spool.belonging import check_free, forget_binding
 from veildesk.spool.contact_tables import contact, contact_name
 from veildesk.spool.copying import copy_files, copy_tables, empty, named_files
 from veildesk.spool.durable import sync_directory, write_file
 from veildesk.spool.erasing import finish_erasing
+from veildesk.spool.file_store import FolderStore, Where, open_files
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import IMPORTING, set_version, stored_version, upgrade
 from veildesk.spool.postgres_database import connect_engine
-from veildesk.spool.schema import SCHEMA_VERSION, erase_job, hold, metadata, ring_state, ticket, ticket_key
+from veildesk.spool.schema import (
+    SCHEMA_VERSION,
+    erase_job,
+    hold,
+    metadata,
+    part,
+    ring_state,
+    ticket,
+    ticket_key,
+)
 from veildesk.spool.sealing import unwrap_key
 from veildesk.spool.sqlite_database import open_engine, open_read_only
 from veildesk.spool.vault import Vault
@@ -82,8 +93,10 @@ def _finish(engine: sa.Engine, path: Path, final: Path) -> None:
     sync_directory(final.parent)
 
 
-def back_up_bulk(state_dir: Path, conninfo: str | None, files: Path, folder: Path) -> dict[str, int]:
+def back_up_bulk(state_dir: Path, conninfo: str | None, files: Where, folder: Path) -> dict[str, int]:
     """Write a bulk backup into an empty or new `folder`; returns rows per table and files missing.
+
+    `files` is where the store keeps large parts; in the backup they are a folder.
 
     Raises `ConfigInvalid` when the folder holds a backup already.
     """
@@ -91,19 +104,20 @@ def back_up_bulk(state_dir: Path, conninfo: str | None, files: Path, folder: Pat
     if (folder / _BULK).exists():
         raise ConfigInvalid("there is a backup in that folder already; nothing was changed")
     working = folder / (_BULK + ".new")
+    source_files, kept = open_files(files), FolderStore(folder / "files")
+    kept.make()
     for attempt in range(_ATTEMPTS):
         engine = _fresh(working)
         with _moment(state_dir, conninfo) as source, engine.begin() as target:
             copied = copy_tables(source, target, _BULK_TABLES)
             names = named_files(source)
-        missing = copy_files(files, folder / "files", names)
+        missing = copy_files(source_files, kept, names)
         # What is missing was finished or erased after that moment: look again, at a later one.
         if not missing or attempt == _ATTEMPTS - 1:
             break
         engine.dispose()
-    for entry in (folder / "files").iterdir():
-        if entry.name not in names:
-            entry.unlink()
+    kept.remove(kept.names() - set(names))
+    source_files.close()
     _finish(engine, working, folder / _BULK)
     return {**copied, "files": len(names) - len(missing), "missing": len(missing)}
 
@@ -126,7 +140,7 @@ def back_up_keys(state_dir: Path, conninfo: str | None, ring: KeyRing, folder: P
 
 
 def restore(
-    bulk: Path, keys: Path, *, state_dir: Path, conninfo: str | None, ring_path: Path, files: Path
+    bulk: Path, keys: Path, *, state_dir: Path, conninfo: str | None, ring_path: Path, files: Where
 ) -> dict[str, int]:
     """Fill an empty store from both classes; returns tickets restored and dropped.
 
@@ -138,22 +152,32 @@ def restore(
         if not path.exists():
             raise ConfigInvalid(f"{path.name} is missing in the backup")
     ring = KeyRing.load(ring_path if ring_path.exists() else keys / "ring")
+    target_files = open_files(files)
+    check_free(target_files)
     bulk_engine, keys_engine = open_read_only(bulk / _BULK), open_read_only(keys / _KEYS)
     try:
         with bulk_engine.begin() as source, keys_engine.begin() as key_source:
             _check_keys(source, key_source, ring)
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            names = named_files(source)
+            names = _files_with_keys(source, key_source)
             done = _fill(source, key_source, state_dir, conninfo)
     finally:
         bulk_engine.dispose()
         keys_engine.dispose()
-    missing = copy_files(bulk / "files", files, names)
+    target_files.make()
+    missing = copy_files(FolderStore(bulk / "files"), target_files, names)
+    target_files.close()
     if not ring_path.exists():
         ring_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_file(ring_path, [(keys / "ring").read_bytes()], lambda _: None)
     _open(state_dir, conninfo)
     return {**done, "missing": len(missing)}
+
+
+def _files_with_keys(bulk: sa.Connection, keys: sa.Connection) -> list[str]:
+    kept = set(keys.execute(sa.select(ticket_key.c.ticket_id)).scalars())
+    rows = bulk.execute(sa.select(part.c.ticket_id, part.c.file).where(part.c.file.is_not(None)))
+    return [row.file for row in rows if row.ticket_id in kept]
 
 
 def _check_keys(bulk: sa.Connection, keys: sa.Connection, ring: KeyRing) -> None:
@@ -188,6 +212,7 @@ def _fill(
                 if kept := [row for row in kept if row["ticket_id"] in present]:
                     target.execute(sa.insert(table), kept)
             copy_tables(keys, target, [ring_state, *_NEWEST])
+            forget_binding(target)
             finish_erasing(target)
             set_version(target, IMPORTING)
         if conninfo is None:

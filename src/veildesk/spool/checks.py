@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from veildesk.core.errors import VeildeskError
 from veildesk.core.ticket import CheckResult, Level
+from veildesk.spool.copying import named_files
 from veildesk.spool.opening import Opened
-from veildesk.spool.schema import part, ticket_key
+from veildesk.spool.schema import ticket_key
 
 __all__ = ["check"]
 
@@ -44,8 +45,7 @@ def _keys(connection: sa.Connection, state: Opened) -> CheckResult:
 
 
 def _files(connection: sa.Connection, state: Opened) -> CheckResult:
-    names = set(connection.execute(sa.select(part.c.file).where(part.c.file.is_not(None))).scalars())
-    missing = state.files.missing(names)
+    missing = len(set(named_files(connection)) - state.files.store.names())
     level = Level.FAIL if missing else Level.OK
     fix = "Restore files/ from the backup that belongs to this database." if missing else ""
     return CheckResult(

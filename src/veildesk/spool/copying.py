@@ -8,14 +8,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from veildesk.core.errors import SpoolUnavailable
-from veildesk.spool.durable import disk_error, sync_directory, write_file
-from veildesk.spool.schema import metadata, part
+from veildesk.core.errors import KeyUnusable, SpoolUnavailable
+from veildesk.spool.file_store import FileStore
+from veildesk.spool.schema import metadata, part, ticket_key
 
 __all__ = ["copy_files", "copy_tables", "copy_tree", "empty", "named_files"]
 
 _BATCH = 1000
-_PIECE = 1 << 20
 
 
 def copy_tables(
@@ -53,30 +52,25 @@ def empty(connection: sa.Connection) -> None:
         connection.execute(sa.delete(table))
 
 
-def named_files(connection: sa.Connection) -> list[str]:
-    """Names of all files that rows name."""
-    names = connection.execute(sa.select(part.c.file).where(part.c.file.is_not(None))).scalars()
-    return [name for name in names if name is not None]
+def named_files(connection: sa.Connection, *, every: bool = False) -> list[str]:
+    """Names of all files that rows name; without `every`, of tickets that still have a key."""
+    query = sa.select(part.c.file).where(part.c.file.is_not(None))
+    if not every:
+        query = query.where(part.c.ticket_id.in_(sa.select(ticket_key.c.ticket_id)))
+    return [name for name in connection.execute(query).scalars() if name is not None]
 
 
-def copy_files(source: Path, target: Path, names: Collection[str]) -> list[str]:
-    """Copy sealed files durably; returns the names of those that are not there.
+def copy_files(source: FileStore, target: FileStore, names: Collection[str]) -> list[str]:
+    """Copy sealed files durably, one at a time; returns the names of those that are not there.
 
     What is in `target` already under a name is the same file: names are random and written once.
     """
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
     missing = []
-    for name in names:
-        if (target / name).exists():
-            continue
+    for name in sorted(set(names) - target.names()):
         try:
-            with (source / name).open("rb") as stream:
-                write_file(target / name, iter(lambda: stream.read(_PIECE), b""), lambda _: None)
-        except FileNotFoundError:
+            target.write(name, [source.read(name)])
+        except KeyUnusable:
             missing.append(name)
-        except OSError as error:
-            raise disk_error(error) from None
-    sync_directory(target)
     return missing
 
 

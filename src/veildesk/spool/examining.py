@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from veildesk.core.errors import ConfigInvalid, KeyUnusable, VeildeskError
 from veildesk.core.ticket import CheckResult, Level
-from veildesk.spool.copying import named_files
+from veildesk.spool.examining_files import examine_files
+from veildesk.spool.file_store import Where, open_files
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import IMPORTING, MOVED, stored_version
 from veildesk.spool.postgres_database import connect_engine, server_checks
@@ -28,7 +29,7 @@ __all__ = ["examine_store"]
 _RESTORE = "Stop the gateway and restore the newest backup ('veildesk restore')."
 
 
-def examine_store(state_dir: Path, conninfo: str | None, ring_path: Path, files: Path) -> list[CheckResult]:
+def examine_store(state_dir: Path, conninfo: str | None, ring_path: Path, files: Where) -> list[CheckResult]:
     """All checks that still make sense; one that fails in a way that hides the rest ends the list."""
     results: list[CheckResult] = []
     try:
@@ -65,7 +66,7 @@ def _read_only(state_dir: Path, conninfo: str | None) -> Iterator[sa.Connection]
 
 
 def _all(
-    connection: sa.Connection, conninfo: str | None, ring: KeyRing | None, files: Path
+    connection: sa.Connection, conninfo: str | None, ring: KeyRing | None, files: Where
 ) -> list[CheckResult]:
     pages = server_checks(connection) if conninfo is not None else [page_check(connection, every=True)]
     version = _version(connection)
@@ -74,7 +75,11 @@ def _all(
         return results
     if ring is not None:
         results += [_belongs(connection, ring), *_keys(connection, ring), _rotation(ring)]
-    return [*results, _halves(connection), *_files(connection, files)]
+    store = open_files(files)
+    try:
+        return [*results, _halves(connection), *examine_files(connection, ring, store)]
+    finally:
+        store.close()
 
 
 def _version(connection: sa.Connection) -> CheckResult:
@@ -137,22 +142,6 @@ def _halves(connection: sa.Connection) -> CheckResult:
         return _ok("spool.erasing", title)
     fix = "The next start finishes it, or 'veildesk check --repair' now."
     return CheckResult("spool.erasing", title, Level.WARN, f"{count} tickets without a key", "0", fix)
-
-
-def _files(connection: sa.Connection, folder: Path) -> Iterator[CheckResult]:
-    named = set(named_files(connection))
-    present = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    if missing := named - present:
-        fix = "Put files/ of the newest bulk backup beside what is there; nothing is overwritten by that."
-        yield _fail("spool.files", "Every sealed file is there", f"{len(missing)} missing", fix)
-    else:
-        yield _ok("spool.files", "Every sealed file is there", f"{len(named)} named")
-    title = "No file without a row"
-    if stray := present - named:
-        fix = "Being written just now, or left by a crash: the next start removes those."
-        yield CheckResult("spool.strays", title, Level.WARN, f"{len(stray)} stray", "0", fix)
-    else:
-        yield _ok("spool.strays", title)
 
 
 def _said(epochs: tuple[int, ...]) -> str:

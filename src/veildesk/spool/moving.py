@@ -15,8 +15,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from veildesk.core.errors import ConfigInvalid, SpoolUnavailable
+from veildesk.spool.belonging import check_free
 from veildesk.spool.copying import copy_files, copy_tables, empty, named_files
 from veildesk.spool.crashpoint import crashpoint
+from veildesk.spool.file_store import FileStore, FolderStore, Where, open_files
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import IMPORTING, MOVED, set_version, stored_version, upgrade
 from veildesk.spool.postgres_database import PostgresDatabase
@@ -30,7 +32,7 @@ __all__ = ["move"]
 _PATIENCE = 30.0
 
 
-def move(state_dir: Path, ring: KeyRing, conninfo: str, files: Path) -> dict[str, int]:
+def move(state_dir: Path, ring: KeyRing, conninfo: str, files: Where) -> dict[str, int]:
     """Move; returns rows per table, nothing when only the end of an earlier move was missing.
 
     `files` is where large parts lie from now on. Raises `ConfigInvalid` (nothing to move, or the
@@ -40,8 +42,9 @@ def move(state_dir: Path, ring: KeyRing, conninfo: str, files: Path) -> dict[str
         raise ConfigInvalid("there is no SQLite store in the state directory")
     target = PostgresDatabase(conninfo)
     source = open_engine(state_dir / "spool.db")
+    old_files, new_files = FolderStore(state_dir / "files"), open_files(files)
     try:
-        copied = _move(source, target, Vault(ring), state_dir / "files", files)
+        copied = _move(source, target, Vault(ring), old_files, new_files)
         with target.engine.begin() as connection:
             if stored_version(connection) == IMPORTING:
                 set_version(connection, SCHEMA_VERSION)
@@ -53,34 +56,44 @@ def move(state_dir: Path, ring: KeyRing, conninfo: str, files: Path) -> dict[str
         source.dispose()
         target.engine.dispose()
         target.close()
+        new_files.close()
     _wait_for_the_old(state_dir)
     return copied
 
 
 def _move(
-    source: sa.Engine, target: PostgresDatabase, vault: Vault, old_files: Path, new_files: Path
+    source: sa.Engine, target: PostgresDatabase, vault: Vault, old_files: FolderStore, new_files: FileStore
 ) -> dict[str, int]:
     with source.begin() as old:
         if stored_version(old) == MOVED:
             return {}
         upgrade(old)
         vault.attach(old)
-        missing = []
-        if new_files.resolve() != old_files.resolve():
-            missing = copy_files(old_files, new_files, named_files(old))
-        if missing:
+        if missing := set(named_files(old)) - old_files.names():
             raise SpoolUnavailable(f"{len(missing)} sealed files are missing; see 'veildesk check'")
+        check_free(new_files)
+        _copy(old, old_files, new_files)
         with target.engine.begin() as new:
             target.lock_schema(new)
             _make_room(new)
             copied = copy_tables(old, new)
             set_version(new, IMPORTING)
+        # Once more: before rows named them, a gateway on that database could have swept them away.
+        _copy(old, old_files, new_files)
         crashpoint("move.copied")
         set_version(old, MOVED)
         for table in (message, ticket):
             old.exec_driver_sql(f"ALTER TABLE {table.name} RENAME TO moved_{table.name}")
     crashpoint("move.marked")
     return copied
+
+
+def _copy(old: sa.Connection, old_files: FolderStore, new_files: FileStore) -> None:
+    if isinstance(new_files, FolderStore) and new_files.folder.resolve() == old_files.folder.resolve():
+        return
+    new_files.make()
+    if copy_files(old_files, new_files, named_files(old)):
+        raise SpoolUnavailable("sealed files vanished while they were copied")
 
 
 def _make_room(new: sa.Connection) -> None:

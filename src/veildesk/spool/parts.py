@@ -10,19 +10,21 @@ import asyncio
 import secrets
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 
-from veildesk.core.errors import KeyUnusable, SpoolUnavailable
+from veildesk.core.errors import FilesUnavailable, SpoolUnavailable
 from veildesk.spool.chunks import open_chunks, seal_chunks
-from veildesk.spool.durable import TEMPORARY, disk_error, keep_day_only, sync_directory, write_file
+from veildesk.spool.durable import TEMPORARY
+from veildesk.spool.file_store import FileStore
 from veildesk.spool.schema import part
 from veildesk.spool.sealing import Place, open_row, seal_row
 from veildesk.spool.statements import ListStatement, Statement
 
-__all__ = ["INLINE", "PartFiles", "Stored", "delete_parts", "insert_parts", "select_part"]
+__all__ = ["INLINE", "PartFiles", "Stored", "delete_parts", "insert_parts", "owner_of", "select_part"]
 
+T = TypeVar("T")
 _INSERT = Statement(sa.insert(part), "ticket_id", "message_id", "name", "sealed", "file")
 _HERE = part.c.ticket_id == sa.bindparam("ticket"), part.c.message_id == sa.bindparam("message")
 _SELECT = Statement(sa.select(part.c.sealed, part.c.file).where(*_HERE, part.c.name == sa.bindparam("part")))
@@ -44,67 +46,84 @@ class Stored:
 
 
 class PartFiles:
-    """Seals and opens parts; `owner` is this process's id."""
+    """Seals and opens parts; `store` is where large ones lie, `owner` this process's id."""
 
-    def __init__(self, directory: Path, owner: str) -> None:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        self._directory = directory
-        self._owner = owner
+    def __init__(self, store: FileStore, owner: str) -> None:
+        self.store = store
+        self.owner = owner
+        self._writing: set[str] = set()
+        self._left: set[str] = set()
 
     async def seal(self, key: bytes, place: Place, data: bytes) -> Stored:
-        """Seal one part; a large one is on disk, fsynced, when this returns."""
+        """Seal one part; a large one is complete and durable in its place when this returns."""
         if len(data) <= INLINE:
             return Stored(place, sealed=seal_row(key, place, data))
-        name = f"{self._owner}-{secrets.token_hex(16)}"
-        path = self._directory / name
-        await asyncio.to_thread(lambda: self._write(path, seal_chunks(key, place, data)))
-        return Stored(place, file=name)
+        name = f"{self.owner}-{secrets.token_hex(16)}"
 
-    def _write(self, path: Path, pieces: Iterable[bytes]) -> None:
-        write_file(path, pieces)
-        keep_day_only(path)
+        def write() -> None:
+            self._writing.add(name)
+            try:
+                self.store.write(name, seal_chunks(key, place, data))
+            finally:
+                self._writing.discard(name)
+
+        try:
+            await self._run(write)
+        except BaseException:
+            # Whether it arrived is not known; no row will name it.
+            self._left.add(name)
+            raise
+        return Stored(place, file=name)
 
     async def open(self, key: bytes, stored: Stored) -> bytes:
         """Open one part. Raises `KeyUnusable` if it is damaged or its file is missing."""
         if stored.sealed is not None:
             return open_row(key, stored.place, stored.sealed)
-        return await asyncio.to_thread(self._open_file, key, stored)
+        name = stored.file or ""
+        return await self._run(lambda: open_chunks(key, stored.place, self.store.read(name)))
 
-    def _open_file(self, key: bytes, stored: Stored) -> bytes:
+    async def remove(self, names: Collection[str]) -> None:
+        """Delete files that nobody needs any more; what fails is tried again by `tidy`."""
+        if not names:
+            return
         try:
-            sealed = (self._directory / (stored.file or "")).read_bytes()
-        except (FileNotFoundError, IsADirectoryError):
-            raise KeyUnusable("a sealed file is missing") from None
-        except OSError as error:
-            raise disk_error(error) from None
-        return open_chunks(key, stored.place, sealed)
+            await self._run(lambda: self.store.remove(names))
+        except BaseException:
+            self._left.update(names)
+            raise
+        self._left.difference_update(names)
 
-    def remove(self, names: Iterable[str | None]) -> None:
-        """Delete files that no row names any more, durably."""
-        found = [name for name in names if name is not None]
+    async def tidy(self) -> None:
+        """Delete what could not be deleted before, and see whether the place answers."""
+        await self._run(self.store.bound)
+        await self.remove(self._left - self._writing)
+
+    async def names(self) -> set[str]:
+        """What is there."""
+        return await self._run(self.store.names)
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        """In a thread; the time limit counts the wait for a free one too."""
         try:
-            for name in found:
-                (self._directory / name).unlink(missing_ok=True)
-            if found:
-                sync_directory(self._directory)
-        except OSError as error:
-            raise disk_error(error) from None
-
-    def missing(self, named: Collection[str]) -> int:
-        """How many of the named files are not there."""
-        present = {entry.name for entry in self._directory.iterdir()}
-        return sum(name not in present for name in named)
+            async with asyncio.timeout(self.store.limit):
+                return await asyncio.get_running_loop().run_in_executor(self.store.executor, call)
+        except TimeoutError:
+            raise FilesUnavailable("files-unreachable") from None
 
     def sweep(self, named: Collection[str], alive: Callable[[str], bool]) -> int:
-        """Delete files that no row names and whose writer is gone; returns how many."""
-        orphans = []
-        for entry in self._directory.iterdir():
-            owner = entry.name.partition("-")[0]
-            unfinished = entry.name.endswith(TEMPORARY)
-            if (unfinished or entry.name not in named) and not alive(owner):
-                orphans.append(entry.name)
-        self.remove(orphans)
+        """Delete files that no row names and whose writer is gone; returns how many. Blocks."""
+        orphans = [
+            name
+            for name in self.store.names()
+            if (name.endswith(TEMPORARY) or name not in named) and not alive(owner_of(name))
+        ]
+        self.store.remove(orphans)
         return len(orphans)
+
+
+def owner_of(name: str) -> str:
+    """The id of the process that wrote a file."""
+    return name.partition("-")[0]
 
 
 def insert_parts(connection: sa.Connection, parts: Collection[Stored]) -> None:

@@ -128,6 +128,11 @@ class StoreReader:
         return self._writer.waiting
 
     @property
+    def files_state(self) -> str:
+        """How the place of large parts is: "ok", or a code."""
+        return self._files.store.state
+
+    @property
     def directory(self) -> Path:
         """The state directory."""
         return self._state.directory

@@ -27,12 +27,14 @@ from veildesk.spool.ahead import ClaimsAhead
 from veildesk.spool.brought import Load, load_all
 from veildesk.spool.contacts import StoredContacts
 from veildesk.spool.erase_jobs import EraseJobs, rewrap_jobs
+from veildesk.spool.file_store import Where
 from veildesk.spool.holds import Holds
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.opening import Opened, open_state, prepare
 from veildesk.spool.parts import Stored
 from veildesk.spool.reading import StoreReader
 from veildesk.spool.store_intake import TRIES, Mark, StoreIntake, yield_to_others
+from veildesk.spool.sweeping import sweep_for_ever
 from veildesk.spool.wake import Wake
 
 __all__ = ["SqlSpool"]
@@ -66,7 +68,7 @@ class SqlSpool(StoreIntake, StoreReader):
         self.erase_jobs = EraseJobs(state.writer, state.vault, state.ring)
         self._ahead = ClaimsAhead()
         self._rotating = asyncio.Lock()
-        self._reaper: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def open(
@@ -77,14 +79,14 @@ class SqlSpool(StoreIntake, StoreReader):
         retention_days: int,
         *,
         database: str | None = None,
-        files: Path | None = None,
+        files: Where | None = None,
         min_free: int = 64 * 1024 * 1024,
         reap_seconds: float = 2.0,
     ) -> Self:
         """Open or create the store, finish what a crash interrupted, free the claims of the dead.
 
-        `database` is a libpq connection string, None for SQLite in `state_dir`; `files` the folder of large
-        parts if it is not in `state_dir`; below `min_free` bytes of free space nothing is accepted.
+        `database` is a libpq connection string, None for SQLite in `state_dir`; `files` where large
+        parts lie if not in `state_dir`; below `min_free` bytes of free space nothing is accepted.
         Raises `ConfigInvalid` (store newer than the code), `KeyUnusable` (other ring), `SpoolUnavailable`.
         """
         state = await asyncio.to_thread(
@@ -102,15 +104,18 @@ class SqlSpool(StoreIntake, StoreReader):
         except BaseException:
             await spool.close()
             raise
-        spool._reaper = asyncio.create_task(spool._reap(reap_seconds), name="veildesk-spool-reaper")
+        spool._tasks = [
+            asyncio.create_task(spool._reap(reap_seconds), name="veildesk-spool-reaper"),
+            asyncio.create_task(sweep_for_ever(state), name="veildesk-spool-sweeper"),
+        ]
         return spool
 
     async def close(self) -> None:
         """Finish what waits and let go of claims, locks and files."""
-        if self._reaper is not None:
-            self._reaper.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._reaper
+                await task
         await self._writer.close()
         await asyncio.to_thread(self._state.close)
 
@@ -393,16 +398,15 @@ class SqlSpool(StoreIntake, StoreReader):
     # ------------------------------------------------------------------ destroying and checking
 
     async def erase(self, ticket_id: str) -> None:
-        """Destroy a ticket's key, then rows and files; the log is truncated when this returns.
+        """Destroy a ticket's key, then files and rows; the log is truncated when this returns.
 
-        Raises `SpoolUnavailable` ("log-in-use") when another reader kept the log; repeat it then.
+        Raises `SpoolUnavailable` when another reader kept the log ("log-in-use") or files could not be
+        removed; repeat it then.
         """
-        database, today = self._state.database, self._today()
         self._brought.erased(ticket_id)
         try:
-            await self._writer.alone(
-                "erase", lambda _: erasing.erase(database, self._vault, self._files, ticket_id, today)
-            )
+            database, today = self._state.database, self._today()
+            await erasing.erase(self._writer, database, self._vault, self._files, ticket_id, today)
         finally:  # Claimed while it waited.
             self._brought.erased(ticket_id)
         self._wake.changed()

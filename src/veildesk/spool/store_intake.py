@@ -23,7 +23,9 @@ from veildesk.core.submission import Accepted, Submission
 from veildesk.core.work import Direction
 from veildesk.spool import accepting, anchored, rewording
 from veildesk.spool.accepting import Incoming, Known, Target
+from veildesk.spool.belonging import check_bound
 from veildesk.spool.database import Database
+from veildesk.spool.file_store import Where
 from veildesk.spool.migrate import stored_version
 from veildesk.spool.opening import open_database
 from veildesk.spool.parts import PartFiles, Stored
@@ -149,10 +151,10 @@ class StoreIntake:
         await self._forget([stored.file for stored in parts if stored.file is not None])
 
     async def _forget(self, files: Collection[str]) -> None:
-        # The rows are gone: a file that cannot be removed now is swept at the next start.
+        # The rows are gone: a file that cannot be removed now is removed later.
         if files:
             with contextlib.suppress(SpoolUnavailable):
-                await asyncio.to_thread(self._files.remove, files)
+                await self._files.remove(files)
 
     def _today(self) -> int:
         return self._clock.now() // _DAY
@@ -185,7 +187,7 @@ class AcceptOnlySpool(StoreIntake):
         retention_days: int,
         *,
         database: str | None = None,
-        files: Path | None = None,
+        files: Where | None = None,
         min_free: int = 64 * 1024 * 1024,
     ) -> Self:
         """Open a store that a gateway made; nothing in it is upgraded, finished or swept from here.
@@ -203,6 +205,7 @@ class AcceptOnlySpool(StoreIntake):
         spool = cls(found, writer, kept, intake_secret, clock, retention_days, Mark(state_dir, min_free))
         try:
             await writer.do("read", spool._look)
+            await asyncio.to_thread(check_bound, kept.store, intake_secret)
         except BaseException:
             await spool.close()
             raise
@@ -240,6 +243,7 @@ class AcceptOnlySpool(StoreIntake):
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
         await self._writer.close()
+        self._files.store.close()
         await asyncio.to_thread(self._database.close)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.house import House, mail
-from veildesk.core.errors import BackendUnavailable, SpoolUnavailable
+from veildesk.core.errors import BackendUnavailable, FilesUnavailable, SpoolUnavailable
 from veildesk.core.ticket import Erased
 from veildesk.core.work import Reason, State
 from veildesk.deliver.backends.memory import MemoryBackend
@@ -42,6 +42,29 @@ async def test_an_answer_lost_after_the_helpdesk_kept_it_doubles_nothing(house: 
     await house.work()
     assert len(house.entries()) == 1
     assert [r.state for r in await house.rows()] == [State.DELIVERED]
+
+
+async def test_a_message_whose_large_parts_cannot_be_had_waits_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.take(mail("large\n", Message_ID="<large@user.test>"))
+    (large,) = await house.rows()
+    part = house.spool.part
+
+    async def away(message_id: str, name: str) -> bytes | None:
+        if message_id == large.message_id:
+            raise FilesUnavailable("files-unreachable")
+        return await part(message_id, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.spool, "part", away)
+        await house.deliver(mail("small\n", Message_ID="<small@user.test>"))
+    assert len(house.entries()) == 1
+    waits = {row.message_id: row for row in await house.rows()}[large.message_id]
+    assert (waits.state, waits.reason, waits.attempts) == (State.ACCEPTED, Reason.FILES_LATER, 1)
+    house.clock.seconds += 60
+    await house.work()
+    assert len(house.entries()) == 2
 
 
 async def test_what_waited_goes_at_once_when_the_helpdesk_is_back(house: House) -> None:

@@ -1,25 +1,36 @@
 """Planted text in everything the store is given: found nowhere at rest, for both engines.
 
-PostgreSQL is searched whole, with its log at its most talkative: tables, write-ahead log, temporary files.
+PostgreSQL is searched whole, with its log at its most talkative: tables, write-ahead log, temporary files. So
+is the S3 server that holds the large parts then.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from testbed.canary import forms, hits
+from testbed.s3_server import S3Server, s3_server
 from veildesk.core.errors import WorkLost
 from veildesk.core.submission import Channel, PortalAnchor, Submission
 from veildesk.core.work import Reason, State
 from veildesk.ops.clock import SystemClock
 from veildesk.spool import KeyRing, SqlSpool
+from veildesk.spool.file_store import ObjectSettings, open_files
 
 NAMES = ("small", "large", "reply", "contact", "ref", "cursor", "wire", "position", "thread", "queue")
+
+
+@pytest.fixture
+def own_s3() -> Iterator[S3Server]:
+    """Not that of the other tests, which holds much that would be searched in vain."""
+    with s3_server() as server:
+        yield server
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -27,13 +38,19 @@ async def test_no_plaintext_at_rest_before_and_after_deletion(
     tmp_path: Path, request: pytest.FixtureRequest, kind: str
 ) -> None:
     canaries = {name: f"canary-{name}-{secrets.token_hex(8)}".encode() for name in NAMES}
-    roots, database = [tmp_path], None
+    roots, database, files = [tmp_path], None, None
     if kind == "postgresql":
+        server = request.getfixturevalue("own_s3")
+        files = server.new_place()
+        roots.append(server.folder)
+        _show_that_the_search_works(server.data, files)
         cluster = request.getfixturevalue("postgres")
         database = cluster.new_database()
         roots.append(cluster.folder)
     ring = KeyRing.create(tmp_path / "ring")
-    spool = await SqlSpool.open(tmp_path / "state", ring, SystemClock(), 30, database=database, min_free=0)
+    spool = await SqlSpool.open(
+        tmp_path / "state", ring, SystemClock(), 30, database=database, files=files, min_free=0
+    )
     tickets = await _fill(spool, canaries)
     needles = [form for canary in canaries.values() for form in forms(canary)]
 
@@ -45,13 +62,21 @@ async def test_no_plaintext_at_rest_before_and_after_deletion(
 
     assert found() == []
     if database is not None:  # The search does find what is there: ids stand in clear in rows and in the log.
-        assert {"log"} < set(hits(roots[1], [tickets[0].encode()]))
+        assert {"log"} < set(hits(cluster.folder, [tickets[0].encode()]))
     for ticket in tickets:
         await spool.erase(ticket)
     await spool.rotate()
     assert found() == []
     await spool.close()
     assert found() == []
+
+
+def _show_that_the_search_works(data: Path, files: ObjectSettings) -> None:
+    planted = f"planted-{secrets.token_hex(8)}".encode()
+    store = open_files(files)
+    store.write("planted", [secrets.token_bytes(5000), planted])
+    store.close()
+    assert hits(data, [planted])
 
 
 async def _fill(spool: SqlSpool, canaries: dict[str, bytes]) -> list[str]:

@@ -188,8 +188,8 @@ class SpoolMachine(RuleBasedStateMachine):
         """Leave without a word, as a killed process does: its lock is free, its claims are not given back."""
         self.do(self.spool._writer.close())
         self.spool._state.close()
-        if self.spool._reaper is not None:
-            self.spool._reaper.cancel()
+        for task in self.spool._tasks:
+            task.cancel()
         self.spool = self.open()
 
     def mine(self, work: Work) -> bool:
