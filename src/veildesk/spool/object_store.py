@@ -152,10 +152,12 @@ class ObjectStore:
 
     def _look(self, names: list[str]) -> None:
         import obstore
+        from obstore.exceptions import NotFoundError
 
         for name in names:
-            with contextlib.suppress(KeyUnusable), self._calls():
-                self._note(obstore.get(self._store, name, options={"head": True}).meta["version"])
+            # Removed since it was listed; an answer to HEAD does not say more.
+            with self._calls(), contextlib.suppress(FileNotFoundError, NotFoundError):
+                self._note(obstore.head(self._store, name)["version"])
 
     def _note(self, version: str | None) -> None:
         self.versioned = self.versioned or version not in (None, "null")
