@@ -60,11 +60,12 @@ def _begin(database: Database, vault: Vault, ticket_id: str, today: int) -> tupl
     database.checkpoint()
     crashpoint("erase.key-checkpointed")
     with database.engine.begin() as connection:
+        _delete(connection, ticket_id, *_OF_TICKET)
+        # After who was about to name one more: it had a message's row.
         names = files_of(connection, ticket_id)
         if names:
             inline = part.c.ticket_id == ticket_id, part.c.file.is_(None)
             connection.execute(sa.delete(part).where(*inline))
-            _delete(connection, ticket_id, *_OF_TICKET)
         else:
             _delete_last(connection, ticket_id, today)
         crashpoint("erase-rows.before-commit")
