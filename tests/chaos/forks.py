@@ -10,6 +10,7 @@ and its children with it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -53,7 +54,8 @@ class Fork:
     def send_signal(self, number: int) -> None:
         """Nothing happens once it has ended."""
         if self.returncode is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -47,10 +47,12 @@ from testbed.canary import forms, hits  # noqa: E402
 from testbed.mail_servers import MailServers, MailServersUnavailable  # noqa: E402
 from testbed.postgres import Cluster, cluster  # noqa: E402
 from unit.spool import test_moving as moving  # noqa: E402
+from veildesk.core.errors import EngineUnavailable, KeyUnusable  # noqa: E402
 from veildesk.spool import KeyRing  # noqa: E402
 from veildesk.spool.crashpoint import POINTS  # noqa: E402
 
 _STORE_GONE = 15
+_NO_ENGINE = (KeyUnusable.exit_code, EngineUnavailable.exit_code)
 _STOP = threading.Event()
 _LOADED = (
     *(f"deliver.{when}-call" for when in ("before", "after")),
@@ -155,6 +157,7 @@ class Load:
         self._points = list(_LOADED)
         self._states: dict[str, int] = {}
         self._failures = 0
+        self._crippled: Gateway | None = None
         self.others: Counter[str] = Counter()
 
     def run(self, kills: int, mail: MailServers | None, pause: float) -> None:
@@ -224,6 +227,8 @@ class Load:
 
     def _kill_child(self, gateway: Gateway) -> None:
         found: list[int] = []
+        # A gateway that loses a child while it starts says so and ends; the service manager starts it again.
+        self._crippled = gateway if not gateway.ready() else None
         if gateway.alive:
             wait_until(lambda: bool(found.extend(gateway.children()) or found), 1.0)
         for pid in found[:1]:
@@ -265,7 +270,7 @@ class Load:
     def _judge_end(self, gateway: Gateway) -> None:
         """A gateway may end by our hand, at its crash point, or because its store was gone."""
         code = gateway.process.returncode if gateway.process is not None else None
-        if code in (-signal.SIGKILL, _STORE_GONE):
+        if code in (-signal.SIGKILL, _STORE_GONE) or (code in _NO_ENGINE and gateway is self._crippled):
             return
         self._failures += 1
         if self._failures > 3:

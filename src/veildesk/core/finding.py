@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Finding", "MaskNumbering", "Masked"]
+__all__ = ["Finding", "MaskNumbering", "Masked", "in_order"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,12 +29,17 @@ class Finding:
 class MaskNumbering:
     """Numbers of masks within one ticket: the same value gets the same mask in all its messages.
 
-    `seen` maps a mask word ("email") to keyed digests of the values in order of appearance. It holds
-    no value, but is kept sealed all the same: short values could be tried out.
+    `seen` maps a mask word ("email") to keyed digests of the values, and each to its number, in order of
+    appearance. It holds no value, but is kept sealed all the same: short values could be tried out.
     """
 
     key: bytes = field(repr=False)
-    seen: dict[str, list[str]] = field(default_factory=dict)
+    seen: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def in_order(digests: Iterable[object]) -> dict[str, int]:
+    """Digests with their numbers, from 1, as `MaskNumbering.seen` holds them for a word."""
+    return {digest: number for number, digest in enumerate(dict.fromkeys(map(str, digests)), 1)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import json
 from typing import Any, Final
 
 from veildesk.core.errors import Unparsable
-from veildesk.core.finding import MaskNumbering
+from veildesk.core.finding import MaskNumbering, in_order
 from veildesk.core.submission import PortalEntry
 
 __all__ = ["decode_numbering", "decode_portal_entry", "encode_numbering", "encode_portal_entry"]
@@ -77,7 +77,7 @@ def decode_numbering(value: Any) -> MaskNumbering:
     try:
         return MaskNumbering(
             key=base64.b64decode(value["key"], validate=True),
-            seen={str(word): [str(item) for item in digests] for word, digests in value["seen"].items()},
+            seen={str(word): in_order(digests) for word, digests in value["seen"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error):
         raise Unparsable("numbering-form") from None

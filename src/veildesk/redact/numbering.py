@@ -11,7 +11,7 @@ import hmac
 import json
 
 from veildesk.core.errors import ConfigInvalid
-from veildesk.core.finding import MaskNumbering
+from veildesk.core.finding import MaskNumbering, in_order
 from veildesk.redact.masks import mask_word
 from veildesk.redact.values import canonical
 
@@ -25,15 +25,14 @@ def mask_for(value: str, type_: str, numbering: MaskNumbering) -> str:
     word = mask_word(type_)
     text = f"{word}\0{canonical(value, type_)}".encode("utf-8", "surrogatepass")
     digest = hmac.new(numbering.key, text, hashlib.sha256).hexdigest()[:32]
-    known = numbering.seen.setdefault(word, [])
-    if digest not in known:
-        known.append(digest)
-    return f"[{word}-{known.index(digest) + 1}]"
+    known = numbering.seen.setdefault(word, {})
+    return f"[{word}-{known.setdefault(digest, len(known) + 1)}]"
 
 
 def encode(numbering: MaskNumbering) -> bytes:
     """JSON bytes with a version; to be kept sealed."""
-    data = {"v": _VERSION, "key": numbering.key.hex(), "seen": numbering.seen}
+    seen = {word: list(digests) for word, digests in numbering.seen.items()}
+    data = {"v": _VERSION, "key": numbering.key.hex(), "seen": seen}
     return json.dumps(data, separators=(",", ":"), sort_keys=True).encode()
 
 
@@ -43,7 +42,7 @@ def decode(data: bytes) -> MaskNumbering:
         value = json.loads(data)
         if value["v"] != _VERSION:
             raise ValueError
-        seen = {str(word): [str(digest) for digest in digests] for word, digests in value["seen"].items()}
+        seen = {str(word): in_order(digests) for word, digests in value["seen"].items()}
         return MaskNumbering(bytes.fromhex(value["key"]), seen)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigInvalid("mask numbering is not readable") from None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veildesk.core.errors import Unparsable
-from veildesk.core.finding import MaskNumbering
+from veildesk.core.finding import MaskNumbering, in_order
 from veildesk.core.portal_entry import (
     decode_numbering,
     decode_portal_entry,
@@ -18,7 +18,7 @@ from veildesk.core.submission import PortalEntry
 from veildesk.core.thread_entry import ThreadEntry, ThreadFile, decode_thread_entry, encode_thread_entry
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
-NUMBERING = MaskNumbering(b"k" * 32, {"email": ["aa", "bb"]})
+NUMBERING = MaskNumbering(b"k" * 32, {"email": in_order(["aa", "bb"])})
 
 
 @given(TEXT, st.lists(TEXT), st.binary())
