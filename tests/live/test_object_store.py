@@ -267,15 +267,22 @@ async def test_while_the_server_hangs_small_mail_passes_and_nothing_is_lost(
         place, database = own.new_place(), postgres.new_database()
         spool = await open_store(tmp_path, database, files=place)
         doomed, kept = await spool.accept(post()), await spool.accept(mail())
-        patient = spool._files.store
-        impatient = spool._files.store = ObjectStore(short(place))
         own.signal(signal.SIGSTOP)
         large = asyncio.create_task(spool.accept(mail()))
         small = await spool.accept(mail(1000))
         # The loop and the writer go on: what hangs waits in a thread of its own.
         assert not large.done()
+        own.signal(signal.SIGCONT)
+        await spool.erase((await large).ticket_id)
+        # Now for longer than anybody waits.
+        patient = spool._files.store
+        impatient = spool._files.store = ObjectStore(short(place))
+        own.signal(signal.SIGSTOP)
         results = await asyncio.gather(
-            large, spool.part(kept.message_id, "raw"), spool.erase(doomed.ticket_id), return_exceptions=True
+            spool.accept(mail()),
+            spool.part(kept.message_id, "raw"),
+            spool.erase(doomed.ticket_id),
+            return_exceptions=True,
         )
         assert [type(result) for result in results] == [FilesUnavailable] * 3
         # Nothing of it is left but the name of the file, and nobody meets it any more.
@@ -295,7 +302,8 @@ async def test_while_the_server_hangs_small_mail_passes_and_nothing_is_lost(
         assert await spool.part(later, "raw") == submission.payload
         assert spool.files_state == "ok"
         assert await spool.part(kept.message_id, "raw") is not None
-        assert await found(tmp_path, database, place) == {}
+        # What hung may arrive late, even after that.
+        assert set(await found(tmp_path, database, place)) <= {"spool.strays"}
         await spool.close()
 
 

@@ -54,7 +54,7 @@ class S3Server:
         self.data = folder / "data"
         self.data.mkdir()
         self.process: subprocess.Popen[bytes] | None = None
-        self._ports = {name: _free_port() for name in ("master", "volume", "filer", "s3")}
+        self._ports: dict[str, int] = {}
         identity = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
         actions = ["Admin", "Read", "Write", "List"]
         known = {"identities": [{"name": "veildesk", "credentials": [identity], "actions": actions}]}
@@ -66,7 +66,23 @@ class S3Server:
         return f"http://127.0.0.1:{self._ports['s3']}"
 
     def start(self) -> None:
-        """Start and wait until it answers."""
+        """Start and wait until it answers; the first time on ports of its choice."""
+        if self._ports:
+            self._start()
+            return
+        for attempt in range(3):
+            self._ports = {name: _free_port() for name in ("master", "volume", "filer", "s3")}
+            try:
+                self._start()
+            except RuntimeError:
+                # Somebody else may have taken a port meanwhile.
+                if attempt == 2:
+                    raise
+                self.stop()
+            else:
+                return
+
+    def _start(self) -> None:
         ports = [f"-{name}.port={port}" for name, port in self._ports.items()]
         words = [
             *("-logtostderr=true", "server", f"-dir={self.data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
@@ -171,6 +187,6 @@ def s3_server() -> Iterator[S3Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def short(settings: ObjectSettings, seconds: float = 5.0) -> ObjectSettings:
+def short(settings: ObjectSettings, seconds: float = 2.0) -> ObjectSettings:
     """The same with a short time limit."""
     return replace(settings, timeout=seconds)
