@@ -42,7 +42,7 @@ heartbeat = "{heartbeat}"   # says that nothing was published, and is good for n
 
 # [store]                     # PostgreSQL instead of SQLite, for several gateways
 # database = "host=/run/postgresql dbname=veildesk"
-# files = "/srv/veildesk/files"
+# files = "/srv/veildesk/files"  # or a bucket: [store.s3], docs/storage.md
 
 # [metrics]                   # OpenMetrics for a collector on this machine
 # socket = "run/metrics.sock"
