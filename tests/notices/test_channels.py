@@ -9,6 +9,7 @@ import os
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,6 +156,30 @@ def test_an_export_takes_nobody_elses_folder_and_leads_nowhere_else(tmp_path: Pa
     with pytest.raises(ChannelFailed):
         export_tree({"../out.html": b""}, tmp_path / "site")
     assert not (tmp_path / "out.html").exists()
+
+
+def test_who_writes_one_folder_at_the_same_time_puts_no_older_files_back(tmp_path: Path) -> None:
+    newest, begin = [1], threading.Barrier(2, timeout=20)
+
+    def files() -> dict[str, bytes]:
+        return {f"{number}.txt": b"%d" % number for number in range(1, newest[0] + 1)}
+
+    def upkeep() -> None:
+        begin.wait()
+        for _ in range(30):
+            export_tree(files, tmp_path / "site")
+
+    def publisher() -> None:
+        begin.wait()
+        for number in range(2, 30):
+            newest[0] = number
+            export_tree(files, tmp_path / "site")
+            assert (tmp_path / "site" / f"{number}.txt").read_bytes() == b"%d" % number
+
+    with ThreadPoolExecutor(2) as pool:
+        for one in [pool.submit(upkeep), pool.submit(publisher)]:
+            one.result()
+    assert len(list((tmp_path / "site").glob("*.txt"))) == 29
 
 
 # ------------------------------------------------------------------ social

@@ -47,7 +47,7 @@ def export(config_file: Path, folder: Path, as_json: bool) -> None:
     from veildesk.notices.channels.export import export_tree
 
     async def work(press: Any) -> bool:
-        return export_tree(press.site.files(press.board.board()), folder.absolute())
+        return export_tree(lambda: press.site.files(press.board.board()), folder.absolute())
 
     changed = with_press(config_file, as_json, work)
     if as_json:

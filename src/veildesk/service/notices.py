@@ -247,16 +247,17 @@ def _channels(
 ) -> list[Channel]:
     folder = config.gateway.state_dir / "notices"
     onions = own_onions(config)
+    latest = notice_board(config).board
     channels: list[Channel] = []
     if config.status is not None:
         host = (onions[::-1] or [*config.status.hosts, "localhost"])[0]
-        channels.append(OnionChannel(status_folder(config), site.files, config.status.socket, host))
+        channels.append(OnionChannel(status_folder(config), site.files, config.status.socket, host, latest))
     for text in config.notices.exports:
         domain, path = _export(text)
         hosts = [*([domain] if domain else []), *onions]
         render: Render = StatusSite(status_settings(config, hosts, support, notice), wkd).files
         name = "export-" + (domain or hashlib.sha256(path.encode()).hexdigest()[:8])
-        channels.append(ExportChannel(name, config.base / path, render))
+        channels.append(ExportChannel(name, config.base / path, render, latest))
     if config.notices.mail:
         channels.append(_mail_channel(config, engine, clock))
     if config.notices.social:

@@ -115,7 +115,9 @@ class Upkeep:
         try:
             if self._press.config.status is not None:
                 folder = status_folder(self._press.config)
-                await asyncio.to_thread(lambda: export_tree(self._press.site.files(board), folder))
+                await asyncio.to_thread(
+                    lambda: export_tree(lambda: self._press.site.files(self._board()), folder)
+                )
             for export in self._press.exports:
                 await asyncio.to_thread(export.write, board)
             self._shown = board

@@ -2,11 +2,14 @@
 
 The folder's name is a symbolic link; a new release is written beside it and the link is switched. A crash
 leaves the old release in place and at most an unfinished one beside it, which the next export removes.
+Gateway, status site and command line may write one folder at the same time: each takes its lock and makes the
+files only then, so that nobody puts older ones in the place of newer ones.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import http.client
 import os
@@ -16,6 +19,7 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from veildesk.core.errors import VeildeskError
 from veildesk.core.notice import Board, PublishedNotice
 from veildesk.notices.archive import sync_folder
 from veildesk.notices.crashpoint import crashpoint
@@ -27,11 +31,18 @@ Render = Callable[[Board | None], Mapping[str, bytes]]
 _DIGEST = ".digest"
 
 
-def export_tree(files: Mapping[str, bytes], target: Path) -> bool:
-    """Make `target` show exactly these files. Returns False if it does so already.
+def export_tree(files: Mapping[str, bytes] | Callable[[], Mapping[str, bytes]], target: Path) -> bool:
+    """Make `target` show exactly these files, or those that the call makes. False if it does so already.
 
-    Raises `ChannelFailed` when something else stands in its place.
+    Waits while another process writes there. Raises `ChannelFailed` when something else stands in its place.
     """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".{target.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _export(files() if callable(files) else files, target)
+
+
+def _export(files: Mapping[str, bytes], target: Path) -> bool:
     digest = _digest(files)
     if target.is_symlink() and _read(target / _DIGEST) == digest:
         return False
@@ -40,7 +51,6 @@ def export_tree(files: Mapping[str, bytes], target: Path) -> bool:
             target.rmdir()
         except OSError:
             raise ChannelFailed("the export folder exists and is not ours; move it away") from None
-    target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{target.name}.release-"
     kept = target.readlink().name if target.is_symlink() else ""
     olds = [path for path in target.parent.iterdir() if path.name.startswith(prefix)]
@@ -64,14 +74,17 @@ def export_tree(files: Mapping[str, bytes], target: Path) -> bool:
 
 
 class ExportChannel:
-    """Writes the whole status site into one folder."""
+    """Writes the whole status site into one folder. `latest` reads the series as it is at that moment."""
 
     seconds = 120.0
 
-    def __init__(self, name: str, target: Path, render: Render) -> None:
+    def __init__(
+        self, name: str, target: Path, render: Render, latest: Callable[[], Board] | None = None
+    ) -> None:
         self.name = name
         self.target = target
         self._render = render
+        self._latest = latest
 
     async def deliver(self, item: PublishedNotice, board: Board) -> str:
         """See `Channel.deliver`."""
@@ -84,16 +97,27 @@ class ExportChannel:
     def write(self, board: Board | None) -> None:
         """Write the site; None stands for a series that cannot be read. Raises `ChannelFailed`."""
         try:
-            export_tree(self._render(board), self.target)
+            export_tree(lambda: self._render(self._newest(board)), self.target)
         except OSError as error:
             raise ChannelFailed(f"the folder cannot be written ({error.strerror})") from None
+
+    def _newest(self, board: Board | None) -> Board | None:
+        """Somebody may have published since `board` was read."""
+        if self._latest is None:
+            return board
+        try:
+            return self._latest()
+        except (VeildeskError, OSError):
+            return board
 
 
 class OnionChannel(ExportChannel):
     """The status site's own folder, and a look through its socket that it serves the exact bytes."""
 
-    def __init__(self, target: Path, render: Render, path: Path, host: str) -> None:
-        super().__init__("onion", target, render)
+    def __init__(
+        self, target: Path, render: Render, path: Path, host: str, latest: Callable[[], Board] | None = None
+    ) -> None:
+        super().__init__("onion", target, render, latest)
         self._socket = path
         self._host = host
 
