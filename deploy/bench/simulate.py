@@ -75,16 +75,16 @@ def main() -> int:
     parser.add_argument("--per-day", type=int, default=1_000_000)
     parser.add_argument("--hosts", type=int, default=2)
     parser.add_argument("--cores", type=int, default=4, help="cores of each gateway host")
-    parser.add_argument("--accept-ms", type=float, default=3.0, help="processor time to take a mail over")
-    parser.add_argument("--commit-ms", type=float, default=5.0, help="one group commit of the database")
+    parser.add_argument("--accept-ms", type=float, default=2.5, help="processor time to take a mail over")
+    parser.add_argument("--commit-ms", type=float, default=1.4, help="one group commit of the database")
     parser.add_argument(
         "--group", type=float, default=8.0, help="operations that share a commit at this load"
     )
     parser.add_argument(
-        "--work-ms", type=float, default=60.0, help="processor time to open, clean, mask and answer"
+        "--work-ms", type=float, default=32.0, help="processor time to open, clean, mask and answer"
     )
     parser.add_argument("--workers", type=int, default=2, help="messages a host works on at a time")
-    parser.add_argument("--helpdesk-ms", type=float, default=200.0, help="one call to the helpdesk")
+    parser.add_argument("--helpdesk-ms", type=float, default=370.0, help="one call to the helpdesk")
     parser.add_argument("--calls", type=int, default=32, help="calls to the helpdesk at a time, all hosts")
     parser.add_argument("--span", type=float, default=1800.0, help="seconds of the busiest time to look at")
     parser.add_argument("--seed", type=int, default=1)

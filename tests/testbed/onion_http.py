@@ -130,14 +130,16 @@ class _Connection(http.client.HTTPConnection):
 class OnionClient:
     """One visitor with a cookie jar. Not thread-safe; blocking, so call it in a thread from asyncio."""
 
-    def __init__(self, socks_port: int, onion: str, *, port: int = 80, timeout: float = 60.0) -> None:
-        """`onion` includes ".onion". `timeout` is for each read, in seconds."""
+    def __init__(
+        self, socks_port: int, onion: str, *, port: int = 80, timeout: float = 60.0, user: str = ""
+    ) -> None:
+        """`onion` includes ".onion". `timeout` is for each read, in seconds. One `user`, one circuit."""
         self.onion = onion
         self.cookies = CookieJar()
         self._socks_port = socks_port
         self._port = port
         self._timeout = timeout
-        self._user = secrets.token_hex(8)
+        self._user = user or secrets.token_hex(8)
         self._referrer: str | None = None
 
     def wait_reachable(self, timeout: float = 240.0) -> float:
