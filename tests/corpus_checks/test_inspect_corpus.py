@@ -102,7 +102,7 @@ class TestCorpus:
 def test_winmail_files_open_as_another_program_opens_them() -> None:
     folder = corpus_folder()
     if folder is None:
-        return
+        pytest.skip("no mail corpus beside the checkout (VEILDESK_CORPUS)")
     named = re.compile(r"\('([^']*)', \d+\)")
     for path in sorted((folder / "tnefparse" / "data").glob("*.tnef")):
         content = read_tnef(path.read_bytes())

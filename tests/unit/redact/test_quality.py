@@ -34,9 +34,7 @@ def _development() -> Path | None:
 def test_development_set(capsys: pytest.CaptureFixture[str]) -> None:
     path = _development()
     if path is None:
-        with capsys.disabled():
-            print("\nredaction: development set not at hand, own lines only")
-        return
+        pytest.skip("no development set beside the checkout; the project's own lines are scored all the same")
     documents = []
     for row in map(json.loads, path.read_text("utf-8").splitlines()):
         documents.append(
