@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from veildesk.core.errors import ConfigInvalid
-from veildesk.portal.ports import TOPICS
 from veildesk.redact.masks import SECRET_TYPES, WORDS
 from veildesk.redact.rules import RuleSet, rule_set
 from veildesk.service.config_helpdesk import (
@@ -28,6 +27,7 @@ from veildesk.service.config_helpdesk import (
     check_routes,
     check_webhooks,
 )
+from veildesk.service.config_portal import OnionConfig, PortalConfig, check_onion, check_portal
 from veildesk.service.config_store import MetricsConfig, StoreConfig, check_store_config
 from veildesk.service.notice_config import (
     NOTICE_QUEUE,
@@ -176,49 +176,6 @@ class BackendConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class PortalConfig:
-    """The onion portal behind a Unix socket.
-
-    `clearnet_hosts` are names under which a proxy of yours offers the same site without Tor. `challenge`
-    asks for one of the ticket words before a new ticket is sent. `status_socket` is for a site of its own
-    that has only notices and keys.
-
-    `queues` names the queue of a topic, such as `security = "response"`; all others go to "support", or to
-    the first queue there is.
-    """
-
-    socket: Path = Path("run/portal.sock")
-    extra_hosts: tuple[str, ...] = ()
-    clearnet_hosts: tuple[str, ...] = ()
-    status_socket: Path = Path("run/status.sock")
-    open: bool = True
-    challenge: bool = False
-    queues: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class OnionConfig:
-    """The onion service. `control_socket` is that of an own tor instance.
-
-    `mode` is "managed" (we publish it) or "torrc" (tor's configuration does, we watch; then `address` takes
-    the place of the key file if that is not here, and `circuits` says that tor exports circuits). With
-    `client_keys` only their holders can connect. `smtp` also offers [smtp] on port 25. With
-    `status_key_file` the notices get an onion of their own.
-    """
-
-    control_socket: Path
-    mode: str = "managed"
-    key_file: Path = Path("keys/hs_ed25519_secret_key")
-    address: str | None = None
-    proof_of_work: bool = True
-    max_streams: int = 100
-    client_keys: tuple[str, ...] = ()
-    circuits: bool = False
-    smtp: bool = False
-    status_key_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class AttachmentsConfig:
     """`clamd` is the socket of a malware scanner; with it, no file passes without its verdict.
 
@@ -325,13 +282,8 @@ def _check(config: Config) -> None:
             raise ConfigInvalid(f"[queues.{name}] unmasked: unknown type; docs/redaction.md lists them")
         if queue.backend not in config.backends:
             raise ConfigInvalid(f"[queues.{name}] backend: there is no [backends.{queue.backend}]")
-    if config.onion is not None:
-        _check_onion(config, config.onion)
-    for topic, name in (config.portal.queues if config.portal else {}).items():
-        if topic not in TOPICS:
-            raise ConfigInvalid(f"[portal.queues] {topic}: unknown topic; known: {', '.join(TOPICS)}")
-        if name not in config.queues:
-            raise ConfigInvalid(f"[portal.queues] {topic}: there is no [queues.{name}]")
+    check_onion(config.onion, smtp=config.smtp is not None)
+    check_portal(config.portal, config.queues)
     check_store_config(config.store)
     check_webhooks(config.webhooks)
     check_routes(config.routes, config.backends, config.queues)
@@ -351,26 +303,6 @@ def _check(config: Config) -> None:
     local = outgoing is None or outgoing.host in ("127.0.0.1", "::1") or outgoing.host.endswith(".onion")
     if outgoing is not None and outgoing.security == "plain" and not local:
         raise ConfigInvalid("[outgoing] security: 'plain' is for loopback only: 127.0.0.1, ::1 or an onion")
-
-
-def _check_onion(config: Config, onion: OnionConfig) -> None:
-    if onion.mode == "torrc":
-        for name, used in {
-            "client_keys": onion.client_keys,
-            "smtp": onion.smtp,
-            "status_key_file": onion.status_key_file,
-        }.items():
-            if used:
-                raise ConfigInvalid(f"[onion] {name}: in mode 'torrc' this belongs into tor's configuration")
-        if onion.address is None and not onion.key_file.exists():
-            raise ConfigInvalid("[onion] address: in mode 'torrc' the address is needed, with .onion")
-        return
-    if onion.circuits:
-        raise ConfigInvalid("[onion] circuits: tor exports circuits in mode 'torrc' only")
-    if onion.address is not None:
-        raise ConfigInvalid("[onion] address: in mode 'managed' the key file tells the address")
-    if onion.smtp and config.smtp is None:
-        raise ConfigInvalid("[onion] smtp: there is no [smtp] section")
 
 
 def _with_notice_queue(
