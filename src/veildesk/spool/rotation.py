@@ -21,8 +21,15 @@ __all__ = ["adopt", "begin", "finish"]
 
 
 def begin(engine: sa.Engine, vault: Vault, ring: KeyRing) -> None:
-    """Add an epoch and let new tickets use it. Runs alone in the writer thread."""
+    """Add an epoch and let new tickets use it. Runs alone in the writer thread.
+
+    Raises `SpoolUnavailable` while the ring is older than the store: another gateway rotated, and a second
+    key for the same epoch would open nothing of what the others wrap under theirs.
+    """
     with ring.exclusive():
+        with engine.begin() as connection:
+            vault.epochs(connection)
+            vault.epoch(connection)
         ring.extend()
     crashpoint("rotate.ring-extended")
     adopt(engine, vault, ring)

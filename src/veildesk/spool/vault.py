@@ -53,6 +53,7 @@ class Vault:
         self._proof = ring.derive_secret(b"spool identity")[:16]
         self._intake = ring.intake_secret
         self._secrets: dict[tuple[int, bytes], bytes] = {}
+        self._matched = 0
 
     def attach(self, connection: sa.Connection) -> None:
         """Tie a new store to the ring. Raises `KeyUnusable` if it belongs to another one."""
@@ -70,9 +71,10 @@ class Vault:
 
     def publish(self, connection: sa.Connection) -> None:
         """Let the public half of the store's epoch stand beside it."""
-        epoch: int = connection.execute(sa.select(ring_state.c.epoch)).scalar_one()
+        epoch: int = connection.execute(_LOOK).scalar_one()
         if epoch not in self._ring.epochs:
             return  # Another process rotated, and did this.
+        self._match(connection, epoch)
         public = intake_key.public_half(self._ring.epoch_key(epoch))
         values = {"intake_public": public, "intake_tag": intake_key.tag_of(self._intake, epoch, public)}
         same = ring_state.c.intake_tag == values["intake_tag"]
@@ -80,8 +82,28 @@ class Vault:
             connection.execute(sa.update(ring_state).where(ring_state.c.epoch == epoch).values(values))
 
     def epoch(self, connection: sa.Connection) -> int:
-        """The epoch to wrap under; it stays in use until this transaction ends."""
-        return int(_EPOCH.value(connection, {}))
+        """The epoch to wrap under; it stays in use until this transaction ends.
+
+        Raises `SpoolUnavailable` while our ring does not have the store's key of it.
+        """
+        epoch = int(_EPOCH.value(connection, {}))
+        if epoch != self._matched:
+            self._match(connection, epoch)
+            self._matched = epoch
+        return epoch
+
+    def _match(self, connection: sa.Connection, epoch: int) -> None:
+        """Two hosts whose rings are copies may both have made this epoch, each with a key of its own: the
+        one whose public half stands in the database counts. What we wrapped under ours nobody could open."""
+        row = connection.execute(sa.select(ring_state)).one()
+        try:
+            public = intake_key.check_public(self._intake, epoch, row.intake_public, row.intake_tag)
+        except KeyUnusable:
+            return  # Of an older epoch, or of an older version: to be published.
+        if intake_key.public_half(self._ring.epoch_key(epoch)) != public:
+            self._ring.reload()
+            if intake_key.public_half(self._ring.epoch_key(epoch)) != public:
+                raise SpoolUnavailable("ring-outdated")
 
     def epochs(self, connection: sa.Connection) -> tuple[int, ...]:
         """All epochs under which something may lie now, the one in use among them."""
