@@ -36,7 +36,7 @@ from veildesk.spool.examining import examine_store
 from veildesk.spool.file_store import FolderStore, ObjectSettings, open_files
 from veildesk.spool.moving import move
 from veildesk.spool.object_store import ObjectStore
-from veildesk.spool.sweeping import sweep
+from veildesk.spool.sweeping import sweep, tidy
 
 pytestmark = pytest.mark.live
 LARGE = 300_000
@@ -298,7 +298,7 @@ async def test_while_the_server_hangs_small_mail_passes_and_nothing_is_lost(
         assert await spool.part(small.message_id, "raw") is not None
         later = await until_accepted(spool, submission := mail())
         await spool.erase(doomed.ticket_id)
-        await spool._files.tidy()
+        await tidy(spool._writer, spool._files)
         assert await spool.part(later, "raw") == submission.payload
         assert spool.files_state == "ok"
         assert await spool.part(kept.message_id, "raw") is not None
@@ -356,7 +356,7 @@ async def test_a_call_that_fails_is_postponed_and_works_later(
         later = await spool.accept(refused)
         assert await spool.part(later.message_id, "raw") == refused.payload
         # What arrived of the refused one is removed when the server answers again.
-        await spool._files.tidy()
+        await tidy(spool._writer, spool._files)
         assert len(names(place)) == 1
         await spool.close()
 

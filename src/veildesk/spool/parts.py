@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Iterable
+import weakref
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -22,7 +24,16 @@ from veildesk.spool.schema import part
 from veildesk.spool.sealing import Place, open_row, seal_row
 from veildesk.spool.statements import ListStatement, Statement
 
-__all__ = ["INLINE", "PartFiles", "Stored", "delete_parts", "insert_parts", "owner_of", "select_part"]
+__all__ = [
+    "INLINE",
+    "PartFiles",
+    "Stored",
+    "delete_parts",
+    "insert_parts",
+    "named_of",
+    "owner_of",
+    "select_part",
+]
 
 T = TypeVar("T")
 _INSERT = Statement(sa.insert(part), "ticket_id", "message_id", "name", "sealed", "file")
@@ -35,8 +46,10 @@ _DELETE = ListStatement(
 INLINE = 256 * 1024
 """Largest part kept as a row, in bytes."""
 
+_TOGETHER = 200
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Stored:
     """A sealed part: exactly one of `sealed` (the blob) and `file` (a file name) is set."""
 
@@ -53,6 +66,7 @@ class PartFiles:
         self.owner = owner
         self._writing: set[str] = set()
         self._left: set[str] = set()
+        self._unsure: dict[str, Place] = {}
 
     async def seal(self, key: bytes, place: Place, data: bytes) -> Stored:
         """Seal one part; a large one is complete and durable in its place when this returns."""
@@ -73,7 +87,10 @@ class PartFiles:
             # Whether it arrived is not known; no row will name it.
             self._left.add(name)
             raise
-        return Stored(place, file=name)
+        stored = Stored(place, file=name)
+        # Whoever sealed it holds it until the commit that was to name it is over, however that ended.
+        weakref.finalize(stored, self._unsure.setdefault, name, place).atexit = False
+        return stored
 
     async def open(self, key: bytes, stored: Stored) -> bytes:
         """Open one part. Raises `KeyUnusable` if it is damaged or its file is missing."""
@@ -84,17 +101,27 @@ class PartFiles:
 
     async def remove(self, names: Collection[str]) -> None:
         """Delete files that nobody needs any more; what fails is tried again by `tidy`."""
-        if not names:
-            return
-        try:
-            await self._run(lambda: self.store.remove(names))
-        except BaseException:
-            self._left.update(names)
-            raise
-        self._left.difference_update(names)
+        self._left.update(names)
+        # In pieces, so that many make progress within the time limit of a call.
+        rest = list(names)
+        for begin in range(0, len(rest), _TOGETHER):
+            piece = rest[begin : begin + _TOGETHER]
+            await self._run(partial(self.store.remove, piece))
+            self._left.difference_update(piece)
+            for name in piece:
+                self._unsure.pop(name, None)
 
-    async def tidy(self) -> None:
-        """Delete what could not be deleted before, and see whether the place answers."""
+    async def tidy(self, look: Callable[[Mapping[str, Place]], Awaitable[Collection[str]]]) -> None:
+        """Delete what could not be deleted before, and see whether the place answers.
+
+        So are files whose commit failed, was given up, or came too late: `look` returns those, of names and
+        where each belongs, that rows name.
+        """
+        if unsure := dict(self._unsure):
+            named = await look(unsure)
+            for name in unsure:
+                self._unsure.pop(name, None)
+            self._left.update(set(unsure) - set(named))
         await self._run(self.store.bound)
         await self.remove(self._left - self._writing)
 
@@ -139,6 +166,13 @@ def insert_parts(connection: sa.Connection, parts: Collection[Stored]) -> None:
         for stored in parts
     ]
     _INSERT.many(connection, rows)
+
+
+def named_of(connection: sa.Connection, files: Mapping[str, Place]) -> set[str]:
+    """Those of `files`, each sealed for its place, that rows name."""
+    # A file is named at the place it was sealed for, or nowhere: elsewhere it would not open.
+    found = ((name, select_part(connection, place)) for name, place in files.items())
+    return {name for name, stored in found if stored is not None and stored.file == name}
 
 
 def select_part(connection: sa.Connection, place: Place) -> Stored | None:

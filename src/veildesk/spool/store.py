@@ -286,10 +286,12 @@ class SqlSpool(StoreIntake, StoreReader):
             )
             wanted = () if to in claiming.MOVING else self._ahead.wanted()
             run = partial(self._advance, change=change, wanted=wanted)
+            over = True
             try:
                 changed, claimed, loads = await self._writer.do("advance", run)
+                over = to not in claiming.MOVING
             finally:
-                self._changed_by(work, to)
+                self._changed_by(work, over)
             self._brought.keep(loads)
             self._ahead.put(claimed)
             if changed is not None:
@@ -319,9 +321,9 @@ class SqlSpool(StoreIntake, StoreReader):
         key = self._brought.key(work)
         return await self._target(work.ticket_id) if key is None else Target(work.ticket_id, key, 0)
 
-    def _changed_by(self, work: Work, to: State) -> None:
+    def _changed_by(self, work: Work, over: bool) -> None:
         self._brought.changed(work.ticket_id)
-        if to not in claiming.MOVING:
+        if over:
             self._brought.ended(work)
 
     async def postpone(self, work: Work, reason: Reason, delay: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -31,6 +32,7 @@ from veildesk.spool.opening import open_database
 from veildesk.spool.parts import PartFiles, Stored
 from veildesk.spool.schema import SCHEMA_VERSION
 from veildesk.spool.sealing import Place, new_data_key
+from veildesk.spool.sweeping import tidy
 from veildesk.spool.vault import DataKeys, IntakeKeys
 from veildesk.spool.writer import Operation, Writer
 
@@ -40,6 +42,7 @@ T = TypeVar("T")
 _DAY = 86_400
 TRIES = 40
 _LOOK_SECONDS = 2.0
+_TIDY_EVERY = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +224,12 @@ class AcceptOnlySpool(StoreIntake):
 
     async def _look_again(self) -> None:
         """A store that was moved away or upgraded under us takes nothing more from here."""
-        while True:
+        for number in itertools.count(1):
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 await self._read(self._look)
+                if number % _TIDY_EVERY == 0:
+                    await tidy(self._writer, self._files)
             except (ConfigInvalid, KeyUnusable):
                 self._writer.fail("moved")
                 return

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from veildesk.core.errors import VeildeskError
 from veildesk.spool.copying import named_files
 from veildesk.spool.opening import Opened
-from veildesk.spool.parts import owner_of
+from veildesk.spool.parts import PartFiles, named_of, owner_of
+from veildesk.spool.writer import Writer
 
-__all__ = ["sweep", "sweep_for_ever"]
+__all__ = ["sweep", "sweep_for_ever", "tidy"]
 
 _PATIENCE = 60.0
 _EVERY = 6 * 60
@@ -48,6 +49,12 @@ async def sweep(state: Opened, patience: float = _PATIENCE) -> int:
     return len(found)
 
 
+async def tidy(writer: Writer, files: PartFiles) -> None:
+    """Remove what this process itself has left: deletions that failed, and files whose commit never came."""
+    # The writer has finished with a file that is asked about, and runs one thing after the other.
+    await files.tidy(lambda names: writer.do("read", lambda connection: named_of(connection, names)))
+
+
 async def sweep_for_ever(state: Opened) -> None:
     """Tidy up each minute, sweep at the start and every six hours. SQLite is swept at the start alone."""
     while True:
@@ -57,4 +64,4 @@ async def sweep_for_ever(state: Opened) -> None:
         for _ in range(_EVERY):
             await asyncio.sleep(60)
             with contextlib.suppress(VeildeskError):
-                await state.files.tidy()
+                await tidy(state.writer, state.files)

@@ -234,7 +234,7 @@ class Writer:
                     assert job.run is not None
                     job.result = job.run(connection)
             except _ON_PURPOSE as error:
-                job.error = error
+                job.error = _without_frames(error)
                 raise _Undone from None
             if job.kind in WAKING:
                 self._database.announce(connection)
@@ -288,7 +288,7 @@ class Writer:
             alone = job.alone
             job.result = self._repeat(lambda: alone(self._engine))
         except VeildeskError as error:
-            job.error = error
+            job.error = _without_frames(error)
         except Exception as error:
             job.error = self._translate(error)
         self._tell([job])
@@ -327,13 +327,24 @@ class Writer:
         return unavailable
 
 
+def _without_frames(error: Exception) -> Exception:
+    """Frames that an error leads to would hold what was sealed until somebody looks for cycles.
+
+    Of a fault nobody foresaw they are worth that.
+    """
+    if isinstance(error, VeildeskError):
+        error.__context__ = None
+        return error.with_traceback(None)
+    return error
+
+
 def _within_savepoint(connection: sa.Connection, jobs: list[_Job], run: Operation[Any]) -> None:
     """Run for one job, or for several that share a result list. Errors on purpose undo only these."""
     if jobs[0].kind == READ:  # There is nothing to undo.
         try:
             jobs[0].result = run(connection)
         except _ON_PURPOSE as error:
-            jobs[0].error = error
+            jobs[0].error = _without_frames(error)
         return
     # By the driver: SQLAlchemy's own nested transactions cost as much as the statements within.
     cursor = connection.connection.cursor()
@@ -344,7 +355,7 @@ def _within_savepoint(connection: sa.Connection, jobs: list[_Job], run: Operatio
         cursor.execute("ROLLBACK TO SAVEPOINT one")
         cursor.execute("RELEASE SAVEPOINT one")
         for job in jobs:
-            job.error = error
+            job.error = _without_frames(error)
         return
     cursor.execute("RELEASE SAVEPOINT one")
     for job, value in zip(jobs, result if jobs[0].batch is not None else [result], strict=True):
