@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from veildesk.redact.detect import (
     blocks,
+    coins,
     device,
     email,
+    groups,
     host,
     identity,
     keys,
+    links,
     money,
     name,
     network,
     path,
     personal,
     phone,
+    prefixes,
     runs,
     secret,
     seed,
@@ -32,8 +36,12 @@ __all__ = ["RULES", "WORDED"]
 RULES: tuple[Rule, ...] = (
     *blocks.RULES,
     *token.RULES,
+    *prefixes.RULES,
     *keys.RULES,
     *wallet.RULES,
+    *coins.RULES,
+    *groups.RULES,
+    *links.RULES,
     *runs.RULES,
     *txid.RULES,
     *seed.RULES,
@@ -53,5 +61,12 @@ RULES: tuple[Rule, ...] = (
     *name.RULES,
 )
 
-WORDED: tuple[Rule, ...] = (*token.RULES, *secret.RULES, *session.RULES, *table.RULES, *url.RULES)
+WORDED: tuple[Rule, ...] = (
+    *token.RULES,
+    *prefixes.RULES,
+    *secret.RULES,
+    *session.RULES,
+    *table.RULES,
+    *url.RULES,
+)
 """Rules for secrets that a word gives away; a line break may have cut one before it looks like a secret."""

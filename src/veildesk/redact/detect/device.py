@@ -133,7 +133,55 @@ def _nmea(match: re.Match[str], text: str) -> Iterator[Finding]:
     yield finding(match.start("place"), match.end("place"), "GPS", "nmea", 0.95)
 
 
+_CHIP = re.compile(
+    r"(?<![0-9A-Za-z.+-])(?:89[0-9]{15,18}|89(?:[ ]?[0-9]){16,18})F?(?![0-9A-Za-z])(?![.-][0-9])"
+)
+_EID = re.compile(r"(?<![0-9A-Za-z])89[0-9]{30}(?![0-9A-Za-z])")
+
+
+def _chip(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """The number of a SIM card (ITU-T E.118, Luhn)."""
+    digits = re.sub(r"\D", "", match[0])
+    if re.search(r"iccid|\bsim", before(text, match.start(), 40), re.IGNORECASE) or (
+        len(digits) in (19, 20) and luhn.is_valid(digits) and digits[2:].strip("0")
+    ):
+        yield finding(match.start(), match.end(), "IMEI", "iccid", 0.85)
+
+
+def _eid(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """The number of an eSIM (GSMA SGP.29): the whole leaves one modulo 97."""
+    if int(match[0]) % 97 == 1:
+        yield finding(match.start(), match.end(), "IMEI", "eid", 0.9)
+
+
+_ID_WORD = Keyword(
+    r"android[_ -]?id|idf[av]|gaid|aaid|adid|advertising[_ -]?id(?:entifier)?|udid|machine[_-]?id|hwid|\beid\b"
+)
+_ID_VALUE = re.compile(
+    r"[\"']?[ \t]{0,3}(?:[:=：]|is|->)?[ \t]{0,3}[\"']?(?P<value>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-F]{8}-[0-9A-F]{16}|[0-9a-fA-F]{16,64}|89[0-9]{30})(?![0-9A-Za-z])"
+)
+
+
+def _device_id(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
+    if len(set(match["value"])) > 4:
+        yield finding(match.start("value"), match.end("value"), "IMEI", "device-id", 0.85)
+
+
+_PLUS = re.compile(
+    r"(?<![0-9A-Za-z+])(?=[2-9]{0,7}[CFGHJMPQRVWX])(?=[CFGHJMPQRVWX]{0,7}[2-9])[23456789CFGHJMPQRVWX]{8}\+[23456789CFGHJMPQRVWX]{2,3}(?![0-9A-Za-z])"
+)
+
+
+def _plus(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A place in an area of some metres (Open Location Code)."""
+    yield finding(match.start(), match.end(), "GPS", "plus-code", 0.85)
+
+
 RULES = (
+    Rule("iccid", (rb"[^0-9a-z]89[0-9 ]{17}", rb"iccid"), pattern_search(_CHIP, _chip), back=24, ahead=40),
+    Rule("eid", (rb"[^0-9a-z]89[0-9]{30}",), pattern_search(_EID, _eid), back=36, ahead=4),
+    Rule("device-id", (rb"android[_ -]?id", rb"idf[av]", rb"gaid", rb"aaid", rb"adid", rb"advertising[_ -]?id", rb"udid", rb"machine[_-]?id", rb"hwid", rb"eid[ :=]"), keyword_search(_ID_WORD, _ID_VALUE, _device_id), back=24, ahead=4),
+    Rule("plus-code", (rb"[23456789CFGHJMPQRVWX]{8}\+[23456789CFGHJMPQRVWX]{2}",), pattern_search(_PLUS, _plus), back=16, ahead=4, cased=True),
     Rule("imei", (rb"[^0-9a-z][0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei", rb"#06#"),
          pattern_search(_IMEI, _imei), back=24, ahead=44, exact=True),
     Rule("gps-pair", (rb"[0-9]\.[0-9]{3,20}[ \t]?[,;/| ][=\s>]{0,5}[-+]?[0-9]{1,3}\.[0-9]{3}", rb"[0-9]\.[0-9]{3,20}%2c[-+]?[0-9]{1,3}\.[0-9]{3}"),

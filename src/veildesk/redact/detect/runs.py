@@ -10,15 +10,15 @@ import re
 from collections.abc import Iterator
 
 from veildesk.core.finding import Finding
-from veildesk.redact.detect import keys, wallet
+from veildesk.redact.detect import coins, keys, wallet
 from veildesk.redact.rule import Rule
 
 __all__ = ["RULES"]
 
 _RUN = re.compile(r"[1-9A-HJ-NP-Za-km-z]{24,}")
 _RUN_ENDS = rb"[1-9A-HJ-NP-Za-km-z]{24}[^1-9A-HJ-NP-Za-km-z]"
-_SHAPES = (*wallet.BASE58, *keys.BASE58)
-_LONGEST = 110
+_SHAPES = (*wallet.BASE58, *keys.BASE58, *coins.BASE58)
+_LONGEST = 116
 _LEAD = 2
 """A Monero address may have a character that is none of base58 in second place."""
 

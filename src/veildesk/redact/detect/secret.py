@@ -34,9 +34,9 @@ IS = (
     r"|[ \t](?:(?:was|has been|wurde|ist)[ ])?(?:(?:reset|changed|set|updated|switched|geändert|сменил|поменял|изменил)\w{0,2}[ ])?(?:to|на|auf)[ \t]"
     r"|(?<=[\u2e80-\uffdc])[ \t]?[是为為はがを는은가이]{0,2}[ \t]?(?=[!-~“「『]))"
 )
-_QUOTED = r"(?:\"(?P<q1>(?:[^\"\\\n]|\\[^\n]){1,200})\"|\\\"(?P<q8>[^\"\\\n]{1,200})\\\"|'(?P<q2>[^'\n]{1,200})'|“(?P<q3>[^”\n]{1,200})”|«(?P<q4>[^»\n]{1,200})»|„(?P<q5>[^“”\n]{1,200})[“”]|`(?P<q6>[^`\n]{1,200})`|「(?P<q7>[^」\n]{1,200})」)"
+_QUOTED = r"(?:\"(?P<q1>(?:[^\"\\\n]|\\[^\n]){1,2000})\"|\\\"(?P<q8>[^\"\\\n]{1,2000})\\\"|'(?P<q2>[^'\n]{1,2000})'|“(?P<q3>[^”\n]{1,200})”|«(?P<q4>[^»\n]{1,200})»|„(?P<q5>[^“”\n]{1,200})[“”]|`(?P<q6>[^`\n]{1,200})`|「(?P<q7>[^」\n]{1,200})」)"
 # The view has made full-width punctuation plain: before an ideograph it ends a value all the same.
-_BARE = r"(?P<bare>(?:(?![,;:!?][\u2e80-\uffdc])[^\s\"'<>`“”«»「」，。；、）】]){1,200})"
+_BARE = r"(?P<bare>(?:(?![,;:!?][\u2e80-\uffdc])[^\s\"'<>`“”«»「」，。；、）】]){1,2000})"
 
 PLACEHOLDER = re.compile(
     r"[*•●xX.#_-]{2,}|\((?:hidden|redacted|none|empty|not|unchanged|masked|removed|optional|required|set|blank)(?:[ ][^)]*)?\)?|!(?:vault|secret|env|ref|sub)|\$\{?[A-Za-z_]\w*\}?|%[sd]|%\w+%|\{+[^}]*\}+|<[^>]*>|\[[^\]]*\]?|\ue000+(?:[^\w\ue000].*)?|(?:null|none|nil|true|false|undefined|nan|yes|no|on|off|"
@@ -338,7 +338,9 @@ def _api_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
     yield finding(start, end, "API_TOKEN", "key-word", 0.8)
 
 
-_SCHEME = Keyword(r"(?<![A-Za-z0-9])(?:bearer|basic|token|digest|negotiate|apikey)(?=[ \t:=])")
+_SCHEME = Keyword(
+    r"(?<![A-Za-z0-9])(?:bearer|basic|token|digest|negotiate|apikey|ssws|geniekey|splunk)(?=[ \t:=])"
+)
 _SCHEME_VALUE = re.compile(
     r"[ \t:=]{1,3}(?:auth(?:entication|orization)?[ \t:=]{1,3})?[\"']?(?P<value>[A-Za-z0-9_+/=.~:-]{8,4000})"
 )
@@ -362,7 +364,7 @@ def _auth(scheme: str, match: re.Match[str], header: bool) -> Iterator[Finding]:
     if scheme == "basic":
         if _basic(value) or (header and len(value) >= 8):
             yield finding(start, start + len(value), "BASIC_AUTH", "basic", 0.9)
-    elif scheme == "bearer" or header:
+    elif scheme in ("bearer", "ssws") or header:
         if value.lower() in ("bearer", "basic", "token", "realm") or (len(value) < 16 and not header):
             return
         if header or re.search(r"[0-9]|[a-z][A-Z]", value):
@@ -455,6 +457,6 @@ RULES = (
     Rule("command", (rb"sshpass", rb" -p[\"']?[^ -]", rb"[a-z] [^\n]{0,2}-p [^ -]", rb" -u[ =]?[\"']?[a-z0-9]", rb"-user[ =][\"']?[a-z0-9]", rb"htpasswd -", rb"net +use ", rb"unzip +-P", rb"pass:", rb"identified +by", rb"requirepass ", rb"chpasswd"), pattern_search(_COMMAND, _command), back=150, ahead=120),
     Rule("key-word", keywords.triggers(keywords.API_KEY_WORDS), keyword_searches(_KEY_WORD, (_KEY, _api_key), (_KEY_NEAR, _key_near)), back=30, ahead=20),
     Rule("sasl", (rb"auth plain ", rb"auth login ", rb"auth xoauth2 ", rb"authenticate [a-z]", rb"auth cram", rb"auth oauth"), pattern_search(_SASL, _sasl), back=24, ahead=40),
-    Rule("auth", (rb"(?:bearer|basic|token|digest|negotiate|apikey)[ \t:=]",), keyword_search(_SCHEME, _SCHEME_VALUE, _scheme), back=24, ahead=4),
+    Rule("auth", (rb"(?:bearer|basic|token|digest|negotiate|apikey|ssws|geniekey|splunk)[ \t:=]",), keyword_search(_SCHEME, _SCHEME_VALUE, _scheme), back=24, ahead=4),
     Rule("auth-header", (rb"authorization",), keyword_search(_HEADER, _HEADER_VALUE, _header), back=16, ahead=2),
 )  # fmt: skip

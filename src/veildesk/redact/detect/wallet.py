@@ -169,5 +169,5 @@ RULES = (
     Rule("eth", (rb"0x[0-9a-f]{40}",), pattern_search(_ETH, _eth), back=44, ahead=4, exact=True),
     Rule("cashaddr", (rb"[^0-9a-z][qp][ac-hj-np-z02-9]{41}",), pattern_search(_CASH, _cash), back=46, ahead=8, exact=True),
     Rule("wallet-shape", (rb"bitcoincash:", rb"ecash:", rb"kaspa:", rb"[^0-9A-Za-z]G[A-Z2-7]{40}", rb"[^0-9A-Za-z][EU]Q[A-Za-z0-9_-]{16}"),
-         pattern_search(_OTHER, _other), back=50, ahead=60, cased=True),
+         pattern_search(_OTHER, _other), back=50, ahead=90, cased=True),
 )  # fmt: skip
