@@ -67,7 +67,7 @@ def _has_literal(item: tuple[bytes, int, int]) -> bool:
     return _LITERAL.search(_CLASS.sub(b"\0", item[0])) is not None
 
 
-_PART = 50
+_PART = 60
 """So many patterns without fixed characters are compiled together: time grows faster than their number."""
 
 

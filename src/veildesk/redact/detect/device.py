@@ -179,7 +179,7 @@ def _plus(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 RULES = (
     Rule("iccid", (rb"[^0-9a-z]89[0-9 ]{17}", rb"iccid"), pattern_search(_CHIP, _chip), back=24, ahead=40),
-    Rule("eid", (rb"[^0-9a-z]89[0-9]{30}",), pattern_search(_EID, _eid), back=36, ahead=4),
+    Rule("eid", (rb"[^0-9a-z]89[0-9 ]{17}", rb"iccid"), pattern_search(_EID, _eid), back=24, ahead=40),
     Rule("device-id", (rb"android[_ -]?id", rb"idf[av]", rb"gaid", rb"aaid", rb"adid", rb"advertising[_ -]?id", rb"udid", rb"machine[_-]?id", rb"hwid", rb"eid[ :=]"), keyword_search(_ID_WORD, _ID_VALUE, _device_id), back=24, ahead=4),
     Rule("plus-code", (rb"[23456789CFGHJMPQRVWX]{8}\+[23456789CFGHJMPQRVWX]{2}",), pattern_search(_PLUS, _plus), back=16, ahead=4, cased=True),
     Rule("imei", (rb"[^0-9a-z][0-9]{14}", rb"[0-9]{2}[ /-][0-9]{6}[ /-][0-9]{6}[ /-][0-9]", rb"[0-9]{6}[ /-][0-9]{2}[ /-][0-9]{6}[ /-][0-9]", rb"imei", rb"#06#"),

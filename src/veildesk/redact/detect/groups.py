@@ -61,7 +61,7 @@ _VPN_NAMES = re.compile(r"mullvad|ivpn", re.IGNORECASE)
 def _vpn(match: re.Match[str], text: str) -> Iterator[Finding]:
     """The account is all that is needed to log in there."""
     near = before(text, match.start(), 80) + " " + text[match.end() : match.end() + 24].partition("\n")[0]
-    if match[0].startswith("i-") or _VPN_NAMES.search(near):
+    if _VPN_NAMES.search(near):
         yield finding(match.start(), match.end(), "PASSWORD", "vpn-account", 0.85)
 
 
@@ -69,7 +69,7 @@ RULES = (
     Rule("bitlocker", (rb"[0-9]{6}[ -][0-9]{6}[ -][0-9]{6}[ -][0-9]{6}",), pattern_search(_BITLOCKER, _bitlocker), back=60, ahead=40),
     Rule("groups", (rb"[^0-9A-Za-z-](?:[A-Z0-9]{4}-){4}[A-Z0-9]{4}",), pattern_search(_SIXES, _grouped("RECOVERY", "six-groups")), back=26, ahead=10, cased=True),
     Rule("groups", (rb"[^0-9A-Za-z-](?:[A-Za-z0-9]{5}-){4}[A-Za-z0-9]{5}",), pattern_search(_FIVES, _grouped("API_TOKEN", "five-groups")), back=32, ahead=4, cased=True),
-    Rule("groups", (rb"(?:[A-Z2-7]{4}[ -]){11}[A-Z2-7]{4}",), pattern_search(_FOURS, _grouped("RECOVERY", "four-groups")), back=62, ahead=62, cased=True),
+    Rule("groups", (rb"[A-Z2-7]{4}[ -][A-Z2-7]{4}[ -][A-Z2-7]{4}[ -][A-Z2-7]{4}",), pattern_search(_FOURS, _grouped("RECOVERY", "four-groups")), back=24, ahead=102, cased=True),
     Rule("groups", (rb"[^0-9A-Za-z]Es[A-Za-z0-9]{2}[ ]?[1-9A-HJ-NP-Za-km-z]{4}[ ]?[1-9A-HJ-NP-Za-km-z]{4}[ ]?[1-9A-HJ-NP-Za-km-z]{4}",), pattern_search(_MATRIX, _grouped("RECOVERY", "matrix-key")), back=24, ahead=70, cased=True),
-    Rule("vpn-account", (rb"mullvad", rb"ivpn", rb"[^0-9a-z]i-[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{4}"), pattern_search(_VPN, _vpn), back=30, ahead=120),
+    Rule("vpn-account", (rb"mullvad", rb"ivpn"), pattern_search(_VPN, _vpn), back=30, ahead=120),
 )  # fmt: skip

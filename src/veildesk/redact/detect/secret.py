@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
+from veildesk.redact.detect.prefixes import drawn
 from veildesk.redact.keyword import Keyword
 from veildesk.redact.masks import BLANK
 from veildesk.redact.rule import Rule, finding, keyword_search, keyword_searches, pattern_search
@@ -330,12 +331,22 @@ def _api_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
         )
     ):
         return
-    if PLACEHOLDER.fullmatch(value) or not random_looking(value) or _CODE.match(value):
+    if (
+        PLACEHOLDER.fullmatch(value)
+        or not random_looking(value)
+        or (_CODE.match(value) and not _drawn_part(value))
+    ):
         return
     run = re.match(r"[A-Za-z0-9_+/=.~:%-]+", value)
     if run and len(run[0]) >= 12 and len(run[0]) < len(value) and random_looking(run[0]):
         end = start + run.end()
     yield finding(start, end, "API_TOKEN", "key-word", 0.8)
+
+
+def _drawn_part(value: str) -> bool:
+    """Whether what looks like a member of a program's object is a drawn value behind a dot."""
+    part = value.rpartition(".")[2]
+    return len(part) >= 20 and drawn(part)
 
 
 _SCHEME = Keyword(

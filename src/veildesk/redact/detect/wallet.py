@@ -140,7 +140,7 @@ def _sol(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 
 _OTHER = re.compile(
-    rf"{_EDGE}(?:(?:bitcoincash|bchtest|ecash):[qpQP][a-zA-Z0-9]{{41}}|kaspa:[a-z0-9]{{61,63}}|G[A-Z2-7]{{55}}|(?:EQ|UQ)[A-Za-z0-9_-]{{46}}"
+    rf"{_EDGE}(?:(?:bitcoincash|bchtest|ecash):[qpQP][a-zA-Z0-9]{{41}}|kaspa:[a-z0-9]{{61,63}}"
     rf"|[1-9A-HJ-NP-Za-km-z]{{46,48}}(?=\.dot)){_STOP}"
 )
 
@@ -168,6 +168,6 @@ RULES = (
          placed_search(_SEGWIT_PLACE, _SEGWIT, _segwit), back=34, ahead=2, exact=True),
     Rule("eth", (rb"0x[0-9a-f]{40}",), pattern_search(_ETH, _eth), back=44, ahead=4, exact=True),
     Rule("cashaddr", (rb"[^0-9a-z][qp][ac-hj-np-z02-9]{41}",), pattern_search(_CASH, _cash), back=46, ahead=8, exact=True),
-    Rule("wallet-shape", (rb"bitcoincash:", rb"ecash:", rb"kaspa:", rb"[^0-9A-Za-z]G[A-Z2-7]{40}", rb"[^0-9A-Za-z][EU]Q[A-Za-z0-9_-]{16}"),
+    Rule("wallet-shape", (rb"bitcoincash:", rb"ecash:", rb"kaspa:"),
          pattern_search(_OTHER, _other), back=50, ahead=90, cased=True),
 )  # fmt: skip
