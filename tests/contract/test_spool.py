@@ -263,7 +263,11 @@ async def test_what_waits_for_a_helpdesk_is_due_at_once_when_hastened(spool: Spo
     await spool.postpone(work, Reason.BACKEND_DOWN, 600)
     assert await spool.hasten(Reason.BACKEND_DOWN, None) == 2
     assert await spool.hasten(Reason.BACKEND_DOWN, None) == 0
-    assert {one.queue for one in await spool.claim(IN, limit=9)} == {"support", "other"}
+    # However often it is brought forward, that uses up no attempts.
+    assert {(one.queue, one.attempts) for one in await spool.claim(IN, limit=9)} == {
+        ("support", 1),
+        ("other", 1),
+    }
     await spool.advance(claimed, State.DELIVERED)
 
 

@@ -303,7 +303,8 @@ class Spool(Intake, Protocol):
     async def hasten(self, reason: Reason, queues: Collection[str] | None) -> int:
         """Make what is postponed for `reason`, of these queues or all, due at once; returns how many.
 
-        Attempts stay counted, and what is claimed, parked or held stays as it is.
+        It takes the place of the attempt that was to come: the last one is not counted, unless it was the
+        only one. What is claimed, parked or held stays as it is.
         """
 
 

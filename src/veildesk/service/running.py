@@ -90,7 +90,11 @@ class Running:
         if self._config.answers.remarks:
             jobs.append(("remarks", reporter.run()))
         told = reporter.tell if self._config.answers.remarks else (lambda _: None)
-        outages = Outages(gateway.spool, {name: q.backend for name, q in self._config.queues.items()})
+        outages = Outages(
+            gateway.spool,
+            {name: q.backend for name, q in self._config.queues.items()},
+            {one.backend for one in self._config.routes.values()},
+        )
         # A helpdesk that is slow keeps its own workers busy and leaves the others theirs.
         for number in range(self._config.gateway.workers * max(1, len(gateway.backends))):
             worker = Worker(

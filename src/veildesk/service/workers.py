@@ -73,6 +73,7 @@ class Worker:
     outages: Outages | None = None
     done: int = field(default=0)
     told: Callable[[Work], None] = lambda _: None
+    _kept: list[Work] = field(default_factory=list)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -85,13 +86,18 @@ class Worker:
 
     async def _next(self) -> None:
         try:
+            # A full disk recovers by itself; nobody else takes what we claimed and could not give back.
+            while self._kept:
+                await self.spool.release(self._kept[-1])
+                self._kept.pop()
             claimed = await self.spool.claim(_UNDER_WAY, ahead=True)
             if not claimed:
                 await self.spool.wait(15.0)
             for work in claimed:
+                self._kept.append(work)
                 await self.step(work)
+                self._kept.pop()
         except SpoolUnavailable as error:
-            # A full disk recovers by itself; what was claimed is freed when this process ends.
             _log.error("spool-unavailable reason=%s", error.code)
             await asyncio.sleep(1.0)
 
@@ -147,7 +153,8 @@ class Worker:
             _log.warning("message-postponed id=%s reason=%s", work.message_id, reason.value)
             await self.spool.postpone(current, reason, delay * random.uniform(0.8, 1.2))  # noqa: S311
             if self.outages is not None:
-                self.outages.failed(current, reason)
+                with contextlib.suppress(SpoolUnavailable):
+                    await self.outages.failed(current, reason)
             return
         if current.state is State.ACCEPTED and reason in _QUARANTINE:
             _log.warning("message-quarantined id=%s reason=%s", work.message_id, reason.value)
@@ -303,7 +310,11 @@ class Sweeper:
     async def _sweep_by_jobs(self, eraser: Eraser, today: int) -> int:
         """Erase what is over, here at once; a job sees to the helpdesk, however long that takes."""
         erased = 0
+        # What a job is at already gets no second one each hour.
+        begun = {job.ticket_id for job in await eraser.jobs.all() if not job.finished}
         for ticket in dict.fromkeys([*await self.spool.expired(today), *await self._over_early(today)]):
+            if ticket in begun:
+                continue
             try:
                 deletion = await eraser.erase(ticket, wished=False)
             except VeildeskError as error:

@@ -199,7 +199,10 @@ def retry(connection: sa.Connection, message_id: str) -> Work:
 
 
 def hasten(connection: sa.Connection, now: int, reason: Reason, queues: Collection[str] | None) -> int:
-    """Make what is postponed for a reason due now; returns how many."""
+    """Make what is postponed for a reason due now; returns how many.
+
+    Else who flaps would use up in hours the attempts that are meant to last for days.
+    """
     change = (
         sa.update(message)
         .where(
@@ -208,7 +211,7 @@ def hasten(connection: sa.Connection, now: int, reason: Reason, queues: Collecti
             message.c.due_at > now,
             message.c.owner.is_(None),
         )
-        .values(due_at=0)
+        .values(due_at=0, attempts=sa.case((message.c.attempts > 1, message.c.attempts - 1), else_=1))
     )
     if queues is not None:
         change = change.where(message.c.queue.in_(queues))

@@ -222,6 +222,7 @@ class MemorySpool:
         ]
         for entry in found:
             entry.due_at = 0
+            entry.work = replace(entry.work, attempts=max(1, entry.work.attempts - 1))
         if found:
             self._wake.changed()
         return len(found)

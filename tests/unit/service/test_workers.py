@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from testbed.house import House, mail
-from veildesk.core.errors import BackendUnavailable, FilesUnavailable, SpoolUnavailable
+from veildesk.core.errors import BackendUnavailable, FilesUnavailable, SendFailed, SpoolUnavailable
+from veildesk.core.portal_entry import PortalEntry, encode_portal_entry
+from veildesk.core.submission import Channel, PortalAnchor, Submission
 from veildesk.core.ticket import Erased
 from veildesk.core.work import Reason, State
 from veildesk.deliver.backends.memory import MemoryBackend
+from veildesk.service.config import QueueConfig, RouteConfig
+from veildesk.service.dispatch import Dispatch
 from veildesk.service.erasure import erase_ticket
 from veildesk.service.outages import Outages, retry_all
 from veildesk.service.parking import Parking
@@ -267,3 +273,80 @@ async def test_a_full_disk_does_not_end_the_worker(house: House, monkeypatch: py
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert refused.is_set()
+
+
+async def test_what_could_not_be_given_back_on_a_full_disk_goes_on_when_there_is_space(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else takes a message that this process has claimed, and it may run for months."""
+    refused = 0
+
+    def full(call: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+        async def refusing(*given: object, **options: object) -> object:
+            nonlocal refused
+            if refused < 3:
+                refused += 1
+                raise SpoolUnavailable("disk-full")
+            return await call(*given, **options)
+
+        return refusing
+
+    for name in ("advance", "release", "postpone"):
+        monkeypatch.setattr(house.spool, name, full(getattr(house.spool, name)))
+    await house.take(mail())
+    running = asyncio.create_task(house.worker.run())
+    async with asyncio.timeout(30):
+        while not house.entries():
+            await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert refused == 3
+
+
+async def test_answers_in_the_portal_do_not_bring_mail_forward_to_a_mail_server_that_is_away(
+    house: House,
+) -> None:
+    house.worker.outages = Outages(house.spool, {"support": "desk"})
+    keys = await house.outbound.cipher.derive("seven words that a person once wrote down")
+    anchor = PortalAnchor(keys.lookup_id, keys.public_key)
+    post = Submission(Channel.PORTAL, b"p" * 32, encode_portal_entry(PortalEntry("Help.")), anchor=anchor)
+    portal = (await house.spool.accept(post)).ticket_id
+    for number in range(3):
+        await house.deliver(mail(Message_ID=f"<{number}@user.test>"))
+    threads = [entry.thread for entry in house.entries() if entry.thread != portal]
+    house.mailer.next_errors.extend([SendFailed("connection-refused")] * 3)
+    for thread in threads:
+        await house.answer(thread, "An answer.")
+    for _ in range(3):
+        await house.answer(portal, "An answer in the thread.")
+    assert not house.sent()
+    waiting = await house.rows(State.SENDING)
+    assert [(row.reason, row.attempts) for row in waiting] == [(Reason.SEND_LATER, 1)] * 3
+    # A mail that goes out tells that the server is back.
+    house.mailer.next_errors.clear()
+    await house.answer((await house.deliver(mail(Message_ID="<4@user.test>")))[-1].thread, "Another.")
+    await house.work()
+    assert len(house.sent()) == 4
+
+
+async def test_another_helpdesk_of_the_queue_says_nothing_about_the_one_that_is_away(house: House) -> None:
+    """Routes send entries of one queue to several helpdesks."""
+    house.worker.outages = Outages(house.spool, {"support": "desk"}, ["other"])
+    other = MemoryBackend("other")
+    backends = {"desk": house.backend, "other": other}
+    routes = {"theirs": RouteConfig(queue="theirs", backend="other")}
+    queues = {name: QueueConfig(backend="desk") for name in ("support", "theirs")}
+    dispatch = Dispatch(backends, queues, routes)
+    house.worker.inbound = house.inbound = dataclasses.replace(
+        house.inbound, backends=backends, queues=queues, dispatch=dispatch
+    )
+    other.outage = "down"
+    for number in range(4):
+        await house.deliver(mail(Message_ID=f"<{number}@user.test>"), queue="theirs")
+    for number in range(4, 8):
+        await house.deliver(mail(Message_ID=f"<{number}@user.test>"))
+    assert (len(house.entries()), other.calls) == (4, 4)
+    other.outage = ""
+    await house.worker.outages.answers("other")
+    await house.work()
+    assert len(other.tickets) == 4
