@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from veildesk.core.message import OpenedMessage
 from veildesk.core.ports import Intake
 from veildesk.core.submission import Accepted, Submission
+from veildesk.core.work import Work
 
 __all__ = ["HandOver", "Taken"]
 
@@ -29,10 +30,14 @@ _TOGETHER = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A payload as the store keeps it, of a ticket that came with it; `message` if it was opened already."""
+    """A payload as the store keeps it, of a ticket that came with it; `message` if it was opened already.
+
+    `ticket` is the ticket's id once it is known.
+    """
 
     payload: bytes = field(repr=False)
     message: OpenedMessage | None = field(default=None, repr=False)
+    ticket: str = ""
 
     @property
     def size(self) -> int:
@@ -73,11 +78,19 @@ class HandOver:
             raise
         if not accepted.fresh:
             self._drop(name)
+        elif name in self._held:
+            due, taken = self._held[name]
+            self._held[name] = due, dataclasses.replace(taken, ticket=accepted.ticket_id)
         return accepted
 
-    def take(self, message_id: str) -> Taken | None:
-        """What waits for this message, once; None when it has to be read from the store."""
-        return self._drop(message_id)
+    def take(self, work: Work) -> Taken | None:
+        """What waits for this message, once; None when it has to be read from the store.
+
+        So it is when another gateway had it meanwhile and moved it into a ticket that is not new.
+        """
+        taken = self._drop(work.message_id)
+        moved = taken is not None and taken.ticket not in ("", work.ticket_id)
+        return None if moved or work.attempts else taken
 
     @property
     def waiting(self) -> int:

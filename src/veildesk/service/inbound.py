@@ -241,7 +241,7 @@ class Inbound:
         return None
 
     async def _begin(self, work: Work) -> Item:
-        taken = self.ahead.take(work.message_id) if self.ahead is not None else None
+        taken = self.ahead.take(work) if self.ahead is not None else None
         if taken is not None:
             return Item(work, taken.payload, taken.message, fresh=True)
         raw = await self.spool.part(work.message_id, "raw")

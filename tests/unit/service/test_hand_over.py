@@ -17,9 +17,10 @@ from veildesk.core.message import OpenedMessage
 from veildesk.core.ports import DecryptedData, Engine
 from veildesk.core.submission import Accepted, Channel, PortalAnchor, Submission, dedup_key
 from veildesk.core.ticket import TicketEntry
-from veildesk.core.work import State
+from veildesk.core.work import Direction, State, Work
 from veildesk.service.hand_over import HandOver
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
+from veildesk.spool import SqlSpool
 
 
 class Shelf:
@@ -41,6 +42,10 @@ def submission(payload: bytes, dedup: bytes = b"d") -> Submission:
     return Submission(Channel.SMTP, dedup, payload)
 
 
+def claimed(message_id: str, ticket: str = "ticket") -> Work:
+    return Work(message_id, ticket, Direction.IN, Channel.SMTP, State.ACCEPTED)
+
+
 OPENED = OpenedMessage(text="secret")
 
 
@@ -48,10 +53,10 @@ async def test_a_payload_is_handed_over_once_with_what_was_read_from_it() -> Non
     hand_over = HandOver(Shelf())
     hand_over.offer(b"mail", OPENED)
     accepted = await hand_over.accept(submission(b"mail"))
-    taken = hand_over.take(accepted.message_id)
+    taken = hand_over.take(claimed(accepted.message_id))
     assert taken is not None
     assert (taken.payload, taken.message) == (b"mail", OPENED)
-    assert hand_over.take(accepted.message_id) is None
+    assert hand_over.take(claimed(accepted.message_id)) is None
     assert hand_over.waiting == 0
 
 
@@ -59,7 +64,7 @@ async def test_what_was_read_from_other_bytes_or_another_envelope_is_not_used() 
     hand_over = HandOver(Shelf())
     hand_over.offer(with_envelope(b"mail", null_sender=False), OPENED)
     accepted = await hand_over.accept(submission(with_envelope(b"mail", null_sender=True)))
-    taken = hand_over.take(accepted.message_id)
+    taken = hand_over.take(claimed(accepted.message_id))
     assert taken is not None
     assert taken.message is None
 
@@ -67,7 +72,7 @@ async def test_what_was_read_from_other_bytes_or_another_envelope_is_not_used() 
 async def test_it_is_there_before_the_commit_is() -> None:
     class Asking(Shelf):
         async def accept(self, submission: Submission) -> Accepted:
-            found.append(hand_over.take(submission.message_id))
+            found.append(hand_over.take(claimed(submission.message_id)))
             return await super().accept(submission)
 
     found: list[object] = []
@@ -83,7 +88,7 @@ async def test_nothing_stays_of_what_was_not_kept_or_kept_before() -> None:
     again = await hand_over.accept(submission(b"mail"))
     assert not again.fresh
     assert hand_over.waiting == 1
-    assert hand_over.take(first.message_id) is not None
+    assert hand_over.take(claimed(first.message_id)) is not None
     shelf.fails = True
     hand_over.offer(b"mail", OPENED)
     with pytest.raises(SpoolUnavailable):
@@ -104,7 +109,7 @@ async def test_what_nobody_takes_is_dropped_in_time() -> None:
     accepted = await hand_over.accept(submission(b"two"))
     while hand_over.waiting:
         await asyncio.sleep(0.01)
-    assert hand_over.take(accepted.message_id) is None
+    assert hand_over.take(claimed(accepted.message_id)) is None
     hand_over.offer(b"three", OPENED)
     while hand_over.waiting:
         await asyncio.sleep(0.01)
@@ -113,9 +118,9 @@ async def test_what_nobody_takes_is_dropped_in_time() -> None:
 async def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
     hand_over = HandOver(Shelf(), together=1000)
     names = [(await hand_over.accept(submission(bytes([n]) * 300, bytes([n])))).message_id for n in range(5)]
-    assert [hand_over.take(name) is not None for name in names] == [False, False, True, True, True]
+    assert [hand_over.take(claimed(name)) is not None for name in names] == [False, False, True, True, True]
     large = await hand_over.accept(submission(b"x" * 300_000, b"large"))
-    assert hand_over.take(large.message_id) is None
+    assert hand_over.take(claimed(large.message_id)) is None
     hand_over.offer(b"small", OpenedMessage(text="x" * 300_000))
     assert hand_over.waiting == 0
 
@@ -167,7 +172,7 @@ async def test_a_judged_mail_is_decrypted_once_and_comes_out_the_same(tmp_path: 
             accepted = await arrive(house, ahead, raw)
             assert engine.opened == 1
             if not direct:
-                assert ahead.take(accepted.message_id) is not None
+                assert ahead.take(claimed(accepted.message_id, accepted.ticket_id)) is not None
             await house.work()
             assert engine.opened == (1 if direct else 2)
             found += house.entries()
@@ -204,6 +209,26 @@ async def test_a_follow_up_that_is_handed_over_joins_with_the_masks_of_its_ticke
     await house.work()
     entries = house.entries()
     assert len({one.thread for one in entries}) == 1
+    assert "[email-1], [email-2]" in entries[1].text
+
+
+async def test_what_another_gateway_joined_meanwhile_goes_on_in_the_ticket_it_joined(house: House) -> None:
+    """It gave the message back, because an earlier one of that ticket was still on its way."""
+    ahead = through(house, house.engine)
+    await arrive(house, ahead, pgp_mail(house.lab, "One: a@b.example\n", Message_ID="<first@user.test>"))
+    await house.work()
+    (first,) = house.entries()
+    second = pgp_mail(house.lab, "Two: a@b.example, c@d.example\n", In_Reply_To="<first@user.test>")
+    await arrive(house, ahead, second)
+    other = await SqlSpool.open(house.state_dir, house.spool._state.ring, house.clock, 14, min_free=0)
+    (work,) = await other.claim([State.ACCEPTED])
+    await other.release(await other.join(work, first.thread))
+    await other.close()
+    assert ahead.waiting == 1
+    await house.work()
+    entries = house.entries()
+    assert [one.thread for one in entries] == [first.thread] * 2
+    assert entries[1].ref
     assert "[email-1], [email-2]" in entries[1].text
 
 
