@@ -71,7 +71,7 @@ class Eraser:
                 job = await self.attempt(job)
         except TimeoutError:
             job = await self.jobs.get(job.name) or job
-        if unfinished is not None:
+        if unfinished is not None and job.here != "gone":
             raise unfinished
         return Deletion(_outcome(job), code)
 
@@ -91,20 +91,22 @@ class Eraser:
             asked_day=self.clock.now() // 86400,
             asked_hour=self.clock.now() // 3600,
             again=bool(place and delivering),
+            here="open",
         )
 
     async def attempt(self, job: EraseJob) -> EraseJob:
         """Try what is still open once, and store how far it came."""
         async with self._turn:
-            job, why = await self.jobs.get(job.name) or job, ""
-            # After a crash in between, the ticket itself may still be there: it goes before its copies.
-            await self.spool.erase(job.ticket_id)
+            job = await self.jobs.get(job.name) or job
+            # After a crash in between, the ticket itself may still be there: it goes before its copies. What
+            # keeps its files here (a bucket that does not answer) keeps nobody from asking the others.
+            job, why = await self._erase_here(job)
             if job.helpdesk in ("open", "requested"):
                 try:
                     found = await erase_in_helpdesk(self.backends, job.place, job.ticket_id)
                     if found is Erased.GONE and job.again:
                         # A call that was under way may have made a ticket after we looked.
-                        job, why = dataclasses.replace(job, again=False), "delivery-under-way"
+                        job, why = dataclasses.replace(job, again=False), why or "delivery-under-way"
                         found = Erased.REQUESTED
                     job = dataclasses.replace(job, helpdesk=found.value)
                     why = why or {
@@ -112,10 +114,10 @@ class Eraser:
                         Erased.UNSUPPORTED: "cannot-delete",
                     }.get(found, "")
                 except VeildeskError as error:
-                    why = error.code
+                    why = why or error.code
                 except Exception:
                     _log.exception("erase-failed reason=internal")
-                    why = "internal"
+                    why = why or "internal"
             if job.mailbox == "open" and self.expunge is not None:
                 try:
                     await self.expunge(job.mails)
@@ -131,6 +133,13 @@ class Eraser:
                 _log.warning("erase-incomplete helpdesk=%s mailbox=%s why=%s", job.helpdesk, job.mailbox, why)
             return job
 
+    async def _erase_here(self, job: EraseJob) -> tuple[EraseJob, str]:
+        try:
+            await self.spool.erase(job.ticket_id)
+        except SpoolUnavailable as error:
+            return job, error.code
+        return dataclasses.replace(job, here="gone"), ""
+
     def _after(self, job: EraseJob, why: str) -> EraseJob:
         if job.finished:
             # Nothing is left to look for: what leads back to the ticket goes.
@@ -139,7 +148,7 @@ class Eraser:
         pause = min(_FIRST_PAUSE * 2 ** min(job.attempts, 16), _LAST_PAUSE)
         if why == "delivery-under-way":
             pause = _UNDER_WAY
-        elif job.helpdesk == "requested" and job.mailbox == "gone":
+        elif job.helpdesk == "requested" and job.mailbox == job.here == "gone":
             pause = _ASK_AGAIN
         return dataclasses.replace(job, why=why, attempts=job.attempts + 1, due=self.clock.now() + pause)
 

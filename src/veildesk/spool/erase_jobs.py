@@ -34,7 +34,8 @@ class EraseJob:
     "gone", "requested", "unsupported" or "open"; `why` is a fixed word for what is not gone. `due` is when
     to try again, seconds since 1970 UTC; `asked_day` counts days. `again` says that a message was on its way
     to the helpdesk, so that finding nothing there once proves nothing. `wished`: somebody asked, it was not
-    retention. `hours` it took, rounded up, -1 while it is not finished; `asked_hour` counts hours.
+    retention. `hours` it took, rounded up, -1 while it is not finished; `asked_hour` counts hours. `here` is
+    "open" until our own copy is gone with all its files.
     """
 
     name: str
@@ -51,11 +52,16 @@ class EraseJob:
     wished: bool = True
     asked_hour: int = 0
     hours: int = -1
+    here: str = "gone"
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to try."""
-        return self.helpdesk in ("gone", "unsupported") and self.mailbox in ("gone", "unsupported")
+        return (
+            self.here == "gone"
+            and self.helpdesk in ("gone", "unsupported")
+            and self.mailbox in ("gone", "unsupported")
+        )
 
 
 class EraseJobs:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from testbed.house import House, mail, pgp_mail
 from testbed.openpgp_lab import Lab
-from veildesk.core.errors import BackendUnavailable, ConfigInvalid, SpoolUnavailable
+from veildesk.core.errors import BackendUnavailable, ConfigInvalid, FilesUnavailable, SpoolUnavailable
 from veildesk.core.ticket import Erased
 from veildesk.core.work import State
 from veildesk.service.adopt_files import adopt_files
@@ -195,6 +195,58 @@ async def test_a_crash_after_the_job_was_written_ends_in_the_same_deletion(
     await eraser.work()
     assert not await house.rows()
     assert not house.entries()
+
+
+async def test_a_bucket_that_is_away_holds_up_nobody_else_and_is_asked_again(
+    house: House, eraser: Eraser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is gone at once; what cannot be had are files, whose ticket may have no helpdesk yet."""
+    (entry,) = await house.deliver(mail(Message_ID="<one@user.test>"))
+    other = (await house.deliver(mail(Message_ID="<two@user.test>")))[-1]
+    house.backend.outage = "down"
+    await eraser.erase(other.thread)
+    waiting = (await house.take(mail("x" * 300_000, Message_ID="<three@user.test>"))).ticket_id
+    house.backend.outage = ""
+
+    def away(names: object) -> None:
+        raise FilesUnavailable("files-unreachable")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.spool._files.store, "remove", away)
+        with pytest.raises(FilesUnavailable):
+            await eraser.erase(waiting)
+        assert (await eraser.counts())["unfinished"] == 2
+        house.clock.seconds += 3600
+        await eraser.work()
+        assert (await eraser.counts())["unfinished"] == 1
+        assert [one.thread for one in house.entries()] == [entry.thread]
+        # Retention finds what is left of it each hour, and begins no second job.
+        house.clock.seconds += 15 * 86400
+        sweeper = Sweeper(house.spool, {"desk": house.backend}, house.clock, eraser=eraser)
+        for _ in range(3):
+            await sweeper.sweep()
+        assert (await eraser.counts())["asked"] == 3
+    house.clock.seconds += 6 * 3600
+    await eraser.work()
+    assert (await eraser.counts())["unfinished"] == 0
+    assert not list((house.state_dir / "files").iterdir())
+
+
+async def test_a_crash_before_the_key_was_destroyed_is_made_good_where_nobody_else_had_it(
+    house: House, eraser: Eraser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = (await house.take(mail())).ticket_id
+
+    async def broken(ticket_id: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(house.spool), "erase", lambda self, ticket: broken(ticket))
+        with pytest.raises(KeyboardInterrupt):
+            await eraser.erase(waiting)
+    house.clock.seconds += 1
+    assert await eraser.work() == 1
+    assert not await house.rows()
 
 
 async def test_a_hold_suspends_deleting_until_its_day_is_over(house: House, eraser: Eraser) -> None:
