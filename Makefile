@@ -40,6 +40,7 @@ bench:
 chaos:
 	@scripts/install dev
 	@$(ROOT) .venv/bin/python tests/chaos/run.py --tor $(or $(CHAOS),--stop 8)
+	@$(ROOT) .venv/bin/python tests/chaos/run.py --engine bucket --no-points --no-postfix --kills 60
 	@$(ROOT) .venv/bin/python tests/chaos/power_cut.py
 	@$(ROOT) .venv/bin/python tests/chaos/real_helpdesk.py
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,9 @@ def main() -> int:
         connector.from_config(name, settings) if kind == "chaos" else real(kind, name, settings)
     )
     set_up_logging()
+    signal.signal(
+        signal.SIGUSR1, lambda *_: print(f"tasks={len(asyncio.all_tasks())}", file=sys.stderr, flush=True)
+    )
     try:
         return asyncio.run(serve(load_config(Path(sys.argv[1]), os.environ)))
     except VeildeskError as error:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -244,10 +245,12 @@ def make_gateways(
     tor: Tor | None,
     clock: Clock | None = None,
     desk: str = _DESK,
+    bucket: Callable[[Path], str] | None = None,
 ) -> list[Gateway]:
     """One gateway on SQLite, or two on one PostgreSQL; they share keys. The first has `clock`.
 
-    `desk` is the section of the helpdesk, which is at port `helpdesk` unless it says otherwise.
+    `desk` is the section of the helpdesk, which is at port `helpdesk` unless it says otherwise; `bucket`
+    gives that of a bucket, which keeps its keys in a folder.
     """
     base = folder / "gw"
     made = asyncio.run(initialise(base, name="Desk", address="support@gateway.test"))
@@ -256,7 +259,8 @@ def make_gateways(
     for number in range(1 if database is None else 2):
         state, lmtp = folder / f"state{number}", free_port()
         state.mkdir(mode=0o700)
-        rest = "" if database is None else f'[store]\ndatabase = "{database}"\nfiles = "{folder}/files"\n'
+        files = bucket(base / "keys") if bucket is not None else f'files = "{folder}/files"\n'
+        rest = "" if database is None else f'[store]\ndatabase = "{database}"\n{files}'
         if tor is not None and number == 0:
             rest += f'[portal]\nsocket = "{folder}/portal"\n'
             rest += (

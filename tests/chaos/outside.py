@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import smtplib
 import socket
 import threading
@@ -14,10 +16,20 @@ from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.controller import Controller
+from PIL import Image
 
 __all__ = ["Feeder", "Sink", "free_port", "wait_until"]
 
 SUPPORT = "support@gateway.test"
+_LARGE = 300_000
+
+
+def _noise() -> bytes:
+    """A picture that does not shrink."""
+    side = int((_LARGE / 3) ** 0.5)
+    out = io.BytesIO()
+    Image.frombytes("RGB", (side, side), os.urandom(3 * side * side)).save(out, "PNG")
+    return out.getvalue()
 
 
 class Sink:
@@ -55,7 +67,8 @@ class Sink:
 class Feeder(threading.Thread):
     """Sends numbered mails, each again until somebody said 250; that is when it counts.
 
-    `smtp` is Postfix's port, or `lmtp` the gateway's. Nothing is sent while `full()`.
+    `smtp` is Postfix's port, or `lmtp` the gateway's. Nothing is sent while `full()`. With `large` two of
+    three mails have a file, so that a store keeps them as one: a picture that is passed on, or what is not.
     """
 
     def __init__(
@@ -66,6 +79,7 @@ class Feeder(threading.Thread):
         pause: float = 0.05,
         prefix: str = "",
         full: Callable[[], bool] = lambda: False,
+        large: bool = False,
     ) -> None:
         super().__init__(daemon=True)
         self.acknowledged: list[str] = []
@@ -73,6 +87,7 @@ class Feeder(threading.Thread):
         self._pause = pause
         self._prefix = prefix
         self._full = full
+        self._large = large
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -90,15 +105,24 @@ class Feeder(threading.Thread):
             else:
                 self._ended.wait(0.1)
 
-    def _send(self, token: str) -> bool:
+    def compose(self, token: str) -> bytes:
+        """The mail."""
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = f"{token}@users.test", SUPPORT, "Help"
         mail["Message-ID"] = f"<{token}@users.test>"
         mail.set_content(f"My wallet shows nothing since this morning. {token}\n")
+        if self._large and (number := int(token.rpartition("-")[2])) % 3:
+            kind, content = ("png", _noise()) if number % 3 == 1 else ("octet-stream", os.urandom(_LARGE))
+            main = "image" if kind == "png" else "application"
+            mail.add_attachment(content, main, kind, filename=f"file.{kind}")
+        return mail.as_bytes()
+
+    def _send(self, token: str) -> bool:
+        content = self.compose(token)
         try:
             kind = smtplib.LMTP if self._lmtp else smtplib.SMTP
             with kind("127.0.0.1", self._lmtp or self._smtp, timeout=20) as client:
-                client.sendmail(f"{token}@users.test", [SUPPORT], mail.as_bytes())
+                client.sendmail(f"{token}@users.test", [SUPPORT], content)
         except (OSError, smtplib.SMTPException):
             return False
         return True

@@ -2,10 +2,10 @@
 
 Two parts. *Points*: a small process passes every crash point of the store, dies there, is started again and
 checked, for SQLite. *Load*: real gateways under a steady stream of mail, from Postfix where it may run,
-lose their lives at crash points and at random moments; so do their children, the helpdesk, PostgreSQL and
-tor, while a proxy spoils connections. The checker knows only what senders were told, what the helpdesk's
-journal holds, and what the users' mail server received. Prints one JSON object; exit code 1 if anything
-was lost, doubled or changed.
+lose their lives at crash points and at random moments; so do their children, the helpdesk, PostgreSQL,
+tor, and the server of a bucket if large parts lie in one, while a proxy spoils connections. The checker
+knows only what senders were told, what the helpdesk's journal holds, and what the users' mail server
+received. Prints one JSON object; exit code 1 if anything was lost, doubled or changed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from chaos.bucket import Bucket  # noqa: E402
 from chaos.house import (  # noqa: E402
     Clock,
     Gateway,
@@ -135,6 +136,7 @@ class Load:
         postgres: Cluster | None,
         *,
         with_tor: bool,
+        with_bucket: bool,
         longest: float,
         under_way: int,
     ) -> None:
@@ -143,6 +145,7 @@ class Load:
         self.helpdesk = Helpdesk(folder, seed)
         self.sink = Sink()
         self.tor = Tor(folder) if with_tor else None
+        self.bucket = Bucket(folder, seed) if with_bucket else None
         self.clock = Clock(folder) if Clock.installed() else None
         self.longest, self.under_way = longest, under_way
         self.gateways = make_gateways(
@@ -152,9 +155,10 @@ class Load:
             cluster=postgres,
             tor=self.tor,
             clock=self.clock,
+            bucket=self.bucket.section if self.bucket is not None else None,
         )
         self.feeders: list[Feeder] = []
-        self._points = list(_LOADED)
+        self._points = [*_LOADED, "file.written", "file.renamed"] if with_bucket else list(_LOADED)
         self._states: dict[str, int] = {}
         self._failures = 0
         self._crippled: Gateway | None = None
@@ -172,7 +176,10 @@ class Load:
             self.feeders.append(Feeder(smtp=mail.smtp_port, pause=pause, prefix="postfix", full=self._full))
         for number, gateway in enumerate(self.gateways):
             name = f"direct{number}x"
-            self.feeders.append(Feeder(lmtp=gateway.lmtp, pause=pause, prefix=name, full=self._full))
+            large = self.bucket is not None
+            self.feeders.append(
+                Feeder(lmtp=gateway.lmtp, pause=pause, prefix=name, full=self._full, large=large)
+            )
         for feeder in self.feeders:
             feeder.start()
         goal = self.tally.kills.total() + kills
@@ -200,6 +207,7 @@ class Load:
         victims += ["clock"] if self.clock is not None else []
         victims += ["postgres"] if self.postgres is not None else []
         victims += ["tor"] if self.tor is not None else []
+        victims += ["bucket"] * 2 if self.bucket is not None else []
         victim = self.random.choice(victims)
         if victim == "helpdesk":
             self.helpdesk.kill()
@@ -211,6 +219,10 @@ class Load:
         elif victim == "tor" and self.tor is not None:
             self.tor.kill()
             self.tor.start()
+        elif victim == "bucket" and self.bucket is not None:
+            self.bucket.kill()
+            time.sleep(self.random.uniform(0, 2))
+            self.bucket.start()
         elif victim == "worker":
             self._kill_child(self.random.choice(self.gateways))
         elif victim == "stop":
@@ -221,7 +233,7 @@ class Load:
             self.others["clock jumps"] += 1
         else:
             self._kill_gateway(self.random.choice(self.gateways))
-        if victim in ("helpdesk", "postgres", "tor"):
+        if victim in ("helpdesk", "postgres", "tor", "bucket"):
             self.tally.kills[victim] += 1
         self._revive()
 
@@ -282,6 +294,8 @@ class Load:
                 gateway.end()
                 gateway.start()
         self.helpdesk.proxy.trouble = 0.0
+        if self.bucket is not None:
+            self.bucket.trouble = 0.0
         end = time.monotonic() + 600
         calm = 0
         while time.monotonic() < end and calm < 3:
@@ -336,6 +350,11 @@ class Load:
         leaks += [one.log.name for one in self.gateways if any(f in one.log.read_bytes() for f in sample)]
         if self.postgres is not None:
             leaks += hits(self.postgres.folder, sample)
+        if self.bucket is not None:
+            for gateway in self.gateways:
+                gateway.end()
+            leaks += self.bucket.leaks(sample)
+            tally.wrong += self.bucket.left(self.gateways[0])
         if leaks:
             tally.wrong.append(f"plaintext in {sorted(set(leaks))}")
 
@@ -349,6 +368,8 @@ class Load:
             if process is not None:
                 process.end()
         self.helpdesk.proxy.close()
+        if self.bucket is not None:
+            self.bucket.close()
         self.sink.close()
         end_agents(self.folder)
 
@@ -363,7 +384,7 @@ def run_load(engine: str, kills: int, seed: int, chosen: argparse.Namespace, *, 
     folder = Path(tempfile.mkdtemp(prefix="vc-"))
     folder.chmod(0o755)
     with ExitStack() as stack:
-        postgres = stack.enter_context(cluster()) if engine == "postgresql" else None
+        postgres = stack.enter_context(cluster()) if engine != "sqlite" else None
         mail = None
         if not chosen.no_postfix:
             try:
@@ -371,7 +392,14 @@ def run_load(engine: str, kills: int, seed: int, chosen: argparse.Namespace, *, 
             except MailServersUnavailable as error:
                 print(f"without Postfix: {error}", file=sys.stderr)
         load = Load(
-            folder, seed, tally, postgres, with_tor=tor, longest=chosen.stop, under_way=chosen.under_way
+            folder,
+            seed,
+            tally,
+            postgres,
+            with_tor=tor,
+            with_bucket=engine == "bucket",
+            longest=chosen.stop,
+            under_way=chosen.under_way,
         )
         stack.callback(load.close)
         load.run(kills, mail, pause=0.1)
@@ -390,7 +418,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=1000, help="how many in all")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--engine", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--engine", choices=["sqlite", "postgresql", "both", "bucket"], default="both")
     parser.add_argument("--no-points", action="store_true", help="leave the first part out")
     parser.add_argument("--no-postfix", action="store_true")
     parser.add_argument("--tor", action="store_true", help="also an onion service on a tor that is killed")

@@ -7,9 +7,11 @@ middle of the answer; "condition-ignored" answers a PUT with success whatever th
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -18,16 +20,27 @@ __all__ = ["SpoilingProxy"]
 
 
 class SpoilingProxy:
-    """Listens on loopback at `endpoint` while the context is open, with `tls` where it is given."""
+    """Listens on loopback at `endpoint` while the context is open, with `tls` where it is given.
 
-    def __init__(self, target: str, tls: ssl.SSLContext | None = None) -> None:
+    `choose` names the trouble of each request; without it that is what `trouble` says.
+    """
+
+    def __init__(
+        self, target: str, tls: ssl.SSLContext | None = None, choose: Callable[[], str] | None = None
+    ) -> None:
         self.trouble = ""
+        self.spoiled = 0
+        self._choose = choose
         self._scheme = "https" if tls else "http"
         self.target = urlsplit(target).netloc
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):  # The client went away.
+                    super().handle()
 
             def log_message(self, *words: Any) -> None:
                 """Say nothing."""
@@ -57,7 +70,8 @@ class SpoilingProxy:
         self._server.server_close()
 
     def _pass(self, request: BaseHTTPRequestHandler) -> None:
-        trouble = self.trouble
+        trouble = self._choose() if self._choose is not None else self.trouble
+        self.spoiled += bool(trouble)
         length = int(request.headers.get("Content-Length") or 0)
         request.close_connection = trouble not in ("", "condition-ignored")
         if trouble == "refuse":
@@ -69,7 +83,12 @@ class SpoilingProxy:
         if trouble == "unavailable":
             self._answer(request, 503, {}, b"<Error><Code>SlowDown</Code></Error>")
             return
-        status, headers, answer = self._ask(request, body)
+        try:
+            status, headers, answer = self._ask(request, body)
+        except (OSError, http.client.HTTPException):
+            # The server is away, and so are we.
+            request.close_connection = True
+            return
         if trouble == "no-answer":
             return
         if trouble == "condition-ignored" and request.command == "PUT":
