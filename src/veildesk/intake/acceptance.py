@@ -59,10 +59,19 @@ class Acceptance:
             log.error("early-check-failed kind=%s", type(error).__name__)
             return None
 
-    async def keep(self, raw: bytes, queue: str, *, null_sender: bool, extension: str = "") -> Accepted:
+    async def keep(
+        self,
+        raw: bytes,
+        queue: str,
+        *,
+        null_sender: bool,
+        extension: str = "",
+        begun: Callable[[asyncio.Task[Accepted]], None] = lambda _: None,
+    ) -> Accepted:
         """Keep a mail durably. Raises `SpoolUnavailable`, also for faults of the spool itself.
 
         `extension` is that of our address ("token" in support+token@...), as far as the envelope shows it.
+        Who waits for this may go away with the connection; what was `begun` holds the mail until it has ended.
         """
         scope = b"imap" if self._channel is Channel.IMAP else b"smtp"
         submission = Submission(
@@ -73,6 +82,7 @@ class Acceptance:
         )
         task = asyncio.ensure_future(self._intake.accept(submission))
         self._running.add(task)
+        begun(task)
         task.add_done_callback(self._finished)
         try:
             return await asyncio.shield(task)

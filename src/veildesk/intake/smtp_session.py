@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from aiosmtpd.smtp import SMTP, Envelope
 
 from veildesk.core.errors import LimitExceeded, VeildeskError
-from veildesk.core.submission import Channel
+from veildesk.core.submission import Accepted, Channel
 from veildesk.intake.acceptance import Acceptance
 from veildesk.intake.byte_budget import ByteBudget
 from veildesk.intake.recipients import Recipients
@@ -115,6 +115,7 @@ class MailSession(SMTP):
         self._rules = rules
         self._lmtp = rules.channel is Channel.LMTP
         self._share = rules.budget.share()
+        self._keeping: asyncio.Task[Accepted] | None = None
         self.idle = asyncio.Event()
         self.idle.set()
         super().__init__(
@@ -136,8 +137,8 @@ class MailSession(SMTP):
         self._rules.joined(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Leave the listener and give memory back."""
-        self._share.release()
+        """Leave the listener and give memory back; not that of a mail which is still being kept."""
+        self._let_go()
         self.idle.set()
         self._rules.left(self)
         super().connection_lost(error)
@@ -224,8 +225,20 @@ class MailSession(SMTP):
         await self.push("250 2.0.0 OK")
 
     def _forget(self) -> None:
-        self._share.release()
+        self._let_go()
         self.envelope = self._create_envelope()
+
+    def _let_go(self) -> None:
+        share, keeping = self._share, self._keeping
+        if keeping is None or keeping.done():
+            share.release()
+            return
+        # Nobody waits for it any more, but it has its mail in memory until it ends.
+        keeping.add_done_callback(lambda _: share.release())
+        self._share, self._keeping = self._rules.budget.share(), None
+
+    def _begun(self, keeping: asyncio.Task[Accepted]) -> None:
+        self._keeping = keeping
 
     def admit_sender(self, envelope: Envelope, address: str, options: list[str]) -> str:
         """The reply to MAIL; a declared size that has no room now is refused for now (RFC 1870 § 6.1)."""
@@ -358,7 +371,7 @@ class MailSession(SMTP):
     async def _keep(self, raw: bytes, queue: str, *, null_sender: bool, extension: str) -> str:
         try:
             accepted = await self._rules.acceptance.keep(
-                raw, queue, null_sender=null_sender, extension=extension
+                raw, queue, null_sender=null_sender, extension=extension, begun=self._begun
             )
         except VeildeskError as error:
             log.warning("mail-not-kept code=%s", error.code)

@@ -472,3 +472,27 @@ async def test_logs_hold_neither_mail_nor_addresses(listen, intake, caplog):
     assert "mail-kept" in text
     assert "canary" not in text
     assert "@" not in text
+
+
+async def test_a_mail_that_is_still_being_kept_counts_when_its_client_has_gone(listen, intake):
+    """A store that answers late would fill the memory otherwise, with clients that do not wait for it."""
+    listener = await listen(limits=Limits(mail_size=100_000), bytes_in_flight=150_000)
+    intake.gate.clear()
+    gone = await Dialogue.open(listener.port)
+    await gone.begin(SUPPORT)
+    await gone.send(b"x" * 80_000 + b"\r\n.\r\n")
+    await intake.wait_calls(1)
+    await gone.close()
+    while listener.sessions:
+        await asyncio.sleep(0.005)
+    assert listener.bytes_held >= 80_000
+    client = await Dialogue.open(listener.port)
+    assert (await client.say("MAIL FROM:<a@example.org> SIZE=90000")).startswith("452 4.3.1")
+    intake.gate.set()
+    await intake.wait_kept(1)
+    while listener.bytes_held:
+        await asyncio.sleep(0.005)
+    await client.begin(OTHER)
+    await client.send(b"x" * 90_000 + b"\r\n.\r\n")
+    assert (await client.reply()).startswith("250")
+    await client.close()
