@@ -71,7 +71,7 @@ class Acceptance:
         """Keep a mail durably. Raises `SpoolUnavailable`, also for faults of the spool itself.
 
         `extension` is that of our address ("token" in support+token@...), as far as the envelope shows it.
-        Who waits for this may go away with the connection; what was `begun` holds the mail until it has ended.
+        Who waits for this may go away with the connection; what was `begun` holds the mail until it ended.
         """
         scope = b"imap" if self._channel is Channel.IMAP else b"smtp"
         submission = Submission(
