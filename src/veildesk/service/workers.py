@@ -117,6 +117,10 @@ class Worker:
             raise
         except WorkLost:
             _log.info("message-gone id=%s", work.message_id)
+            current = await self._current(work)
+            if (current.state, current.ticket_id) == (work.state, work.ticket_id):
+                # Not this one is gone, but the ticket that it was to join.
+                await self.spool.release(work)
         except Exception as error:
             # A message whose large parts cannot be had waits alone: see `FilesUnavailable`.
             if isinstance(error, SpoolUnavailable) and not isinstance(error, FilesUnavailable):

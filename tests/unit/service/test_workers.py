@@ -15,7 +15,7 @@ from veildesk.core.errors import BackendUnavailable, FilesUnavailable, SendFaile
 from veildesk.core.portal_entry import PortalEntry, encode_portal_entry
 from veildesk.core.submission import Channel, PortalAnchor, Submission
 from veildesk.core.ticket import Erased
-from veildesk.core.work import Reason, State
+from veildesk.core.work import Reason, State, Work
 from veildesk.deliver.backends.memory import MemoryBackend
 from veildesk.service.config import QueueConfig, RouteConfig
 from veildesk.service.dispatch import Dispatch
@@ -350,3 +350,20 @@ async def test_another_helpdesk_of_the_queue_says_nothing_about_the_one_that_is_
     await house.worker.outages.answers("other")
     await house.work()
     assert len(other.tickets) == 4
+
+
+async def test_a_reply_to_a_ticket_that_is_deleted_at_that_moment_becomes_a_ticket_of_its_own(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = await house.deliver(mail("One.\n", Message_ID="<first@user.test>"))
+    join = house.spool.join
+
+    async def too_late(work: Work, ticket_id: str) -> Work:
+        await house.spool.erase(ticket_id)
+        return await join(work, ticket_id)
+
+    monkeypatch.setattr(house.spool, "join", too_late)
+    await house.deliver(mail("Two.\n", In_Reply_To="<first@user.test>"))
+    assert [row.state for row in await house.rows()] == [State.DELIVERED]
+    (second,) = [entry for entry in house.entries() if entry.thread != first.thread]
+    assert second.text.strip() == "Two."
