@@ -73,7 +73,12 @@ class GatewayWorld(World):
             clock=house.clock,
             erase=erase,
             count=self.counts.add,
-            sign=lambda text: house.engine.clearsign(text, house.lab.fingerprints["desk"]),
+            receipts=replace(
+                self.receipts,
+                sign=lambda text: house.engine.clearsign(text, house.lab.fingerprints["desk"]),
+                threads=house.spool,
+                clock=house.clock,
+            ),
         )
 
 

@@ -32,6 +32,7 @@ from veildesk.core.thread_entry import SealedFile, ThreadEntry, encode_thread_en
 from veildesk.core.ticket import Deletion, Erased, Erasure, File
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.service.answer_files import seal_files
+from veildesk.service.portal_receipts import SupportReceipts
 
 HOST = "p" * 56 + ".onion"
 SUPPORT = "A" * 40
@@ -281,6 +282,13 @@ class World:
     async def sign(self, text: str) -> str:
         return f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{text}-----BEGIN PGP SIGNATURE-----\n"
 
+    async def token(self) -> str:
+        return "start-" + "a" * 40
+
+    @property
+    def receipts(self) -> SupportReceipts:
+        return SupportReceipts("Example", self.sign, self.spool, self.erasure, self.clock)
+
     @property
     def ports(self) -> PortalPorts:
         return PortalPorts(
@@ -292,11 +300,11 @@ class World:
             clock=self.clock,
             erase=self.spool.erase,
             random_bytes=os.urandom,
-            sign=self.sign,
+            receipts=self.receipts,
             count=self.count,
             parking=lambda: self.parked,
             erasure=self.erasure,
-            subscription=lambda: "start-" + "a" * 40,
+            subscription=self.token,
         )
 
     async def answer(self, words: str, text: str, signed: str, *files: File) -> None:

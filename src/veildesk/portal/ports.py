@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from veildesk.core.portal_receipts import LodgedMessage
 from veildesk.core.ports import Cleaner, Clock, Intake, NoticeArchive, ThreadCipher, ThreadView
 from veildesk.core.submission import PortalAnchor, SpareCode
 from veildesk.core.ticket import Deletion, Erasure
 from veildesk.redact.rules import RuleSet
 
-__all__ = ["Eraser", "PortalPorts", "PortalSettings", "Threads", "TOPICS"]
+__all__ = ["Eraser", "PortalPorts", "PortalSettings", "Receipts", "Threads", "TOPICS"]
 
 
 TOPICS: Final = (
@@ -59,15 +60,30 @@ class Eraser(Protocol):
         """Say truly what became of the helpdesk's copy. Deleting an unknown ticket is `GONE`."""
 
 
+class Receipts(Protocol):
+    """Receipts that are clear-signed with support's key; no other text is signed for the portal."""
+
+    async def lodging(self, lookup_id: bytes, messages: Sequence[LodgedMessage]) -> str:
+        """Of the messages of a thread, as the portal saw them. Raises `SpoolUnavailable`, also when the
+        thread is not there or cannot have these messages, and `EngineUnavailable`."""
+
+    async def deletion(self, code: str) -> str | None:
+        """Of a deletion, by its code; None for an unknown one."""
+
+
 async def _nothing(code: str) -> Erasure | None:
     return None
+
+
+async def _fresh() -> None:
+    """What is asked is always as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortalPorts:
     """Roles handed in by the wiring. `random_bytes(n)` is a secure source such as `os.urandom`.
 
-    `sign` clear-signs a text with the support key. `count` takes "yes", "partly" or "no" for the question
+    `count` takes "yes", "partly" or "no" for the question
     whether an answer helped, and learns nothing else. `parking` tells whether new tickets wait for the
     operator before they are handed on.
     """
@@ -80,13 +96,15 @@ class PortalPorts:
     clock: Clock
     erase: Eraser
     random_bytes: Callable[[int], bytes]
-    sign: Callable[[str], Awaitable[str]]
+    receipts: Receipts
     count: Callable[[str], None]
     parking: Callable[[], bool] = lambda: False
     erasure: Callable[[str], Awaitable[Erasure | None]] = _nothing
     """What became of a deletion, by its code without spaces and hyphens."""
-    subscription: Callable[[], str] | None = None
+    subscription: Callable[[], Awaitable[str]] | None = None
     """Makes the token that a visitor mails in to get notices; None if there are none by mail."""
+    refresh: Callable[[], Awaitable[None]] = _fresh
+    """Brings `notices` and `parking` up to date where they are asked from afar; awaited before they show."""
 
 
 @dataclass(frozen=True, slots=True)

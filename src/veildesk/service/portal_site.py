@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+from veildesk.core.ticket import Erasure
 from veildesk.portal.ports import Eraser, PortalPorts, PortalSettings
 from veildesk.redact.rules import RuleSet
 from veildesk.service.build import Gateway
 from veildesk.service.eraser import look_up_erasure
 from veildesk.service.notices import notice_board
 from veildesk.service.onions import portal_address, status_address
+from veildesk.service.portal_receipts import SupportReceipts
 from veildesk.service.subscriptions import subscribers
 
 __all__ = ["ROTATION_DAYS", "portal_ports", "portal_settings", "status_settings"]
@@ -50,12 +52,16 @@ async def portal_settings(gateway: Gateway) -> PortalSettings:
     )
 
 
-def _subscription(gateway: Gateway) -> Callable[[], str] | None:
+def _subscription(gateway: Gateway) -> Callable[[], Awaitable[str]] | None:
     """What makes the tokens that people mail in to get notices; None when there are none by mail."""
     if gateway.config.notices.mail is None:
         return None
     known = subscribers(gateway.config, gateway.keyring)
-    return lambda: known.start_token(gateway.clock.now())
+
+    async def token() -> str:
+        return known.start_token(gateway.clock.now())
+
+    return token
 
 
 def status_settings(gateway: Gateway, settings: PortalSettings) -> PortalSettings | None:
@@ -70,19 +76,30 @@ def portal_ports(
     gateway: Gateway, erase: Eraser, count: Callable[[str], None], parking: Callable[[], bool]
 ) -> PortalPorts:
     """What the portal gets of the gateway."""
-    signer = gateway.config.keys.support
+    config = gateway.config
+    signer = config.keys.support
+
+    async def erasure(code: str) -> Erasure | None:
+        return await look_up_erasure(gateway.eraser, code)
+
     return PortalPorts(
         intake=gateway.spool,
         threads=gateway.spool,
         cipher=gateway.cipher,
         cleaner=gateway.cleaner,
-        notices=notice_board(gateway.config),
+        notices=notice_board(config),
         subscription=_subscription(gateway),
         clock=gateway.clock,
         erase=erase,
         random_bytes=os.urandom,
-        sign=lambda text: gateway.engine.clearsign(text, signer),
+        receipts=SupportReceipts(
+            organisation=config.gateway.name,
+            sign=lambda text: gateway.engine.clearsign(text, signer),
+            threads=gateway.spool,
+            erasure=erasure,
+            clock=gateway.clock,
+        ),
         count=count,
         parking=parking,
-        erasure=lambda code: look_up_erasure(gateway.eraser, code),
+        erasure=erasure,
     )

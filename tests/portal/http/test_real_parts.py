@@ -52,7 +52,7 @@ class RealWorld(World):
             clock=self.clock,
             erase=erase,
             random_bytes=os.urandom,
-            sign=self.sign,
+            receipts=replace(self.receipts, threads=self.store),
             count=self.count,
         )
 
@@ -168,7 +168,7 @@ async def test_no_error_tells_clock_server_or_version(world: World, tmp_path: Pa
     path = tmp_path / "p.sock"
     world.settings = replace(world.settings, open=False, rate=0.001, burst=2)
 
-    def broken() -> str:
+    async def broken() -> str:
         raise RuntimeError("veildesk python /usr/lib")
 
     app = create_app(world.settings, replace(world.ports, subscription=broken))

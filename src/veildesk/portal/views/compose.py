@@ -58,6 +58,7 @@ async def new(visit: Visit) -> Response:
         left = visit.still_to_wait(visit.request.query_params.get("place", ""))
         if left != 0:
             return _waiting_room(visit, left)
+    await visit.site.ports.refresh()
     return new_page(visit, draft or _blank(visit.site), fixed=draft is None)
 
 

@@ -7,7 +7,6 @@ for it on a page that says what it proves; nothing of it is kept.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
 
 from starlette.responses import Response
 
@@ -15,14 +14,6 @@ from veildesk.core.ticket import Erasure
 from veildesk.portal.site import SESSION_COST, Overloaded, Visit
 
 __all__ = ["erasure", "erasure_form", "erasure_receipt"]
-
-_HELPDESK: Final = {
-    "gone": "nothing is left",
-    "requested": "asked for, not confirmed",
-    "open": "asked for, not confirmed",
-    "unsupported": "it cannot delete; a copy remains",
-}
-_MAILBOX: Final = {"gone": "nothing is left", "open": "asked for, not confirmed"}
 
 
 async def erasure_form(visit: Visit) -> Response:
@@ -49,9 +40,9 @@ async def erasure_receipt(visit: Visit) -> Response:
     if isinstance(found, Response):
         return found
     code, job = found
-    if job is None:
+    signed = None if job is None else await visit.site.ports.receipts.deletion(code)
+    if signed is None:
         return visit.page("erasure-unknown.html")
-    signed = await visit.site.ports.sign(_text(visit.site.settings.organisation, code, job))
     return visit.file(signed.encode(), "text/plain; charset=utf-8", "deletion.asc")
 
 
@@ -75,17 +66,3 @@ async def _looked_up(visit: Visit) -> Response | tuple[str, Erasure | None]:
 
 def _day(job: Erasure, later: int = 0) -> str:
     return datetime.fromtimestamp((job.asked_day + later) * 86400, UTC).strftime("%Y-%m-%d")
-
-
-def _text(organisation: str, code: str, job: Erasure) -> str:
-    lines = [
-        "Receipt of a deletion",
-        "",
-        f"{organisation} was asked on {_day(job)} (UTC) to delete a ticket.",
-        f"Code of the deletion: {code}",
-        "",
-        "Portal and gateway: the ticket's key was destroyed; nobody can read what was kept there.",
-        f"Helpdesk: {_HELPDESK[job.helpdesk]}.",
-        f"Mailbox it was sent to: {_MAILBOX.get(job.mailbox, 'a copy remains')}.",
-    ]
-    return "\n".join(lines) + "\n"

@@ -27,7 +27,7 @@ HELP_TOPICS: Final = ("writing-safely", "encrypted-mail", "answers")
 
 async def home(visit: Visit) -> Response:
     """Whom you reach here and what you can do."""
-    incidents = active(visit.site.ports.notices)
+    incidents = await active(visit)
     return visit.page("home.html", fixed=not incidents, incidents=incidents)
 
 
@@ -47,7 +47,7 @@ def help_topic(topic: str) -> View:
 
 async def verify(visit: Visit) -> Response:
     """Fingerprints, addresses and the commands that check them."""
-    return visit.page("verify.html", shot=read(visit.site.ports.notices))
+    return visit.page("verify.html", shot=await read(visit))
 
 
 async def privacy(visit: Visit) -> Response:

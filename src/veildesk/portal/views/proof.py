@@ -9,9 +9,10 @@ import hashlib
 
 from starlette.responses import Response
 
+from veildesk.core.portal_receipts import LodgedFile, LodgedMessage
 from veildesk.core.thread_entry import ThreadEntry
 from veildesk.portal.site import SESSION_COST, Visit
-from veildesk.portal.views.thread import OpenThread, opened_thread
+from veildesk.portal.views.thread import OpenThread, decode_keys, opened_thread
 
 __all__ = ["proof", "proof_file"]
 
@@ -29,23 +30,23 @@ async def proof_file(visit: Visit) -> Response:
     if thread is None:
         return visit.page("ticket-gone.html", status=410)
     visit.spend(SESSION_COST)
-    signed = await visit.site.ports.sign(_text(visit.site.settings.organisation, thread))
+    keys = decode_keys(visit.session().data["ticket"])
+    signed = await visit.site.ports.receipts.lodging(keys.lookup_id, _lodged(thread))
     return visit.file(signed.encode(), "text/plain; charset=utf-8", "receipt.asc")
 
 
-def _text(organisation: str, thread: OpenThread) -> str:
-    own = [entry for entry in thread.entries if entry is not None and entry.author == "user"]
-    lines = [
-        "Receipt of lodging",
-        "",
-        f"{organisation} received these messages through its portal and keeps them encrypted.",
-        "SHA-256 is of the text as the ticket shows it (UTF-8, line ends LF) or of the file as it was added.",
+def _lodged(thread: OpenThread) -> list[LodgedMessage]:
+    """The user's own messages as a receipt names them."""
+    return [
+        LodgedMessage(
+            entry.day,
+            _digest(entry),
+            tuple(LodgedFile(item.size, bytes.fromhex(item.sha256)) for item in entry.files),
+        )
+        for entry in thread.entries
+        if entry is not None and entry.author == "user"
     ]
-    for number, entry in enumerate(own, 1):
-        lines += ["", f"Message {number}, {entry.day} (UTC)", f"SHA-256 {_digest(entry)}"]
-        lines += [f"File, {item.size} bytes, SHA-256 {item.sha256}" for item in entry.files]
-    return "\n".join(lines) + "\n"
 
 
-def _digest(entry: ThreadEntry) -> str:
-    return hashlib.sha256(entry.text.encode("utf-8", "surrogatepass")).hexdigest()
+def _digest(entry: ThreadEntry) -> bytes:
+    return hashlib.sha256(entry.text.encode("utf-8", "surrogatepass")).digest()

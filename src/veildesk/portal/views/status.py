@@ -9,7 +9,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from veildesk.core.notice import Notice
-from veildesk.core.ports import NoticeArchive
 from veildesk.portal.site import View, Visit
 from veildesk.portal.snapshot import Incident, Snapshot, snapshot
 from veildesk.portal.status_files import FILES, media_type
@@ -29,28 +28,30 @@ __all__ = [
 _log = logging.getLogger("veildesk.portal")
 
 
-def read(archive: NoticeArchive) -> Snapshot:
+async def read(visit: Visit) -> Snapshot:
     """What there is to say; a series that cannot be read is "unknown", never "all is well"."""
+    ports = visit.site.ports
     try:
-        return snapshot(archive.board())
+        await ports.refresh()
+        return snapshot(ports.notices.board())
     except Exception as error:
         _log.error("notices-unreadable error=%s", type(error).__name__)
         return snapshot(None)
 
 
-def active(archive: NoticeArchive) -> list[Incident]:
+async def active(visit: Visit) -> list[Incident]:
     """Incidents that are not over."""
-    return read(archive).going_on
+    return (await read(visit)).going_on
 
 
 async def status(visit: Visit) -> Response:
     """What is going on now and what was."""
-    return visit.page("status.html", shot=read(visit.site.ports.notices))
+    return visit.page("status.html", shot=await read(visit))
 
 
 async def history(visit: Visit) -> Response:
     """Everything that was published."""
-    return visit.page("history.html", shot=read(visit.site.ports.notices))
+    return visit.page("history.html", shot=await read(visit))
 
 
 def statement_page(shot: Snapshot, number: int) -> tuple[str, dict[str, Any]] | None:
@@ -65,7 +66,7 @@ def statement_page(shot: Snapshot, number: int) -> tuple[str, dict[str, Any]] | 
 
 async def statement(visit: Visit) -> Response:
     """One statement, the user's action first."""
-    found = statement_page(read(visit.site.ports.notices), visit.request.path_params["number"])
+    found = statement_page(await read(visit), visit.request.path_params["number"])
     if found is None:
         raise HTTPException(404)
     return visit.page(found[0], **found[1])
@@ -73,7 +74,7 @@ async def statement(visit: Visit) -> Response:
 
 async def signed(visit: Visit) -> Response:
     """The clear-signed text, byte for byte."""
-    item = read(visit.site.ports.notices).find(visit.request.path_params["number"])
+    item = (await read(visit)).find(visit.request.path_params["number"])
     if item is None:
         raise HTTPException(404)
     return visit.file(item.signed_text.encode(), "text/plain; charset=utf-8")
@@ -83,7 +84,7 @@ def file(path: str) -> View:
     """The view of one of `status_files.FILES`."""
 
     async def view(visit: Visit) -> Response:
-        content = FILES[path](visit.site.settings, read(visit.site.ports.notices))
+        content = FILES[path](visit.site.settings, await read(visit))
         if content is None:
             raise HTTPException(404)
         name = path.rpartition("/")[2] if path.startswith("keys/") or path.endswith(".py") else None
@@ -97,4 +98,4 @@ async def subscribe(visit: Visit) -> Response:
     offer = visit.site.ports.subscription
     if offer is None:
         return visit.page("subscribe.html", address=None, token=None)
-    return visit.page("subscribe.html", address=visit.site.settings.notices_address, token=offer())
+    return visit.page("subscribe.html", address=visit.site.settings.notices_address, token=await offer())
