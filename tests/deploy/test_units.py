@@ -21,7 +21,7 @@ def units(tmp_path):
     """The units as installed, but with programs that exist on any machine."""
     folder = tmp_path / "units"
     shutil.copytree(DEPLOY / "systemd", folder)
-    for name in ("veildesk.service", "veildesk-status.service"):
+    for name in ("veildesk.service", "veildesk-status.service", "veildesk-portal.service"):
         unit = folder / name
         unit.write_text(unit.read_text().replace("/opt/veildesk/.venv/bin/veildesk", "/bin/true"))
     return folder
@@ -40,7 +40,10 @@ def complaints(said):
     return [line for line in said.splitlines() if not line.startswith(others)]
 
 
-@pytest.mark.parametrize("unit", ["veildesk.service", "veildesk-status.service", "tor@veildesk.service"])
+@pytest.mark.parametrize(
+    "unit",
+    ["veildesk.service", "veildesk-status.service", "veildesk-portal.service", "tor@veildesk.service"],
+)
 def test_units_are_verified_without_a_complaint(units, unit):
     checked = analyze(units, "verify", "--man=no", unit)
     assert complaints(checked.stderr + checked.stdout) == []
@@ -54,7 +57,7 @@ def test_a_mistake_would_be_noticed(units):
     assert any("stritc" in line for line in said)
 
 
-@pytest.mark.parametrize("name", ["veildesk.service", "veildesk-status.service"])
+@pytest.mark.parametrize("name", ["veildesk.service", "veildesk-status.service", "veildesk-portal.service"])
 def test_exposure_stays_low(units, name):
     unit = str(units / name)
     checked = analyze(units, "security", "--offline=true", "--no-pager", "--threshold=26", unit)
@@ -80,6 +83,17 @@ def test_the_service_keeps_what_it_promises():
     assert any(line.startswith("WatchdogSec=") for line in lines)
 
 
+def test_the_portal_apart_has_no_network_and_sees_nothing_of_the_gateway():
+    lines = (DEPLOY / "systemd" / "veildesk-portal.service").read_text().splitlines()
+    for line in ("User=veildesk-portal", "PrivateNetwork=yes", "NoNewPrivileges=yes", "LimitCORE=0"):
+        assert line in lines
+    hidden = " ".join(line for line in lines if line.startswith("InaccessiblePaths="))
+    for place in ("/var/lib/veildesk", "/run/veildesk/private", "/run/tor-instances", "/etc/credstore"):
+        assert place in hidden
+    assert "AF_INET" not in " ".join(lines)
+    assert "StateDirectory" not in " ".join(lines)
+
+
 def group(name):
     """System calls of a systemd group, groups within it expanded."""
     listed = subprocess.run(
@@ -95,10 +109,10 @@ def group(name):
     return calls
 
 
-def allowed_calls():
+def allowed_calls(unit="veildesk.service"):
     """What the unit's SystemCallFilter= lines leave, read as systemd.exec(5) says."""
     allowed: set[str] = group("@default")
-    for line in (DEPLOY / "systemd" / "veildesk.service").read_text().splitlines():
+    for line in (DEPLOY / "systemd" / unit).read_text().splitlines():
         if not line.startswith("SystemCallFilter="):
             continue
         words = line.removeprefix("SystemCallFilter=")
@@ -123,6 +137,7 @@ def test_the_sandbox_of_attachments_needs_nothing_that_the_unit_forbids(tmp_path
     if bubblewrap_works():
         assert {"mount", "pivot_root", "clone"} <= used
     assert used | {"mount", "pivot_root", "clone"} <= allowed_calls()
+    assert allowed_calls("veildesk-portal.service") == allowed_calls()
     assert {"ptrace", "bpf", "kexec_load", "init_module", "swapon", "keyctl"}.isdisjoint(allowed_calls())
 
 
@@ -162,13 +177,14 @@ def test_users_and_folders_of_sockets(tmp_path):
     for kind in ("sysusers.d", "tmpfiles.d"):
         target = root / "usr" / "lib" / kind
         target.mkdir(parents=True)
-        shutil.copy(DEPLOY / kind / "veildesk.conf", target)
+        for name in ("veildesk.conf", "veildesk-portal.conf"):
+            shutil.copy(DEPLOY / kind / name, target)
     made = subprocess.run(["systemd-sysusers", f"--root={root}"], capture_output=True, text=True, timeout=30)
     assert made.returncode == 0, made.stderr
     users = {line.split(":")[0]: line.split(":") for line in (root / "etc/passwd").read_text().splitlines()}
     assert users["veildesk"][6] == "/usr/sbin/nologin"
     created = subprocess.run(
-        ["systemd-tmpfiles", f"--root={root}", "--create", "veildesk.conf"],
+        ["systemd-tmpfiles", f"--root={root}", "--create", "veildesk.conf", "veildesk-portal.conf"],
         capture_output=True,
         text=True,
         timeout=30,
@@ -176,6 +192,11 @@ def test_users_and_folders_of_sockets(tmp_path):
     assert created.returncode == 0, created.stderr
     owner = int(users["veildesk"][2])
     expected = {"veildesk": (0o711, None), "veildesk/portal": (0o2750, 931), "veildesk/lmtp": (0o2750, 932)}
+    apart, entering = int(users["veildesk-portal"][2]), int(users["veildesk-portal"][3])
+    for name, uid, gid in (("veildesk/link", owner, entering), ("veildesk/site", apart, 931)):
+        about = (root / "run" / name).stat()
+        assert (about.st_mode & 0o7777, about.st_uid, about.st_gid) == (0o2750, uid, gid)
+    assert users["veildesk-portal"][6] == "/usr/sbin/nologin"
     for name, (mode, gid) in expected.items():
         about = (root / "run" / name).stat()
         assert about.st_mode & 0o7777 == mode
@@ -184,6 +205,8 @@ def test_users_and_folders_of_sockets(tmp_path):
 
 
 def test_the_apparmor_line_names_the_socket_that_tor_is_given():
-    line = (DEPLOY / "apparmor" / "local-system_tor").read_text().splitlines()[-1]
-    assert line == "/run/veildesk/portal/portal.sock rw,"
+    lines = (DEPLOY / "apparmor" / "local-system_tor").read_text().splitlines()
+    named = [line for line in lines if not line.startswith("#")]
+    assert named == ["/run/veildesk/portal/portal.sock rw,", "/run/veildesk/site/portal.sock rw,"]
+    assert "/run/veildesk/site/portal.sock" in (DEPLOY / "README.md").read_text()
     assert "unix:/run/veildesk/portal/portal.sock" in (DEPLOY.parent / "torrc.example").read_text()

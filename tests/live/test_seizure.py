@@ -56,6 +56,9 @@ class GatewayWorld(World):
         assert house is not None
         assert self.counts is not None
 
+        async def tally(choice: str) -> None:
+            self.counts.add(choice)
+
         async def erase(lookup_id: bytes) -> Deletion:
             view = await house.spool.thread(lookup_id)
             assert view is not None
@@ -72,7 +75,7 @@ class GatewayWorld(World):
             cipher=house.outbound.cipher,
             clock=house.clock,
             erase=erase,
-            count=self.counts.add,
+            count=tally,
             receipts=replace(
                 self.receipts,
                 sign=lambda text: house.engine.clearsign(text, house.lab.fingerprints["desk"]),

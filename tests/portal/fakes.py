@@ -276,11 +276,15 @@ class World:
     async def erasure(self, code: str) -> Erasure | None:
         return self.deletions.get(code)
 
-    def count(self, choice: str) -> None:
+    async def count(self, choice: str) -> None:
         self.counted[choice] += 1
 
     async def sign(self, text: str) -> str:
         return f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{text}-----BEGIN PGP SIGNATURE-----\n"
+
+    def change(self, **changes: object) -> None:
+        """Other settings from the next visitor on."""
+        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]
 
     async def token(self) -> str:
         return "start-" + "a" * 40

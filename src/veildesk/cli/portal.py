@@ -1,21 +1,49 @@
-"""`veildesk portal`: what an operator can do about a flood of tickets while the gateway runs."""
+"""`veildesk portal`: the portal as a process of its own, and what can be done about a flood of tickets."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import click
 
 from veildesk.cli.options import config_option, json_option
-from veildesk.cli.output import print_json
+from veildesk.cli.output import fail, print_json
 from veildesk.cli.spool import ask_gateway
+from veildesk.core.errors import VeildeskError
 
 __all__ = ["portal"]
 
 
 @click.group()
 def portal() -> None:
-    """Hold new portal tickets back during a flood, and let them go on."""
+    """Serve the portal apart from the gateway; hold new tickets back during a flood, let them go on."""
+
+
+@portal.command()
+@click.option(
+    "--gateway",
+    type=click.Path(path_type=Path, readable=False),
+    envvar="VEILDESK_PORTAL_GATEWAY",
+    default=Path("/run/veildesk/link/gateway.sock"),
+    show_default=True,
+    help="The gateway's socket for this process: [portal.process] socket.",
+)
+def serve(gateway: Path) -> None:
+    """Serve the portal without any key to what is kept, until SIGTERM or SIGINT.
+
+    Everything else comes from the gateway, which 'veildesk run' starts and which is waited for. Ends with 10
+    when the gateway is of another version or the portal's socket cannot be made.
+    """
+    from veildesk.ops.log import set_up_logging
+    from veildesk.service.portal_process import serve_portal
+
+    set_up_logging()
+    try:
+        sys.exit(asyncio.run(serve_portal(gateway)))
+    except VeildeskError as error:
+        fail(error)
 
 
 @portal.command()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AcceptanceUnknown",
     "AmbiguousSender",
     "AuthenticationFailed",
     "BackendRefused",
@@ -210,6 +211,15 @@ class SpoolUnavailable(VeildeskError):
     smtp_status = "4.3.1"
     exit_code = 15
     hint = "Free disk space or mend the state directory; senders will try again by themselves."
+
+
+class AcceptanceUnknown(SpoolUnavailable):
+    """The answer of whoever keeps things was lost: it may be kept. The same again is one thing still."""
+
+    code = "acceptance-unknown"
+    public = "It is not known whether this was kept; sending it again does no harm."
+    smtp_code = 451
+    smtp_status = "4.4.2"
 
 
 class FilesUnavailable(SpoolUnavailable):

@@ -50,7 +50,8 @@ class Draft:
     `entry` (hex) and `words` are drawn when the draft begins and stay, so that sending twice is
     sending once. `kept` are values the user wants agents to see. `exposed` are the keys of secrets that
     were unticked, `confirmed` the values of those that were chosen again afterwards. `problems` are codes
-    to show.
+    to show. `sent_as` is the SHA-256 (hex) of what was handed over without an answer, so that it may have
+    arrived; empty otherwise.
     """
 
     entry: str
@@ -69,6 +70,7 @@ class Draft:
     confirmed: list[str] = field(default_factory=list, repr=False)
     files: list[DraftFile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    sent_as: str = ""
 
     @property
     def text(self) -> str:

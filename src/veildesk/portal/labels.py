@@ -201,6 +201,13 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
             "few minutes."
         ),
     ),
+    "unsure": (
+        "message",
+        N_(
+            "We could not find out whether your message arrived, because a part of our service broke off. "
+            "Nothing is lost: send it again. If it did arrive, it will not come twice."
+        ),
+    ),
     "form-expired-files": (
         "message",
         N_(

@@ -97,7 +97,7 @@ class PortalPorts:
     erase: Eraser
     random_bytes: Callable[[int], bytes]
     receipts: Receipts
-    count: Callable[[str], None]
+    count: Callable[[str], Awaitable[None]]
     parking: Callable[[], bool] = lambda: False
     erasure: Callable[[str], Awaitable[Erasure | None]] = _nothing
     """What became of a deletion, by its code without spaces and hyphens."""

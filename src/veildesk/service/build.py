@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from veildesk.attachments.clamd import Clamd, ScannedCleaner
+from veildesk.attachments.clamd import ScannedCleaner
 from veildesk.attachments.sandbox import SandboxCleaner
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.limits import Limits
@@ -26,6 +26,7 @@ from veildesk.replies.key_lookup import WkdLookup
 from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, Transport
 from veildesk.replies.onion_routes import OnionRoutes, parse_onion_routes
 from veildesk.service.adopt_files import adopt_files
+from veildesk.service.cleaning import make_cleaner
 from veildesk.service.config import AttachmentsConfig, Config, OutgoingConfig
 from veildesk.service.database import database_of, files_of, read_secret
 from veildesk.service.dispatch import Dispatch
@@ -49,7 +50,10 @@ from veildesk.spool.thread_cipher import WordsCipher
 
 _log = logging.getLogger("veildesk.service")
 
-__all__ = ["Gateway", "build_gateway", "outgoing_mailer", "outgoing_server", "tls_context"]
+WORDS_PEPPER = b"words-pepper"
+"""What the ring's secret of the ticket words is derived with."""
+
+__all__ = ["WORDS_PEPPER", "Gateway", "build_gateway", "outgoing_mailer", "outgoing_server", "tls_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
         await adopt_files(config.gateway.state_dir, spool, keyring)
         engine, key_watch = await open_engine(config.keys, runtime, limits, stack, clock.now)
         cleaner = cleaner_from(config.attachments or AttachmentsConfig())
-        cipher = WordsCipher(keyring.derive_secret(b"words-pepper"))
+        cipher = WordsCipher(keyring.derive_secret(WORDS_PEPPER))
         backends: dict[str, Backend] = {}
         for name, settings in config.backends.items():
             places = list(places_of(name, config.queues, config.routes))
@@ -131,8 +135,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
 
 def cleaner_from(settings: AttachmentsConfig) -> SandboxCleaner | ScannedCleaner:
     """The cleaner of files, behind a malware scan if one is switched on."""
-    cleaner = SandboxCleaner(require_sandbox=settings.require_sandbox)
-    return ScannedCleaner(cleaner, Clamd(settings.clamd)) if settings.clamd else cleaner
+    return make_cleaner(require_sandbox=settings.require_sandbox, clamd=settings.clamd)
 
 
 def _pipeline(

@@ -9,7 +9,18 @@ from pathlib import Path
 from veildesk.core.errors import ConfigInvalid
 from veildesk.portal.ports import TOPICS
 
-__all__ = ["OnionConfig", "PortalConfig", "check_onion", "check_portal"]
+__all__ = ["OnionConfig", "PortalConfig", "PortalProcessConfig", "check_onion", "check_portal"]
+
+
+@dataclass(frozen=True, slots=True)
+class PortalProcessConfig:
+    """The portal as a process of its own ('veildesk portal serve').
+
+    `socket` is the gateway's, where that process asks; only `user` (a name or number) may use it.
+    """
+
+    user: str
+    socket: Path = Path("run/link/gateway.sock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +32,7 @@ class PortalConfig:
     that has only notices and keys.
 
     `queues` names the queue of a topic, such as `security = "response"`; all others go to "support", or to
-    the first queue there is.
+    the first queue there is. With `process` another process serves `socket` and `status_socket`.
     """
 
     socket: Path = Path("run/portal.sock")
@@ -31,6 +42,7 @@ class PortalConfig:
     open: bool = True
     challenge: bool = False
     queues: Mapping[str, str] = field(default_factory=dict)
+    process: PortalProcessConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

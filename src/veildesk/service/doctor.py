@@ -19,6 +19,7 @@ from veildesk.service.build import cleaner_from
 from veildesk.service.config import AttachmentsConfig, Config
 from veildesk.service.doctor_keys import check_keys, check_memory
 from veildesk.service.doctor_mail import check_mail
+from veildesk.service.doctor_portal import check_portal_process
 from veildesk.service.notice_checks import check_notices
 from veildesk.service.safekeeping import check_store
 from veildesk.spool.keyring import KeyRing
@@ -41,6 +42,7 @@ async def examine(config: Config) -> list[CheckResult]:
         ("backends", _backends),
         ("mail", check_mail),
         ("onion", _onion),
+        ("portal", check_portal_process),
         ("gateway", _gateway),
     ]
     results: list[CheckResult] = []

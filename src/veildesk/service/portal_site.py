@@ -9,14 +9,16 @@ from collections.abc import Awaitable, Callable
 from veildesk.core.ticket import Erasure
 from veildesk.portal.ports import Eraser, PortalPorts, PortalSettings
 from veildesk.redact.rules import RuleSet
-from veildesk.service.build import Gateway
+from veildesk.service.build import WORDS_PEPPER, Gateway
+from veildesk.service.config import AttachmentsConfig
 from veildesk.service.eraser import look_up_erasure
 from veildesk.service.notices import notice_board
 from veildesk.service.onions import portal_address, status_address
+from veildesk.service.portal_offer import PortalOffer
 from veildesk.service.portal_receipts import SupportReceipts
 from veildesk.service.subscriptions import subscribers
 
-__all__ = ["ROTATION_DAYS", "portal_ports", "portal_settings", "status_settings"]
+__all__ = ["ROTATION_DAYS", "portal_offer", "portal_ports", "portal_settings", "status_settings"]
 
 ROTATION_DAYS = 1
 """How often the store's keys are changed; what was deleted is unreadable in backups from then on."""
@@ -72,12 +74,31 @@ def status_settings(gateway: Gateway, settings: PortalSettings) -> PortalSetting
     return dataclasses.replace(settings, hosts=(address,), clearnet_hosts=(), onion=address, status_only=True)
 
 
+def portal_offer(gateway: Gateway, site: PortalSettings, status: PortalSettings | None) -> PortalOffer:
+    """What a portal process gets to work by."""
+    portal, files = gateway.config.portal, gateway.config.attachments or AttachmentsConfig()
+    assert portal is not None
+    return PortalOffer(
+        site=site,
+        socket=portal.socket,
+        pepper=gateway.keyring.derive_secret(WORDS_PEPPER),
+        status=status,
+        status_socket=portal.status_socket,
+        clamd=files.clamd,
+        require_sandbox=files.require_sandbox,
+        subscriptions=gateway.config.notices.mail is not None,
+    )
+
+
 def portal_ports(
     gateway: Gateway, erase: Eraser, count: Callable[[str], None], parking: Callable[[], bool]
 ) -> PortalPorts:
     """What the portal gets of the gateway."""
     config = gateway.config
     signer = config.keys.support
+
+    async def counted(choice: str) -> None:
+        count(choice)
 
     async def erasure(code: str) -> Erasure | None:
         return await look_up_erasure(gateway.eraser, code)
@@ -99,7 +120,7 @@ def portal_ports(
             erasure=erasure,
             clock=gateway.clock,
         ),
-        count=count,
+        count=counted,
         parking=parking,
         erasure=erasure,
     )

@@ -10,8 +10,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from veildesk.core.errors import SpoolUnavailable, VeildeskError
 from veildesk.core.ports import OnionService
 from veildesk.core.submission import Channel
@@ -20,11 +18,12 @@ from veildesk.core.work import Reason, State, Work
 from veildesk.intake.imap import ImapPoller, ImapSettings
 from veildesk.intake.recipients import Recipients
 from veildesk.intake.smtp import Listener, ListenerSettings
+from veildesk.link.server import LinkServer
+from veildesk.link.shape import dump
 from veildesk.ops.control import Handler
 from veildesk.ops.lag import LoopLag
 from veildesk.ops.metrics import MetricsServer
 from veildesk.ops.notify import notify, watchdog_seconds
-from veildesk.portal import serve as portal_serve
 from veildesk.portal.app import create_app
 from veildesk.portal.ports import PortalPorts, PortalSettings
 from veildesk.redact.engine import searcher
@@ -42,8 +41,16 @@ from veildesk.service.notices import open_press
 from veildesk.service.onions import build_onions
 from veildesk.service.outages import Outages, retry_all
 from veildesk.service.parking import Parking
-from veildesk.service.portal_site import ROTATION_DAYS, portal_ports, portal_settings, status_settings
+from veildesk.service.portal_desk import PortalDesk, uid_of
+from veildesk.service.portal_site import (
+    ROTATION_DAYS,
+    portal_offer,
+    portal_ports,
+    portal_settings,
+    status_settings,
+)
 from veildesk.service.reporting import Reporter
+from veildesk.service.serving import QuietServer, serve_site, site_server
 from veildesk.service.status_site import Upkeep
 from veildesk.service.webhooks import webhook_server
 from veildesk.service.workers import Poller, Sweeper, Worker
@@ -71,6 +78,7 @@ class Running:
         # The control socket answers before every part is there; until then nothing is called running.
         self._ready = False
         self._erased: dict[bytes, Deletion] = {}
+        self._desk: PortalDesk | None = None
         self._lag = LoopLag()
         self._measuring = Measuring(
             gateway.spool, self._lag, self._done, self._healthy, gateway.eraser.counts
@@ -228,14 +236,19 @@ class Running:
         )
 
     async def _portal(self, portal: PortalConfig) -> list[Job]:
-        """The portal's server, and that of the notices' own onion."""
+        """The portal's server, and that of the notices' own onion; or what another process needs for both."""
         gateway = self._gateway
         settings = await portal_settings(gateway)
         ports = portal_ports(gateway, self._erase, self._feedback.add, lambda: self._parking.on)
-        jobs = [("portal", _serve(_site(settings, ports, portal.socket)))]
         notices_alone = status_settings(gateway, settings)
+        if portal.process is not None:
+            offer = portal_offer(gateway, settings, notices_alone)
+            self._desk = PortalDesk(ports, settings, dump(offer))
+            server = LinkServer(portal.process.socket, uid_of(portal.process.user), self._desk)
+            return [("portal-link", server.run())]
+        jobs = [("portal", serve_site(_site(settings, ports, portal.socket)))]
         if notices_alone is not None:
-            jobs.append(("status", _serve(_site(notices_alone, ports, portal.status_socket))))
+            jobs.append(("status", serve_site(_site(notices_alone, ports, portal.status_socket))))
         return jobs
 
     async def _erase(self, lookup_id: bytes) -> Deletion:
@@ -290,9 +303,18 @@ class Running:
             "key_days": self._gateway.key_watch.days,
             "key_trouble": self._gateway.key_watch.trouble,
             "feedback": self._feedback.totals(),
+            "portal": self._portal_state(),
             "parking": self._parking.on,
             "parked": len(await self._parking.waiting()),
         }
+
+    def _portal_state(self) -> str:
+        """ "off", "within" the gateway, or of a process of its own: "answers" or "away"."""
+        if self._config.portal is None:
+            return "off"
+        if self._config.portal.process is None:
+            return "within"
+        return "answers" if self._desk is not None and self._desk.answered else "away"
 
     async def _poll(self, request: Mapping[str, Any]) -> bool:
         for poller in self._pollers.values():
@@ -342,40 +364,13 @@ class Running:
         return _row(await approve(self._gateway.spool, str(request["message"])))
 
 
+def _site(settings: PortalSettings, ports: PortalPorts, socket: Path) -> QuietServer:
+    return site_server(create_app(settings, ports), socket, circuits=settings.circuits)
+
+
 async def _prepare_rules() -> None:
     """Make the rules of redaction ready, which takes a second, before the first message asks for them."""
     await asyncio.to_thread(searcher)
-
-
-def _site(settings: PortalSettings, ports: PortalPorts, socket: Path) -> _QuietServer:
-    socket.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    socket.unlink(missing_ok=True)
-    return _QuietServer(portal_serve.config(create_app(settings, ports), socket, circuits=settings.circuits))
-
-
-class _QuietServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: the gateway decides when it stops."""
-
-    def install_signal_handlers(self) -> None:
-        """None: see the class."""
-
-    def capture_signals(self) -> Any:
-        """None: see the class."""
-        from contextlib import nullcontext
-
-        return nullcontext()
-
-
-async def _serve(server: uvicorn.Server) -> None:
-    running = asyncio.create_task(server.serve())
-    try:
-        await asyncio.shield(running)
-    except asyncio.CancelledError:
-        # Cancelling uvicorn would cut off answers under way, or break it while it starts.
-        server.should_exit = True
-        await asyncio.wait({running}, timeout=15)
-        running.cancel()
-        raise
 
 
 async def _watchdog(seconds: float) -> None:

@@ -42,7 +42,8 @@ def look(config: Config) -> dict[str, ComponentState]:
     states: dict[str, ComponentState] = {}
     if config.portal is not None:
         published = status.get("onion_published")
-        states["portal"] = ComponentState.MAJOR_OUTAGE if published is False else ComponentState.OPERATIONAL
+        away = published is False or status.get("portal") == "away"
+        states["portal"] = ComponentState.MAJOR_OUTAGE if away else ComponentState.OPERATIONAL
     states["mail"] = ComponentState.OPERATIONAL
     failing = [name for name, word in status.get("backends", {}).items() if word != "ok"]
     if status.get("backends"):

@@ -10,8 +10,10 @@ import pytest
 
 from portal.fakes import World
 from portal.visitor import Page, Visitor
-from veildesk.core.errors import SpoolUnavailable
+from veildesk.core.errors import AcceptanceUnknown, SpoolUnavailable
+from veildesk.core.portal_entry import decode_portal_entry
 from veildesk.core.ports import Cleaned
+from veildesk.core.submission import Accepted, Submission
 from veildesk.core.ticket import Deletion, Erased
 
 TEXT = "A long letter that took an hour to write."
@@ -227,3 +229,64 @@ async def test_a_cleaner_that_breaks_costs_no_text(visitor: Visitor) -> None:
     assert (await visitor.post(form, [("a.txt", b"x")])).status_code == 500
     assert TEXT in written(await visitor.get("/en/new"))
     assert visitor.site.budget.used == 0
+
+
+class LostAnswers:
+    """Keeps a message and is not heard, as often as is said."""
+
+    def __init__(self, world: World, times: int) -> None:
+        self.spool, self.left = world.spool, times
+
+    async def accept(self, submission: Submission) -> Accepted:
+        accepted = await self.spool.accept(submission)
+        self.left -= 1
+        if self.left >= 0:
+            raise AcceptanceUnknown("test")
+        return accepted
+
+
+def losing(visitor: Visitor, world: World, times: int = 1) -> None:
+    visitor.site.ports = replace(visitor.site.ports, intake=LostAnswers(world, times))
+
+
+async def test_what_may_have_arrived_is_not_called_unsent_and_comes_once(
+    visitor: Visitor, world: World
+) -> None:
+    check = await visitor.write(TEXT)
+    losing(visitor, world, 2)
+    told = await visitor.submit(check.form(), op="send")
+    assert "could not find out whether your message arrived" in told.text
+    world.spool.full = True
+    told = await visitor.submit(told.form(), op="send")
+    assert "could not find out whether your message arrived" in told.text
+    assert "Nothing was sent" not in told.text
+    world.spool.full = False
+    told = await visitor.submit(told.form(), op="send")
+    receipt = await visitor.submit(told.form(), op="send")
+    assert receipt.words == check.words
+    assert len(world.spool.submissions) == 1
+
+
+async def test_what_was_changed_since_is_not_taken_for_what_may_have_arrived(
+    visitor: Visitor, world: World
+) -> None:
+    check = await visitor.write("first version")
+    losing(visitor, world)
+    told = await visitor.submit(check.form(), op="send")
+    compose = await visitor.submit(told.form(), op="change")
+    check = await visitor.submit(compose.form("/en/new").set(message="second version"))
+    await visitor.submit(check.form(), op="send")
+    texts = [decode_portal_entry(one.payload).text for one in world.spool.submissions.values()]
+    assert texts == ["first version", "second version"]
+    assert len(world.spool.threads) == 1
+
+
+async def test_discarding_what_may_have_arrived_says_so(visitor: Visitor, world: World) -> None:
+    check = await visitor.write(TEXT)
+    losing(visitor, world)
+    told = await visitor.submit(check.form(), op="send")
+    page = await visitor.submit(told.form(), op="discard")
+    assert "It may have arrived" in page.text
+    assert "Nothing was sent" not in page.text
+    page = await visitor.submit((await visitor.write(TEXT)).form(), op="discard")
+    assert "Nothing was sent" in page.text

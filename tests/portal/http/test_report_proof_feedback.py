@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -114,7 +113,7 @@ async def test_feedback_is_counted_once_and_hangs_on_nothing(visitor: Visitor, w
 
 
 async def test_topics_lead_to_their_queues_and_so_do_further_messages(world: World) -> None:
-    world.settings = replace(world.settings, queues={"security": "response"})
+    world.change(queues={"security": "response"})
     for topic, queue in (("security", "response"), ("payment", "support")):
         world.spool.submissions.clear()
         visitor = Visitor(world)

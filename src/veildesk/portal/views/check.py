@@ -25,7 +25,7 @@ from veildesk.portal.views.compose import expired, own_words, problems
 __all__ = ["check", "choose", "confirm"]
 
 SENDING: Final = ("send", "send-hidden", "send-shown")
-MENDED_HERE: Final = frozenset({"changed", "own-words", "busy", "challenge", "full"})
+MENDED_HERE: Final = frozenset({"changed", "own-words", "busy", "challenge", "full", "unsure"})
 """Problems that the check page itself can mend; all others lead back to the message."""
 
 
@@ -110,7 +110,8 @@ async def choose(visit: Visit) -> Response:
         try:
             return await send.now(visit, session, draft, await look(visit, draft))
         except (Overloaded, SpoolUnavailable) as error:
-            draft.problems = ["busy" if isinstance(error, Overloaded) else "full"]
+            problem = "busy" if isinstance(error, Overloaded) else "full"
+            draft.problems = ["unsure" if draft.sent_as else problem]
             session.data["draft"] = draft.encode()
             visit.save(session)
             return visit.go("new/check")
@@ -159,6 +160,7 @@ def _back(visit: Visit, draft: Draft) -> Response:
 def _discard(visit: Visit, session: Session, draft: Draft) -> Response:
     session.data.pop("draft", None)
     session.data["discarded"] = draft.entry
+    session.data["unsure"] = bool(draft.sent_as)
     session.blobs.clear()
     visit.save(session)
     return visit.go("ticket" if draft.reply else "discarded")

@@ -29,7 +29,7 @@ async def feedback(visit: Visit) -> Response:
         return visit.page("ticket-gone.html", status=403)
     choice = form.get("helped")
     if choice in CHOICES and not session.data.get("rated"):
-        visit.site.ports.count(choice)
+        await visit.site.ports.count(choice)
         session.data["rated"] = True
         visit.save(session)
     return visit.go("ticket/thanks")

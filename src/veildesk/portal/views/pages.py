@@ -70,4 +70,4 @@ async def left(visit: Visit) -> Response:
 
 async def discarded(visit: Visit) -> Response:
     """After a draft was thrown away."""
-    return visit.page("discarded.html")
+    return visit.page("discarded.html", unsure=visit.session().data.get("unsure") is True)

@@ -7,9 +7,12 @@ in the form, so that a visitor whose session was lost in between (a restart) lea
 from __future__ import annotations
 
 import datetime
+import hashlib
+from collections.abc import Callable
 
 from starlette.responses import Response
 
+from veildesk.core.errors import AcceptanceUnknown
 from veildesk.core.portal_entry import encode_numbering, encode_portal_entry
 from veildesk.core.ports import ThreadKeys
 from veildesk.core.receipt import WordsMalformed, parse
@@ -36,7 +39,7 @@ async def now(visit: Visit, session: Session, draft: Draft, checked: Checked) ->
         topic = _topic(await open_thread(visit, keys))
     else:
         keys, topic = await visit.derive(draft.words), draft.topic
-    await site.ports.intake.accept(_submission(visit, session, draft, checked, keys, topic))
+    await _accept(visit, draft, lambda: _submission(visit, session, draft, checked, keys, topic))
     session.data.pop("draft", None)
     session.blobs.clear()
     if not draft.reply:
@@ -45,6 +48,24 @@ async def now(visit: Visit, session: Session, draft: Draft, checked: Checked) ->
         session.data |= {"sent": draft.entry, "told": False}
     visit.save(session)
     return visit.go("ticket" if draft.reply else "receipt")
+
+
+async def _accept(visit: Visit, draft: Draft, write: Callable[[], Submission]) -> None:
+    """Hand over, and remember what was, as long as nobody said that it arrived.
+
+    What is sent again unchanged is the same message. What was changed since is another one, else it would be
+    taken for the one that may have arrived and be lost.
+    """
+    submission = write()
+    sent_as = hashlib.sha256(submission.payload).hexdigest()
+    if draft.sent_as and draft.sent_as != sent_as:
+        draft.entry = visit.site.ports.random_bytes(16).hex()
+        submission = write()
+    try:
+        await visit.site.ports.intake.accept(submission)
+    except AcceptanceUnknown:
+        draft.sent_as = sent_as
+        raise
 
 
 def _topic(thread: OpenThread | None) -> str:

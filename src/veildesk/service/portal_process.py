@@ -1,0 +1,177 @@
+"""`veildesk portal serve`: the portal as a process of its own, which holds no key to anything at rest.
+
+It has no configuration but the path of the gateway's socket, no key ring, no store, no GnuPG home and no
+helpdesk. Who breaks into it sees what visitors type and open from then on, and opens nothing that came
+before. What it works by comes from the gateway; it begins anew when that changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import signal
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+from veildesk.child.memory import forbid_core_files
+from veildesk.core.errors import ConfigInvalid, SpoolUnavailable
+from veildesk.link.client import LinkClient
+from veildesk.link.frames import BadFrame
+from veildesk.link.remote import RemoteEraser, RemoteNews, RemoteReceipts, RemoteStore
+from veildesk.link.replies import read_one
+from veildesk.link.requests import Settings
+from veildesk.link.shape import load
+from veildesk.ops.clock import SystemClock
+from veildesk.ops.notify import notify, watchdog_seconds
+from veildesk.portal.app import create_app
+from veildesk.portal.ports import PortalPorts
+from veildesk.service.cleaning import make_cleaner
+from veildesk.service.portal_offer import PortalOffer
+from veildesk.service.serving import serve_site, site_server
+from veildesk.spool.thread_cipher import WordsCipher
+
+__all__ = ["remote_ports", "serve_portal"]
+
+_log = logging.getLogger("veildesk.service")
+_PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+_NEWS_SECONDS: Final = 10.0
+
+
+async def serve_portal(gateway: Path) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code.
+
+    `gateway` is the gateway's socket. Waits for it as long as it is not there. Raises `ConfigInvalid` for a
+    gateway of another version and for folders that cannot be used.
+    """
+    forbid_core_files()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    watchdog = asyncio.create_task(_watchdog())
+    notify("READY=1", "STATUS=waiting for the gateway")
+    try:
+        while not stop.is_set():
+            client = LinkClient(gateway)
+            given = await _given(client, stop)
+            if given is not None:
+                await _serve(client, given, stop)
+            await client.close()
+    finally:
+        watchdog.cancel()
+    notify("STOPPING=1")
+    _log.info("stopped")
+    return 0
+
+
+async def _given(client: LinkClient, stop: asyncio.Event) -> bytes | None:
+    """What the gateway gives us to work by, as soon as it answers; None when we are to stop."""
+    tries = 0
+    while True:
+        try:
+            return read_one(await client.ask(Settings(), seconds=10.0))
+        except SpoolUnavailable as error:
+            if not tries:
+                _log.info("waiting-for-gateway reason=%s", error.detail)
+        except BadFrame:
+            raise ConfigInvalid("the gateway's settings cannot be read; restart both") from None
+        if await _either(stop.wait(), seconds=_PAUSES[min(tries, len(_PAUSES) - 1)]):
+            return None
+        tries += 1
+
+
+async def _serve(client: LinkClient, given: bytes, stop: asyncio.Event) -> None:
+    """Serve until we are to stop or the gateway has other settings."""
+    try:
+        offer = load(PortalOffer, given)
+    except BadFrame:
+        raise ConfigInvalid("the gateway's settings cannot be read; restart both") from None
+    clock = SystemClock()
+    news = RemoteNews(client, clock, hashlib.sha256(given).digest())
+    cipher = WordsCipher(offer.pepper)
+    ports = remote_ports(client, offer, news, cipher)
+    await news.refresh()
+    sites = [(offer.site, offer.socket)]
+    if offer.status is not None:
+        sites.append((offer.status, offer.status_socket))
+    for _, socket in sites:
+        _check_place(socket)
+    async with AsyncExitStack() as stack:
+        stack.callback(cipher.close)
+        servers = [
+            site_server(
+                await asyncio.to_thread(create_app, settings, ports), socket, circuits=settings.circuits
+            )
+            for settings, socket in sites
+        ]
+        jobs = [asyncio.create_task(serve_site(server)) for server in servers]
+        jobs.append(asyncio.create_task(_look(news)))
+        waiting = asyncio.create_task(stop.wait())
+        notify("STATUS=serving")
+        _log.info("serving sites=%d", len(sites))
+        done, _ = await asyncio.wait({waiting, *jobs}, return_when=asyncio.FIRST_COMPLETED)
+        for job in (waiting, *jobs):
+            job.cancel()
+        await asyncio.gather(waiting, *jobs, return_exceptions=True)
+        for job in done:
+            job.result()
+    if not stop.is_set():
+        notify("STATUS=waiting for the gateway")
+        _log.info("settings-changed")
+
+
+def remote_ports(
+    client: LinkClient, offer: PortalOffer, news: RemoteNews, cipher: WordsCipher
+) -> PortalPorts:
+    """The portal's roles: its own cipher and cleaner, and the gateway for all that is kept or signed."""
+    store, receipts = RemoteStore(client), RemoteReceipts(client)
+    return PortalPorts(
+        intake=store,
+        threads=store,
+        cipher=cipher,
+        cleaner=make_cleaner(require_sandbox=offer.require_sandbox, clamd=offer.clamd),
+        notices=news,
+        clock=SystemClock(),
+        erase=RemoteEraser(client),
+        random_bytes=os.urandom,
+        receipts=receipts,
+        count=receipts.count,
+        parking=lambda: news.parking,
+        erasure=receipts.erasure,
+        subscription=receipts.token if offer.subscriptions else None,
+        refresh=news.refresh,
+    )
+
+
+async def _look(news: RemoteNews) -> None:
+    """Ask for news now and then, also without visitors, until there are other settings."""
+    while not await _either(news.changed.wait(), seconds=_NEWS_SECONDS):
+        await news.refresh()
+
+
+async def _either(event: Awaitable[object], *, seconds: float) -> bool:
+    """Whether the event came within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event
+    except TimeoutError:
+        return False
+    return True
+
+
+def _check_place(socket: Path) -> None:
+    folder = socket.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigInvalid(
+            "[portal] socket: this user cannot make it in its folder; deploy/README.md has the folders"
+        )
+
+
+async def _watchdog() -> None:
+    seconds = watchdog_seconds()
+    while seconds is not None:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(seconds)
