@@ -98,11 +98,7 @@ class Running:
         if self._config.answers.remarks:
             jobs.append(("remarks", reporter.run()))
         told = reporter.tell if self._config.answers.remarks else (lambda _: None)
-        outages = Outages(
-            gateway.spool,
-            {name: q.backend for name, q in self._config.queues.items()},
-            {one.backend for one in self._config.routes.values()},
-        )
+        outages = self._outages()
         # A helpdesk that is slow keeps its own workers busy and leaves the others theirs.
         for number in range(self._config.gateway.workers * max(1, len(gateway.backends))):
             worker = Worker(
@@ -151,6 +147,13 @@ class Running:
             jobs.append(("watchdog", _watchdog(seconds)))
         self._ready = True
         return jobs
+
+    def _outages(self) -> Outages:
+        return Outages(
+            self._gateway.spool,
+            {name: q.backend for name, q in self._config.queues.items()},
+            {one.backend for one in self._config.routes.values()},
+        )
 
     def _sweeper(self) -> Sweeper:
         gateway = self._gateway
