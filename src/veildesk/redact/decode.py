@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from veildesk.redact.detect import keywords
 from veildesk.redact.view import Edit, View, edited
 
-__all__ = ["AT_WORDS", "CASED_TRIGGERS", "DOT_WORDS", "TRIGGERS", "decoded_view"]
+__all__ = ["AT_WORDS", "CASED_TRIGGERS", "DOT_WORDS", "TRIGGERS", "decoded_view", "decoded_views"]
 
 AT_WORDS = (
     "at", "ät", "aet", "arroba", "arobase", "arrobas", "chiocciola", "собака", "собачка", "собак", "эт", "ат",
@@ -64,6 +65,10 @@ TRIGGERS: tuple[bytes, ...] = (
     rb"\\[\"/nrtux\\]",
     rb"[\[({<][ ]?(?:[.:@/]|://)[ ]?[\])}>]",
     rb"hxxps?",
+    rb"<wbr",
+    rb"<br",
+    rb"[a-z0-9,. ]\\\r?\n",
+    rb"[^ >\n]</?(?:span|font|mark|strong|em|nobr|code)[ >]",
     *_in_rims(AT_WORDS[:-2], _RIMS),
     *_in_rims(DOT_WORDS, (*_RIMS, (" ", " "))),
     rb"\x20(?:#|@|\xef\xbc\xa0)\x20",
@@ -77,6 +82,8 @@ _LEFTOVER = re.compile(
     r"|(?P<ent>&(?:amp;)?(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
     r"|(?P<esc>(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|(?-i:\\[\"/nrt\\]))"
     r"|(?P<fang>[ ]?[\[({<][ ]?(?P<mark>://|[.:@/])[ ]?[\])}>][ ]?)"
+    r"|(?P<line>\\\r?\n[ \t]{0,12}|<br ?/?>(?:\r?\n)?)"
+    r"|(?P<tag>(?:<wbr ?/?>)+|(?<=\w)(?:</?(?:span|font|mark|strong|em|nobr|code)(?:[ ][^<>\n]{0,160})?>)+(?=\w))"
     r"|(?P<hxxp>(?<![A-Za-z])hxxp(?=s?:))"
     rf"|(?P<at>[ ]{{0,2}}(?:[\[({{<][ ]?(?:{_AT})[ ]?[\])}}>]|(?P<rim>[_*|])(?:{_AT})(?P=rim))[ ]{{0,2}})"
     rf"|(?P<dot>[ ]{{0,2}}[\[({{<_*|][ ]?(?:{_DOT})[ ]?[\])}}>_*|][ ]{{0,2}})"
@@ -118,7 +125,9 @@ def _replacement(match: re.Match[str]) -> str | None:
         return "@"
     if kind in ("dot", "word"):
         return "."
-    if kind == "soft":
+    if kind == "line":
+        return "\n"
+    if kind in ("soft", "tag"):
         return ""
     if kind == "qp":
         return _bytes_text(bytes.fromhex(piece.replace("=", "")))
@@ -126,19 +135,31 @@ def _replacement(match: re.Match[str]) -> str | None:
         return _bytes_text(bytes.fromhex(re.sub(r"%(?:25)*(?=..)", "", piece)))
     if kind == "ent":
         new = html.unescape(piece.replace("&amp;", "&"))
+        if len(new) == 1 and unicodedata.category(new) == "Cf":
+            return ""  # a soft hyphen or a character of no width
         return new if len(new) == 1 else None
     if kind == "hxxp":
         return "http"
     return _escaped(piece)
 
 
-def _edits(text: str) -> Iterator[Edit]:
+_NUMBER = re.compile(r"=[0-9]{2}(?=[0-9.])")
+
+
+def _edits(text: str, numbers: bool) -> Iterator[Edit]:
     for match in _LEFTOVER.finditer(text):
-        new = _replacement(match)
+        new = None if numbers and _NUMBER.match(text, match.start()) else _replacement(match)
         if new is not None:
             yield Edit(match.start(), match.end(), new)
 
 
 def decoded_view(text: str) -> View:
     """`text` with leftovers undone."""
-    return edited(text, _edits(text))
+    return edited(text, _edits(text, False))
+
+
+def decoded_views(text: str) -> Iterator[View]:
+    """`text` with leftovers undone, and, where "=20" may be quoted-printable or a value that begins so, both."""
+    yield decoded_view(text)
+    if _NUMBER.search(text):
+        yield edited(text, _edits(text, True))

@@ -94,12 +94,12 @@ class Searcher:
 
     def _decoded(self, text: str, start: int, stop: int, depth: int) -> Iterator[Finding]:
         """Findings that only show once leftovers of encodings are undone."""
-        view = decode.decoded_view(text[start:stop])
-        if view.text == text[start:stop]:
-            return
-        for item in self.search(view.text, depth=depth + 1):
-            if view.touches_edit(max(0, item.start - _CONTEXT), item.end + 1):
-                yield _moved(item, view, start)
+        for view in decode.decoded_views(text[start:stop]):
+            if view.text == text[start:stop]:
+                continue
+            for item in self.search(view.text, depth=depth + 1):
+                if view.touches_edit(max(0, item.start - _CONTEXT), item.end + 1):
+                    yield _moved(item, view, start)
 
     def _in_turn(self, text: str) -> Iterator[list[Finding]]:
         """Findings in a short text taken as it stands: of the exact rules, then of those that go by words."""

@@ -35,7 +35,10 @@ _CONTEXT = 60
 _REACH = 200
 _MAX_LINES = 24
 _TAIL = re.compile(r"[A-Za-z0-9_.:+/@%=-]*")
-_BREAK = re.compile(r"=?\r?\n(?:[ \t]?>)*[ \t]{0,2}")
+_BREAK = re.compile(
+    r"(?:[=\\]?\r?\n(?:[ \t]?[>|])*[ \t]{0,12}|<w?br ?/?>(?:\r?\n[ \t]{0,12})?)", re.IGNORECASE
+)
+_INDENTED = re.compile(r"[ \t]{3}|-\r?\n")
 _HEAD = re.compile(r"[A-Za-z0-9_.:+/@%=-]+")
 
 
@@ -91,18 +94,28 @@ _NEAR = 44
 
 
 _LINE = re.compile(rf"\n(?!{_STAMP.pattern})")
+_TAG = re.compile(r"<w?br ?/?>", re.IGNORECASE)
 
 
 def _breaks(text: str) -> Iterator[int]:
     """Line breaks that may have cut a value."""
-    for match in _LINE.finditer(text):
-        at = match.start()
-        end = at - (text[at - 1 : at] == "\r")
-        end -= text[end - 1 : end] == "="
+    places = [match.start() for match in _LINE.finditer(text)]
+    tags = [match.start() for match in _TAG.finditer(text)] if "<" in text else []
+    for at in sorted(places + tags) if tags else places:
+        end = _left_end(text, at)
         gap = _BREAK.match(text, end)
+        end -= text[end - 1 : end] == "-"
         left = text[max(0, end - _NEAR, text.rfind("\n", 0, end) + 1) : end][::-1]
         if gap and _WORTH.match(f"{left}\n{text[gap.end() : gap.end() + _NEAR]}"):
             yield at
+
+
+def _left_end(text: str, at: int) -> int:
+    """Where what stands before the break at `at` ends: before a sign that the line goes on, too."""
+    if text[at] != "\n":
+        return at
+    end = at - (text[at - 1 : at] == "\r")
+    return end - (text[end - 1 : end] in ("=", "\\"))
 
 
 def joined_findings(
@@ -123,6 +136,8 @@ def joined_findings(
             done = max(done, blocks.pop(0)[1] - 1)
         if at > done:
             item, done = _at_break(text, at, complete, in_turn)
+            if item is None and text[_left_end(text, at) - 1 : at].startswith("-"):
+                item, done = _at_break(text, at, complete, in_turn, hyphens=1)
             if item is not None and not (item.type == "ONION" and at + 1 in begun):
                 yield item
 
@@ -132,10 +147,13 @@ def _at_break(
     newline: int,
     complete: Mapping[int, str],
     in_turn: InTurn,
+    hyphens: int = 0,
 ) -> tuple[Finding | None, int]:
-    """(the value broken at `newline`, up to where breaks need no further look)."""
-    end = newline - (text[newline - 1 : newline] == "\r")
-    end -= text[end - 1 : end] == "="
+    """(the value broken at `newline`, up to where breaks need no further look).
+
+    So many `hyphens` before the break are taken for marks of hyphenation.
+    """
+    end = _left_end(text, newline) - hyphens
     tail = _TAIL.match(text[max(0, end - _REACH) : end][::-1])
     left = tail.end() if tail else 0
     whole = complete.get(end) or complete.get(end + 1)
@@ -146,11 +164,11 @@ def _at_break(
     start, at = end - left, end
     breaks: list[tuple[int, int]] = []
     for count in range(1, _MAX_LINES + 1):
-        gap = _BREAK.match(text, at)
+        gap = _BREAK.match(text, at + hyphens * (count == 1))
         head = _HEAD.match(text, gap.end(), gap.end() + _REACH) if gap else None
         if gap is None or head is None:
             break
-        breaks.append((gap.start(), gap.end()))
+        breaks.append((at, gap.end()))
         at = head.end() - (head[0].endswith("=") and text[head.end() : head.end() + 1] in ("\r", "\n"))
         last = text[at : at + 1] not in ("\r", "\n", "=") or head.end() - gap.end() < 30
         if (count <= 2 or last) and (
@@ -194,6 +212,12 @@ def _across(
     turns = in_turn(view.text)
     for item in _spanning(next(turns), view, low, breaks):
         if item.confidence < SURE or (item.type == "EMAIL" and not _address(text, item.start, item.end)):
+            continue
+        if (
+            item.confidence < 1.0
+            and item.type in ("EMAIL", "IPV4", "PHONE")
+            and any(_INDENTED.search(text, *gap) for gap in breaks)
+        ):
             continue
         if item.confidence == 1.0 or _MIXED.search(text[item.start : breaks[0][0]]):
             return item

@@ -100,9 +100,13 @@ def _quoted_break(value: str, rng: random.Random) -> str:
     return _broken(value, rng, "\n> ")
 
 
+def _word_break(value: str, rng: random.Random) -> str:
+    return _broken(value, rng, "<wbr>")
+
+
 DISGUISES: list[Callable[[str, random.Random], str]] = [
     _zero_width, _full_width, _mathematical, _no_break, _quoted_printable, _percent, _entities, _json, _json_slash,
-    _quoted, _styled_dash, _right_to_left, _defanged, _spelled, _soft_break, _hard_break, _quoted_break,
+    _quoted, _styled_dash, _right_to_left, _defanged, _spelled, _soft_break, _hard_break, _quoted_break, _word_break,
 ]  # fmt: skip
 
 
@@ -147,3 +151,22 @@ def test_breaks_at_any_place_leak_next_to_nothing() -> None:
                 if not _covered(text, len(sample.head), len(sample.head) + len(value)):
                     leaks.append(f"{sample.type}: {text[:120]!r}")
     assert len(leaks) * 200 <= made, leaks
+
+
+_GROUPED = frozenset({"BANK", "GPS", "PHONE", "SEED", "URL_TOKEN"})
+"""Written in groups or known by a word alone: not always told from what begins anew after a wide gap."""
+
+
+@pytest.mark.parametrize(
+    "gap", ["\\\n", "-\n", "\n    ", "<br>"], ids=["continued", "hyphen", "indented", "tag"]
+)
+def test_unusual_breaks(gap: str) -> None:
+    rng = random.Random(gap)
+    leaks = set()
+    for seed in range(3):
+        for sample in [*every(seed), *named(seed)]:
+            value = _broken(sample.value, rng, gap)
+            text = sample.head + value + sample.tail
+            if not _covered(text, len(sample.head), len(sample.head) + len(value)):
+                leaks.add(sample.type)
+    assert leaks - _GROUPED - _ONE_LINE == set()

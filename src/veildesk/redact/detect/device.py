@@ -64,7 +64,8 @@ def _pair(match: re.Match[str], text: str) -> Iterator[Finding]:
         and not _LISTED.search(text[max(0, match.start() - 8) : match.start()])
     ):
         small = all(abs(float(match[name])) < 1 for name in ("lat", "lon"))
-        if not small and not re.match(r"[ ]?[,;][ ]?[-+]?[0-9]", text[match.end() : match.end() + 4]):
+        more = re.match(r"[ ]?([,;])[ ]?[-+]?[0-9]", text[match.end() : match.end() + 4])
+        if not small and not (more and more[1] in match["sep"]):
             yield finding(match.start(), match.end(), "GPS", "pair", 0.7)
 
 

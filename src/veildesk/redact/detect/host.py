@@ -123,7 +123,7 @@ def _given(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 _HOST_WORD = Keyword(
     r"(?<![A-Za-z_])(?:host[\"']?[ \t]{0,2}:[ \t]{0,2}\{[ \t]{0,2}[\"'](?:host)?name|host[_.-]?name|machine[_ -]?name|computer[_ -]?name|node_?name|netbios[_ -]?name|rechnername|computername|hostnamen|имя (?:компьютера|хоста|узла)|"
-    r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|host|COMPUTERNAME|USERDOMAIN|server_name|workstation[_ -]?name|device[_ -]?name|gerätename|имя устройства|nombre del dispositivo|设备名称)"
+    r"имя пк|nombre del (?:equipo|host|servidor)|nombre de equipo|主机名|计算机名|電腦名稱|nom d'hôte|nome host|(?:laptop|computer|pc|desktop|notebook|machine|server|mac|macbook|nas|router|phone)(?:'s)? name|host|COMPUTERNAME|USERDOMAIN|server_name|workstation[_ -]?name|device[_ -]?name|gerätename|имя устройства|nombre del dispositivo|设备名称)"
 )
 _HOST_VALUE = re.compile(
     r"[\"']?[ \t]{0,3}(?:[:=：]|is|ist|es|это|是|为)[ \t]{0,3}[\"']?(?P<name>[\w](?:[\w.-]{0,80}[\w])?)",

@@ -83,8 +83,16 @@ def keys_word(text: str, position: int) -> bool:
     return bool(words) and not _OTHER_WORD.search(head, words[-1].end())
 
 
+_AFTERWARDS = re.compile(
+    rf"[\"'`»”)\]]{{0,2}}[ \t]{{0,2}}(?:[,:;=—–(<-]{{0,2}}|<=)[ \t]{{0,2}}(?:(?:is|was|are|ist|war|это|был|es|era|est|était|é|è|jest|是)[ ]?)?"
+    rf"(?:(?:my|the|our|a|mein|meine|der|die|das|мой|наш|mi|la|el|mon|ma|le|meu|minha|a|o|il|mia|mój|我的)[ ]?)?(?:\w{{2,12}}[ ])?(?:{keywords.PRIVATE_KEY})",
+    re.IGNORECASE,
+)
+"""A word for a key behind the value: "... is my private key"."""
+
+
 def _hex(match: re.Match[str], text: str) -> Iterator[Finding]:
-    if keys_word(text, match.start()):
+    if keys_word(text, match.start()) or _AFTERWARDS.match(text, match.end()):
         yield finding(match.start(), match.end(), "PRIVKEY", "hex-key", 0.95)
     elif _LOOSE_WORD.search(before(text, match.start(), 60)):
         yield finding(match.start(), match.end(), "PRIVKEY", "hex-near-key", 0.7)

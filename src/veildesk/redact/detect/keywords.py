@@ -37,7 +37,7 @@ PASSWORD_WORDS = (
     "pin code", "master key", "passwort", "kennwort", "passwörter", "losung", "zugangscode", "contraseña", "contrasena", "clave", "palabra clave",
     "frase de contraseña", "пароль", "пароля", "паролем", "пароли", "пассворд", "пасс", "парольная фраза", "код доступа", "пин", "пин-код", "гасло",
     "密码", "密碼", "口令", "通行码", "暗号", "登录密码", "支付密码", "mot de passe", "mdp", "phrase de passe", "senha", "palavra-passe", "parola", "parola d'ordine",
-    "wachtwoord", "hasło", "haslo", "heslo", "lösenord", "losenord", "adgangskode", "passord", "salasana", "jelszó", "şifre", "sifre", "parolă",
+    "wachtwoord", "hasło", "haslo", "heslo", "lösenord", "losenord", "adgangskode", "passord", "salasana", "jelszó", "şifre", "sifre", "şifrem", "sifrem", "şifresi", "parolam", "parolası", "parolă", "jelszavam", "salasanani", "گذرواژه", "پسورد", "رمز", "الرقم السري", "كلمه السر", "пароля", "паролю",
     "パスワード", "パスフレーズ", "合言葉", "비밀번호", "암호", "패스워드", "mật khẩu", "kata sandi", "รหัสผ่าน", "पासवर्ड", "كلمة المرور", "كلمة السر",
     "סיסמה", "סיסמא", "رمز عبور", "κωδικός", "парола", "лозинка",
     "wifi key", "wi-fi key", "wlan key", "wlan-key", "network key", "network security key", "wpa key", "wpa2 key", "pre-shared key", "preshared key", "pre-shared-key", "psk", "wlan-schlüssel", "wlan schlüssel",
@@ -50,10 +50,10 @@ API_KEY_WORDS = (
     "private token", "private_token", "private-token", "personal access token", "signing key", "signing_key", "encryption key", "encryption_key",
     "master_key", "account key", "accountkey", "account_key", "sharedaccesskey", "shared access key", "storagekey", "app key", "app_key", "app secret", "app_secret", "webhook secret", "webhook_secret", "token", "secret", "x-api-key", "x-auth-token",
     "license key", "license_key", "licence key", "api-schlüssel", "api schlüssel", "zugriffstoken", "geheimer schlüssel", "lizenzschlüssel",
-    "clave api", "clave de api", "clave secreta", "llave api", "ficha de acceso", "clave de acceso", "ключ api", "api-ключ", "api ключ", "апи ключ", "апи-ключ",
+    "clave api", "clave de api", "clave secreta", "llave api", "ficha de acceso", "clave de acceso", "ключ api", "api-ключ", "api ключ", "ключ апи", "апи ключ", "апи-ключ",
     "секретный ключ", "ключ доступа", "токен", "токен доступа", "секрет", "api密钥", "api密鑰", "api 密钥", "密钥", "密鑰", "令牌", "访问令牌", "訪問令牌", "秘钥",
     "clé api", "clé d'api", "clé secrète", "jeton", "chave api", "chave de api", "chave secreta", "chiave api", "chiave segreta", "klucz api", "api-nøgle",
-    "api-sleutel", "api anahtarı", "apiキー", "トークン", "アクセストークン", "api 키", "api키", "토큰", "geheimnis", "secreto", "storage_key", "service_key",
+    "api-sleutel", "api anahtarı", "api anahtarım", "کلید api", "مفتاح api", "ключ api", "api-ключа", "токена", "токену", "apiキー", "トークン", "アクセストークン", "api 키", "api키", "토큰", "geheimnis", "secreto", "storage_key", "service_key",
     "_key", "-key", "_token", "-token", "_secret", "-secret",
 )  # fmt: skip
 SESSION_WORDS = (

@@ -17,9 +17,9 @@ from veildesk.redact.rule import Rule, before, finding, keyword_search, pattern_
 
 __all__ = ["RULES"]
 
-_GAP = r"(?:[ \t.]|-|[ ]{2}|[ ]?=?\r?\n(?:>[ \t]?)*[ ]?)?"
+_GAP = r"(?:[ .]|-|[ ]{2}|[ ]?=?\r?\n(?:>[ \t]?)*[ ]?)?"
 _CARD = re.compile(
-    rf"(?<![0-9A-Za-z+])(?<![0-9A-Za-z][.,:-])[1-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z])(?![.,:-][0-9])"
+    rf"(?<![0-9A-Za-z+])(?<![0-9][.,:-])(?<![A-Za-z][.-])[1-6](?:{_GAP}[0-9]){{11,18}}(?![0-9A-Za-z])(?![.,:-][0-9])"
 )
 _CARD_CUE = Keyword(
     r"card|karte|tarjeta|карт|卡|carte|cart[aã]o|carta|kart|visa|master|amex|maestro|mir\b|мир|credit|debit|cc\b|pan\b|カード|카드"
@@ -45,16 +45,24 @@ def _card(match: re.Match[str], text: str) -> Iterator[Finding]:
     cued = _CARD_CUE.search(head) is not None
     if not cued and (digits[0] == "1" or _NOT_CARD.search(head)):
         return
-    if sound:
-        if cued or _grouped(match[0]):
-            yield finding(match.start(), match.end(), "CARD", "luhn", 0.95 if cued else 0.8)
-    elif cued:
-        yield finding(match.start(), match.end(), "CARD", "card-word", 0.6)
+    if cued or (sound and _grouped(match[0])):
+        rule, sure = ("luhn", 0.95 if cued else 0.8) if sound else ("card-word", 0.6)
+        yield finding(match.start(), match.end(), "CARD", rule, sure)
+        ends = _EXPIRY.match(text, match.end())
+        if ends is not None:
+            yield finding(ends.start("date"), ends.end("date"), "CARD", "card-expiry", 0.7)
+
+
+_EXPIRY = re.compile(
+    r"[^\n0-9]{1,28}(?:\r?\n(?:> ?)*[^\n0-9]{0,24})?(?P<date>(?:0[1-9]|1[0-2])[ ]?[/.-][ ]?(?:20)?[2-4][0-9])(?![0-9./-])"
+)
+"""Until when the card is good, right behind its number."""
 
 
 def _grouped(value: str) -> bool:
     """Whether the digits stand in groups as on a card, or in one run."""
-    groups = [len(group) for group in re.split(r"\D+", value)]
+    whole = re.sub(r"(?<=[0-9])=?\r?\n(?:> ?)*(?=[0-9])", "", value)
+    groups = [len(group) for group in re.split(r"\D+", whole)]
     return (
         groups in ([4, 6, 5], [4, 6, 4], [4, 4, 4, 4], [4, 4, 4, 4, 3], [4, 4, 4, 1], [6, 13])
         or len(groups) == 1

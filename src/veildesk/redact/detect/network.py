@@ -19,7 +19,7 @@ from veildesk.redact.rule import Rule, before, finding, pattern_search
 __all__ = ["RULES"]
 
 _V4 = re.compile(
-    r"(?<![0-9A-Za-z.])(?P<ip>(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}"
+    r"(?:(?<![0-9A-Za-z.])|(?<![0-9A-Za-z][Ii][Pp])(?<=[Ii][Pp]))(?P<ip>(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}"
     r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9]))(?P<port>(?:/[0-9]{1,2}|:[0-9]{1,5})\b)?"
     r"(?![0-9])(?!\.[0-9])(?!-(?:rc|beta|alpha|dev|pre|git|snapshot|build))(?!\+[a-z])(?!(?:rc|b|beta|alpha)[0-9])",
     re.IGNORECASE,
@@ -51,10 +51,13 @@ _VERSION_WORD = (
     r"\w*versi\w*|ver|appver|vers\w*|v|верси\w*|release\w*|releas\w*|релиз\w*|update\w*|upgrade\w*|aktualisier\w*|обновл\w*|"
     r"actualiza\w*|mise à jour|aggiorna\w*|build|bld|сборк\w*|обнови\w*|compilaci\w*|actuali\w*|rev|revision|ревизи\w*|section|sections|chapter|kapitel|abschnitt|пункт\w*|раздел\w*|глав\w*|сек|sección|apartado|capítulo|figure|clause|§|wersja|aktualizac\w*|mis à jour|verze|versão|versione|firmware|fw|прошивк\w*|driver|treiber|"
     r"драйвер\w*|controlador|installed|installiert|installier\w*|установлен\w*|instalad\w*|instalé|升级到|升級到|升级|更新到|更新|版本|固件|驱动|安装了|安装|"
-    r"sdk|app|assembly|assemblyversion|fileversion|productversion|package|paquete|paket|пакет\w*|patch|hotfix|"
-    r"dll|lib|library|plugin|module|chrome|chromium|edge|firefox|opera|safari|webview\w*|electron|gecko|windows|"
-    r"macos|android|ios|kernel|openssl|java|jdk|jre|python|node|qt|bios|uefi|バージョン|버전|sürüm|wersj\w*|version"
+    r"assemblyversion|fileversion|productversion|patch|hotfix|バージョン|버전|sürüm|wersj\w*|version"
 )
+_PROGRAM_WORD = (
+    r"sdk|app|assembly|package|paquete|paket|пакет\w*|dll|lib|library|plugin|module|chrome|chromium|edge|firefox|opera|safari|webview\w*|electron|gecko|windows|"
+    r"macos|android|ios|kernel|openssl|java|jdk|jre|python|node|qt|bios|uefi"
+)
+"""What has versions, and talks to addresses: tells a version only right before it."""
 _ADDRESS_WORD = (
     r"ip|ipv4|ips|ip-?adress\w*|address\w*|addr|адрес\w*|adresse|dirección|direccion|dirección ip|地址|连接|連接|от|"
     r"host\w*|хост\w*|server|сервер\w*|servidor|服务器|client\w*|клиент\w*|cliente|kunde|客户端|peer|remote|src|dst|source|dest\w*|"
@@ -64,6 +67,10 @@ _ADDRESS_WORD = (
     r"traceroute|whois|origin|endpoint|upstream|reverse|lookup|request\w*"
 )
 _VERSION = re.compile(_VERSION_WORD, re.IGNORECASE)
+_PROGRAM = re.compile(
+    rf"(?<![^\W\d_])(?:{_PROGRAM_WORD})[\s:=(\"'@_-]{{0,4}}(?:(?:is|ist|es|at|on|auf|на|with|mit)[ ])?\Z",
+    re.IGNORECASE,
+)
 _ADDRESS = re.compile(_ADDRESS_WORD, re.IGNORECASE)
 _TOKEN = re.compile(r"[^\W\d_]+")
 _CJK = (("升级", True), ("升級", True), ("更新", True), ("版本", True), ("固件", True), ("安装", True), ("地址", False), ("连接", False), ("連接", False),
@@ -139,6 +146,8 @@ def _said(head: str) -> bool | None:
         nearest = max(((head.rfind(word), version) for word, version in _CJK), default=(-1, False))
         if nearest[0] >= 0:
             return nearest[1]
+    if _PROGRAM.search(head):
+        return True
     for word in reversed(_TOKEN.findall(head)):
         if _VERSION.fullmatch(word):
             return True
@@ -148,7 +157,7 @@ def _said(head: str) -> bool | None:
 
 
 _V6 = re.compile(
-    r"(?:(?<![0-9A-Za-z_:.])|(?<=_)(?!::)|(?<=[^0-9a-f:.]:)|(?<=v6:))(?P<ip>(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){6}(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
+    r"(?:(?<![0-9A-Za-z_:.])|(?<=_)(?!::)|(?<=[^0-9a-f:.]:)|(?<=[g-z][0-9a-f]:)|(?<=[g-z][0-9a-f]{2}:)|(?<=v6:))(?P<ip>(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){6}(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
     r"|(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?"
     r"(?:(?<=:)(?:[0-9]{1,3}\.){3}[0-9]{1,3}|:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?)(?:%[0-9a-z]{1,15})?(?![0-9A-Za-z:]|\.[0-9])",
     re.IGNORECASE,

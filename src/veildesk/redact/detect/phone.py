@@ -20,7 +20,7 @@ from veildesk.redact.rule import Rule, before, finding, keyword_search, pattern_
 
 __all__ = ["RULES"]
 
-_GAP = r"(?:[ \t./–-]{1,3}|[ ]?\([ ]?|\)[ ]?|\)[-/ ]{1,2}|[ ]?\(0\)[ ]?)"
+_GAP = r"(?:[ ./–-]{1,3}|[ ]?\([ ]?|\)[ ]?|\)[-/ ]{1,2}|[ ]?\(0\)[ ]?)"
 _PLUS = re.compile(
     rf"(?<![0-9A-Za-z+])(?:\+|00(?=[1-9]))[ ]?\(?[1-9](?:{_GAP}?[0-9]){{6,14}}(?:[ ]?(?:ext\.?|x|доб\.?|Durchwahl|-)[ ]?[0-9]{{1,6}})?(?![0-9A-Za-z])(?!\.[0-9])"
 )
@@ -32,7 +32,7 @@ _STRONG = (
     "rufnummer", "telefonnummer", "handynummer", "rückruf", "whatsapp", "viber", "fax", "hotline", "msisdn", "phone_number", "phonenumber",
     "телефон", "тел", "мобильный", "сотовый", "ватсап", "вотсап", "телефону", "телефона", "номер телефона", "电话", "電話", "手机", "手機", "联系方式",
     "手机号", "téléphone", "portable", "telefone", "telemóvel", "cellulare", "telefon", "telefoon", "komórka", "携帯", "電話番号", "전화", "핸드폰", "연락처",
-    "puhelin", "telefonszám", "τηλέφωνο", "טלפון", "هاتف", "फ़ोन", "điện thoại", "โทร",
+    "puhelin", "telefonszám", "τηλέφωνο", "טלפון", "هاتف", "هاتفي", "جوال", "جوالي", "موبايل", "موبایل", "تلفن", "شماره", "شماره‌ام", "شمارهام", "الهاتف", "واتساب", "мобільний", "телефону", "номер телефону", "cep", "cep telefonu", "telefonum", "gsm", "फ़ोन", "điện thoại", "โทร",
 )  # fmt: skip
 _WEAK = (
     "call", "dial", "sms", "text me", "signal", "telegram", "cell", "reach me", "ring me", "contact", "number", "nummer", "anrufen", "anruf", "ruf",
@@ -51,7 +51,7 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(
-    r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*"
+    r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?![./-]?\d).*"
 )
 _UNIT = re.compile(
     r"[ ]?(?:bytes?|байт\w*|b\b|kb|mb|gb|ms|sec\w*|euro?|usd|€|\$|btc|eth|usdt|ghz|mhz|px|%|字节|字節)",

@@ -41,6 +41,7 @@ MARKS: tuple[tuple[str, str], ...] = (
 
 _SPECIAL: tuple[tuple[bytes, str], ...] = (
     (rb"[a-z0-9/+]{12}(?:\+AST|ACDB|AZSE|AZFU|\+ACR|\+AMC|AZDO|AIOT|JQQJ9)[a-z0-9]", r"[A-Za-z0-9+/_-]{30,80}(?:\+ASt|ACDb|AzSe|AzFu|\+ACR|\+AMC|AZDO|AIoT|JQQJ9[0-9][A-D])[A-Za-z0-9+/_-]{4,40}={0,2}"),
+    (rb"AKIA[A-Z0-9]{16}|ASIA[A-Z0-9]{16}", r"(?:(?<=AKIA................)|(?<=ASIA................))[^A-Za-z0-9+/]{1,12}(?:[A-Za-z_ -]{0,32}[^A-Za-z0-9+/]{1,6})?(?P<value>(?=[a-z0-9+/]{0,39}[A-Z])[A-Za-z0-9+/]{40})"),
     (rb"ABSK[a-z0-9+/]{12}", r"ABSK[A-Za-z0-9+/]{80,200}={0,2}"),
     (rb"bedrock-api-key-", r"bedrock-api-key-[A-Za-z0-9+/_=-]{40,2000}"),
     (rb"IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz", r"(?:IQoJb3JpZ2lu|F[wQ]oGZXIvYXdz)[A-Za-z0-9+/_-]{60,2000}={0,2}"),
@@ -147,13 +148,14 @@ def _loosely_drawn(value: str) -> bool:
 
 
 def _special(trigger: bytes, source: str, sure: float) -> Rule:
-    edge = "" if source.startswith("(?<=") else r"(?<![A-Za-z0-9])"
+    edge = "" if source.startswith(("(?<=", "(?:(?<=")) else r"(?<![A-Za-z0-9])"
     pattern = re.compile(rf"{edge}(?:{source})(?![A-Za-z0-9])")
 
     def judge(match: re.Match[str], text: str) -> Iterator[Finding]:
         if len(set(match[0])) >= 8:
             type_ = "JWT" if match[0].startswith("ZXlK") else "API_TOKEN"
-            yield finding(match.start(), match.end(), type_, "marked", sure)
+            group = "value" if "value" in pattern.groupindex else 0
+            yield finding(match.start(group), match.end(group), type_, "marked", sure)
 
     return Rule("marked", (trigger,), pattern_search(pattern, judge), back=100, ahead=410, exact=sure == 1.0)
 

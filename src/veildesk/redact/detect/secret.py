@@ -157,15 +157,19 @@ def _near_value(match: re.Match[str]) -> Iterator[Finding]:
         yield finding(start, start + len(value), "PASSWORD", "password-near", 0.6)
 
 
+_CALLED = (
+    r"[ ](?:(?:as|als|как|como|comme|come|jako)[ ](?:\w{1,12}[ ]){0,2}|(?:is|was|ist|war|es|era|est|это|был|é|è|jest|—|–|-)[ ]"
+    r"(?:my|our|the|mein|unser|das|mi|nuestra|la|mon|notre|le|meu|minha|a|мой|наш|mia|moje)[ ](?:\w{1,12}[ ])?)"
+)
 _AS = re.compile(
-    r"(?<![^\s\"'“„«(])(?P<value>[^\s\"'<>“”«»\ue000]{4,64})[\"'”»“]?[ ](?:as|als|как|como|comme|come|jako)[ ](?:\w{1,12}[ ]){0,2}(?:"
+    rf"(?<![^\s\"'“„«(])(?P<value>[^\s\"'<>“”«»\ue000]{{4,64}})[\"'”»“]?{_CALLED}(?:"
     + keywords.PASSWORD
     + r")",
     re.IGNORECASE,
 )
 
 
-_AS_WORD = re.compile(r"[ ](?:as|als|как|como|comme|come|jako)[ ]", re.IGNORECASE)
+_AS_WORD = re.compile(_CALLED, re.IGNORECASE)
 
 
 def _as_search(text: str, start: int, end: int) -> Iterator[Finding]:

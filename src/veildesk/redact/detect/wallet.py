@@ -121,7 +121,7 @@ def _xmr(match: re.Match[str], text: str) -> Iterator[Finding]:
     """Length, blocks and network byte together leave no room for chance; the sum need not hold."""
     sure = base58.monero_network(match[0]) in _XMR_NETWORKS
     if sure or match[0][0] in "48":
-        yield finding(match.start(), match.end(), "XMR", "monero", 1.0 if sure else 0.7)
+        yield finding(match.start(), match.end(), "XMR", "monero", 1.0 if sure else 0.9)
 
 
 _SOL = re.compile(
