@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import http.server
 import json
 import os
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +101,17 @@ async def test_a_channel_that_fails_or_hangs_holds_up_no_other(tmp_path: Path) -
     assert good.got == [2]
 
 
+async def test_a_clock_that_was_wrong_keeps_no_statement_back(tmp_path: Path) -> None:
+    clock, channel = SteppedClock(), Scripted("web", [ChannelFailed("no answer")])
+    distribution = Distribution(tmp_path, [channel], clock)
+    distribution.prepare(1)
+    clock.seconds += 400 * 86400
+    await distribution.run(board(2))
+    clock.seconds -= 400 * 86400
+    (result,) = await distribution.run(board(2))
+    assert result.state == "delivered"
+
+
 async def test_what_cannot_be_delivered_is_reported_and_can_be_tried_again(tmp_path: Path) -> None:
     clock = SteppedClock()
     never, often = Scripted("never", [Refused("gone")]), Scripted("often", [ChannelFailed("x")] * 60)
@@ -180,6 +193,38 @@ def test_who_writes_one_folder_at_the_same_time_puts_no_older_files_back(tmp_pat
         for one in [pool.submit(upkeep), pool.submit(publisher)]:
             one.result()
     assert len(list((tmp_path / "site").glob("*.txt"))) == 29
+
+
+def test_an_export_waits_for_nobody_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes there may have been stopped in the middle, by Ctrl-Z for example."""
+    export_tree({"index.html": b"old"}, tmp_path / "www")
+    monkeypatch.setattr("veildesk.notices.channels.export._PATIENCE", 0.2)
+    with (tmp_path / ".www.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ChannelFailed, match="another process"):
+            export_tree({"index.html": b"new"}, tmp_path / "www")
+    export_tree({"index.html": b"new"}, tmp_path / "www")
+    assert tree((tmp_path / "www").resolve()) == {"index.html": b"new"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's file takes root to make")
+def test_a_lock_that_somebody_else_made_keeps_nobody_out() -> None:
+    """An operator published as root once."""
+    with tempfile.TemporaryDirectory() as name:
+        target = Path(name, "www")
+        target.parent.chmod(0o777)
+        (target.parent / ".www.lock").touch(0o644)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                os.setresuid(65534, 65534, 65534)
+                export_tree({"index.html": b"new"}, target)
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert tree(target.resolve()) == {"index.html": b"new"}
 
 
 # ------------------------------------------------------------------ social

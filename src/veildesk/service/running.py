@@ -55,10 +55,11 @@ from veildesk.service.status_site import Upkeep
 from veildesk.service.webhooks import webhook_server
 from veildesk.service.workers import Poller, Sweeper, Worker
 
-__all__ = ["Running"]
+__all__ = ["Running", "rotation_due"]
 
 _log = logging.getLogger("veildesk.service")
 _ROTATE_SECONDS = 86400 * ROTATION_DAYS
+_SKEW = 3600
 _OUTCOMES = 1000
 _NOTICE_SECONDS = 60.0
 Job = tuple[str, Coroutine[Any, Any, None]]
@@ -161,7 +162,7 @@ class Running:
 
         def due() -> bool:
             # The ring is replaced at each rotation, so its date survives restarts.
-            return gateway.clock.now() - ring.stat().st_mtime > _ROTATE_SECONDS
+            return rotation_due(gateway.clock.now(), ring.stat().st_mtime)
 
         return Sweeper(
             gateway.spool,
@@ -369,6 +370,11 @@ class Running:
 
 def _site(settings: PortalSettings, ports: PortalPorts, socket: Path) -> QuietServer:
     return site_server(create_app(settings, ports), socket, circuits=settings.circuits)
+
+
+def rotation_due(now: float, rotated: float) -> bool:
+    """Whether the ring is a day old; one of tomorrow was made by a clock that was wrong. In seconds."""
+    return not -_SKEW < now - rotated <= _ROTATE_SECONDS
 
 
 async def _prepare_rules() -> None:

@@ -133,6 +133,17 @@ async def test_a_helpdesk_that_is_down_is_asked_until_it_is_done(house: House, e
     assert (shown.helpdesk, shown.finished, shown.why) == ("gone", True, "")
 
 
+async def test_a_clock_that_was_wrong_keeps_no_deletion_back(house: House, eraser: Eraser) -> None:
+    (entry,) = await house.deliver(mail())
+    house.backend.outage = "down"
+    house.clock.seconds += 6 * 86400
+    await eraser.erase(entry.thread)
+    house.backend.outage = ""
+    house.clock.seconds -= 6 * 86400
+    await eraser.work()
+    assert not house.entries()
+
+
 @pytest.mark.parametrize(
     ("answer", "outcome", "why", "finished"),
     [

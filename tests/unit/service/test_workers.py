@@ -22,6 +22,7 @@ from veildesk.service.dispatch import Dispatch
 from veildesk.service.erasure import erase_ticket
 from veildesk.service.outages import Outages, retry_all
 from veildesk.service.parking import Parking
+from veildesk.service.running import rotation_due
 from veildesk.service.workers import Sweeper
 
 
@@ -197,6 +198,15 @@ async def test_the_sweeper_rotates_keys_when_it_is_time(house: House) -> None:
         await sweeper.run()
     assert rotated == [1]
     assert await house.spool.ticket_part(accepted.ticket_id, "contact") is not None
+
+
+def test_a_ring_of_tomorrow_is_rotated_now() -> None:
+    """A clock that was wrong for a moment must not put shredding off for as long as it was wrong."""
+    day, now = 86_400, 1_795_000_000
+    assert not rotation_due(now, now - day + 60)
+    assert not rotation_due(now, now + 60)
+    assert rotation_due(now, now - day - 1)
+    assert rotation_due(now, now + 400 * day)
 
 
 async def test_an_answer_to_an_erased_ticket_goes_nowhere_and_stops_nothing(house: House) -> None:

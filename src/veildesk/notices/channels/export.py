@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -29,17 +30,35 @@ __all__ = ["ExportChannel", "OnionChannel", "Render", "export_tree"]
 
 Render = Callable[[Board | None], Mapping[str, bytes]]
 _DIGEST = ".digest"
+_PATIENCE = 60.0
 
 
 def export_tree(files: Mapping[str, bytes] | Callable[[], Mapping[str, bytes]], target: Path) -> bool:
     """Make `target` show exactly these files, or those that the call makes. False if it does so already.
 
-    Waits while another process writes there. Raises `ChannelFailed` when something else stands in its place.
+    Waits while another process writes there, but not for ever: that one may be stopped. Raises
+    `ChannelFailed` then, and when something else stands in its place.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f".{target.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # To lock takes no right to write: the lock may have been made by somebody else.
+    lock = os.open(target.parent / f".{target.name}.lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        _take(lock)
         return _export(files() if callable(files) else files, target)
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int) -> None:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise ChannelFailed("another process has been writing there for a minute") from None
+            # Another process' lock tells nobody when it is free.
+            time.sleep(0.05)
 
 
 def _export(files: Mapping[str, bytes], target: Path) -> bool:
