@@ -183,8 +183,12 @@ class Load:
         for feeder in self.feeders:
             feeder.start()
         goal = self.tally.kills.total() + kills
+        told = time.monotonic()
         while self.tally.kills.total() < goal:
             self._go_on()
+            if time.monotonic() - told > 30:
+                told = time.monotonic()
+                self._tell(goal)
             self._one_kill()
             if mail is not None:
                 mail.flush()
@@ -192,6 +196,12 @@ class Load:
             feeder.end()
         self._drain(mail)
         self._check()
+
+    def _tell(self, goal: int) -> None:
+        engine = "sqlite" if self.postgres is None else "postgresql"
+        acknowledged = sum(len(one.acknowledged) for one in self.feeders)
+        line = f"{engine}: {self.tally.kills.total()} of {goal} kills, {acknowledged} acknowledged"
+        print(line, file=sys.stderr, flush=True)
 
     @staticmethod
     def _go_on() -> None:
@@ -426,7 +436,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--under-way", type=int, default=60, help="mails that may wait before more are sent")
     parser.add_argument("--keep", action="store_true", help="leave all files")
     chosen = parser.parse_args(words)
-    signal.signal(signal.SIGTERM, lambda *_: _STOP.set())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _STOP.set())
     begun = time.monotonic()
     tally = Tally()
 
