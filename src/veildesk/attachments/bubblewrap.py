@@ -1,8 +1,9 @@
 """The command line that starts a program in a sandbox of its own, with bubblewrap or without.
 
-Inside there is a read-only root that holds the interpreter, its libraries, Pillow, the PDF renderer
-and the programs of this package, and nothing else: no home, no configuration, no /proc, no network,
-no other processes, no place to write. Pure but for looking which of these paths exist.
+Inside there is a read-only root that holds the interpreter, its libraries, Pillow, the PDF renderer,
+the programs of this package and what they read attached mails with, and nothing else: no home, no
+configuration, no /proc, no network, no other processes, no place to write. Pure but for looking which of
+these paths exist.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Layout:
         libraries = [folder.with_name("pillow.libs") for folder in folders]
         modules = (
             _HERE,
-            _HERE.parent / "__init__.py",
+            *(_HERE.parent / name for name in ("__init__.py", "core", "mail")),
             *folders,
             *(path for path in libraries if path.is_dir()),
         )

@@ -132,6 +132,7 @@ def _binary(content: bytes) -> Kind | None:
 
 _STILL_BRANDS = frozenset((b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"))
 _BMP_HEADERS = frozenset(n.to_bytes(4, "little") for n in (12, 40, 52, 56, 64, 108, 124))
+_PKESK = 1
 _ODF_TYPE = b"application/vnd.oasis.opendocument."
 
 
@@ -154,7 +155,8 @@ def _zip_kind(content: bytes) -> Kind:
 
 
 def _packets(content: bytes) -> Kind | None:
-    """Tell binary OpenPGP keys by their first packet (RFC 9580 § 4.2): a key packet of version 3 to 6."""
+    """Tell binary OpenPGP keys and ciphertext by their first packet (RFC 9580 § 4.2): a key packet of version
+    3 to 6, or a session key encrypted to somebody."""
     first = content[0]
     if first & 0xC0 == 0xC0:
         tag, skip = first & 0x3F, 2 if len(content) > 1 and content[1] < 192 else 3
@@ -163,6 +165,8 @@ def _packets(content: bytes) -> Kind | None:
     else:
         return None
     body = content[skip : skip + 1]
+    if tag == _PKESK and body in (b"\x02", b"\x03", b"\x06"):
+        return Kind.PGP_DATA
     if tag not in (5, 6) or body not in (b"\x03", b"\x04", b"\x05", b"\x06"):
         return None
     return Kind.PRIVATE_KEY if tag == 5 else Kind.PUBLIC_KEY

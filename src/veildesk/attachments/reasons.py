@@ -70,7 +70,7 @@ _SENTENCES = {
     Refusal.OTHER_ARCHIVE: "This kind of archive is not opened; send a ZIP or the files themselves.",
     Refusal.NO_PDF: "PDF files cannot be cleaned on this server; send the text or a screenshot.",
     Refusal.TNEF: "Outlook's winmail.dat is not opened; send the files themselves.",
-    Refusal.MAIL: "Attached mails are not delivered, their headers tell too much; send the text.",
+    Refusal.MAIL: "This attached mail could not be read; send its text.",
     Refusal.CONTACT: "Contact cards are not delivered, they name people.",
     Refusal.PUBLIC_KEY: "An OpenPGP public key is not delivered to agents, it names its owner.",
     Refusal.PRIVATE_KEY: "This file holds a private key and was dropped; never send it to anyone.",

@@ -47,7 +47,6 @@ _REFUSED = {
     Kind.OLE: Refusal.OLD_OFFICE,
     Kind.OLE_PROTECTED: Refusal.PROTECTED,
     Kind.TNEF: Refusal.TNEF,
-    Kind.MAIL: Refusal.MAIL,
     Kind.CONTACT: Refusal.CONTACT,
     Kind.PUBLIC_KEY: Refusal.PUBLIC_KEY,
     Kind.PRIVATE_KEY: Refusal.PRIVATE_KEY,
@@ -95,6 +94,11 @@ class _Treatment:
             return self._text(kind, decode(content, self._charset), ())
         if kind is Kind.HTML:
             return self._text(kind, html_text(decode(content, self._charset)), (Removed.LAYOUT,))
+        if kind is Kind.MAIL:
+            # Read only here: every other file does without the mail reader and its start.
+            from veildesk.attachments.mails import mail_text
+
+            return self._text(kind, mail_text(content), (Removed.LAYOUT,))
         if kind is Kind.CALENDAR:
             return self._text(kind, calendar_text(decode(content)), (Removed.PEOPLE,))
         if kind in _OFFICE:

@@ -15,6 +15,7 @@ from veildesk.cli.output import fail, print_checks, print_json, print_table, wor
 from veildesk.core.errors import VeildeskError
 from veildesk.ops.control import ask
 from veildesk.service.config import load_config
+from veildesk.service.routing import check_backends
 
 __all__ = ["accept", "check_config", "doctor", "init", "run", "status"]
 
@@ -86,6 +87,7 @@ def check_config(config_file: Path, as_json: bool) -> None:
     """Read the configuration and say whether it can be used. Starts nothing."""
     try:
         config = load_config(config_file, os.environ)
+        asyncio.run(check_backends(config))
     except VeildeskError as error:
         fail(error, as_json)
     parts = [n for n in ("lmtp", "smtp", "imap", "outgoing", "portal", "onion") if getattr(config, n)]

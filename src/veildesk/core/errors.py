@@ -52,6 +52,8 @@ class VeildeskError(Exception):
     smtp_status: ClassVar[str] = "5.3.0"
     exit_code: ClassVar[int] = 1
     hint: ClassVar[str] = "Try again later or write to the operator."
+    for_sender: ClassVar[bool] = False
+    """Whether `hint` is for who sent a mail, not for the operator."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.code)
@@ -59,8 +61,9 @@ class VeildeskError(Exception):
 
     @property
     def smtp_reply(self) -> str:
-        """The reply line for an SMTP or LMTP client, without line end."""
-        return f"{self.smtp_code} {self.smtp_status} {self.public}"
+        """The reply line for an SMTP or LMTP client, without line end: what is wrong and what to do next."""
+        advice = f" {self.hint}" if self.for_sender else ""
+        return f"{self.smtp_code} {self.smtp_status} {self.public}{advice}"
 
 
 class ConfigInvalid(VeildeskError):
@@ -69,7 +72,7 @@ class ConfigInvalid(VeildeskError):
     code = "config-invalid"
     public = "The configuration cannot be used."
     exit_code = 10
-    hint = "Run 'veildesk check-config' and mend what it names."
+    hint = "Mend this in veildesk.toml; 'veildesk check-config' says whether it can be used then."
 
 
 class KeyUnusable(VeildeskError):
@@ -111,6 +114,7 @@ class MailRefused(VeildeskError):
     smtp_status = "5.7.1"
     exit_code = 13
     hint = "Write again as described on the support page."
+    for_sender = True
 
 
 class Unparsable(MailRefused):
@@ -167,6 +171,7 @@ class Undecryptable(VeildeskError):
     smtp_status = "5.7.5"
     exit_code = 11
     hint = "Fetch the current support key and encrypt again."
+    for_sender = True
 
 
 class NotSoundCiphertext(VeildeskError):
@@ -178,6 +183,7 @@ class NotSoundCiphertext(VeildeskError):
     smtp_status = "5.7.7"
     exit_code = 11
     hint = "Use a current OpenPGP program and send it again."
+    for_sender = True
 
 
 class EngineUnavailable(VeildeskError):

@@ -23,7 +23,7 @@ class Settings:
         self.values = values
         unknown = set(values) - set(known) - _COMMON
         if unknown:
-            names, all_known = ", ".join(sorted(unknown)), ", ".join(sorted(known))
+            names, all_known = ", ".join(sorted(unknown)), ", ".join(sorted({*known, "kind", "poll_seconds"}))
             raise ConfigInvalid(f"[backends.{name}] {names}: unknown key; known: {all_known}")
 
     def text(self, key: str, default: str | None = None) -> str:

@@ -21,6 +21,7 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _QUOTED_LOCAL = re.compile(r'"[^"\\\x00-\x1f\x7f]{1,64}"')
 # Many programs leave commas and colons in encoded words, against RFC 2047 § 5; no address fits in here.
 _ENCODED_WORD = re.compile(r'=\?[A-Za-z0-9_*-]{1,40}\?[bBqQ]\?[^?\s<>@"()]*\?=')
+_BARE_NAME = re.compile(r'[^<>@"\x00-\x1f]{1,200}<([^<>@\s]{1,64}@[^<>@\s]{1,253})>')
 _MAX_COMMENT_DEPTH = 10
 
 
@@ -73,7 +74,20 @@ def single_address(values: tuple[bytes, ...]) -> str | None:
     if len(values) != 1:
         return None
     boxes = parse_mailboxes(values[0])
-    return boxes[0].address if boxes is not None and len(boxes) == 1 else None
+    if boxes is None:
+        return _only_address(values[0])
+    return boxes[0].address if len(boxes) == 1 else None
+
+
+def _only_address(value: bytes) -> str | None:
+    """The address of `Last, First <address>`, as some programs write it without quotes.
+
+    With one "@" in the whole field, and that in its one pair of angle brackets at the end, there is nothing
+    that programs could read as another address.
+    """
+    match = _BARE_NAME.fullmatch(decode_bytes(value).strip())
+    mailbox = _checked("", match.group(1)) if match is not None else None
+    return mailbox.address if mailbox is not None else None
 
 
 def _tokens(text: str) -> list[tuple[str, str]] | None:

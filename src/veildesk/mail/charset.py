@@ -11,6 +11,8 @@ import codecs
 import re
 import unicodedata
 
+from veildesk.mail.charset_guess import guess
+
 __all__ = ["clean_line", "clean_text", "decode_bytes", "decode_header", "decode_words"]
 
 _ALIASES = {
@@ -65,6 +67,8 @@ _ALLOWED = frozenset(
         + ["mac_greek", "mac_latin2", "mac_turkish", "mac_iceland", "tis-620", "ptcp154"]
     )
 )
+_BEYOND_A_WESTERN_LABEL = 9
+_ON_ANYTHING = frozenset({"ascii", "iso8859-1", "cp1252", "utf-8"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 _QUOTED = re.compile(rb"=([0-9A-Fa-f]{2})")
@@ -93,20 +97,30 @@ def _codec(charset: str | None) -> str | None:
 def decode_bytes(data: bytes, charset: str | None = None) -> str:
     """Text of `data` in the declared character set.
 
-    Undeclared, unknown or plainly wrong ASCII is read as UTF-8 if it is that, else as windows-1252.
-    Latin-1 with bytes 0x80 to 0x9f is in truth windows-1252. What does not decode becomes U+FFFD.
+    Undeclared, unknown or plainly wrong ASCII is read as UTF-8 if it is that, else as the set it is clearly
+    written in, else as windows-1252. So is a label that programs put on anything. Latin-1 with bytes 0x80
+    to 0x9f is in truth windows-1252. What does not decode becomes U+FFFD.
     """
     name = _codec(charset)
+    if name is None or name in _ON_ANYTHING:
+        name = _in_truth(data, name)
     if name == "iso8859-1" and _C1.search(data):
         name = "cp1252"
-    if name in (None, "ascii"):
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError:
-            name = "cp1252"
-    assert name is not None
     text = _decode_jis(data) if name == "iso2022_jp_ext" else data.decode(name, "replace")
     return text.removeprefix("\ufeff")
+
+
+def _in_truth(data: bytes, name: str | None) -> str:
+    """The codec for bytes whose label says little."""
+    if name == "utf-8":
+        try:
+            data.decode(name)
+        except UnicodeDecodeError:
+            return guess(data) or name
+    if data.isascii() and b"\x1b" not in data:
+        return name or "ascii"
+    found = guess(data) if name in (None, "ascii") else guess(data, _BEYOND_A_WESTERN_LABEL)
+    return found or ("cp1252" if name in (None, "ascii") else name)
 
 
 def _decode_jis(data: bytes) -> str:

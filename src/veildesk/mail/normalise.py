@@ -18,7 +18,7 @@ from veildesk.mail.headers import EffectiveHeaders, effective_headers, removed_h
 from veildesk.mail.names import default_name, safe_name
 from veildesk.mail.parse import Part, parse_mail
 from veildesk.mail.text import read_body
-from veildesk.mail.thread import is_automatic
+from veildesk.mail.thread import is_automatic, list_address
 
 __all__ = ["normalise"]
 
@@ -40,6 +40,7 @@ def normalise(
     return_path: str | None = None,
     notes: Sequence[str] = (),
     limits: Limits | None = None,
+    own: frozenset[str] = frozenset(),
     parsed: tuple[Part | None, Part | None] = (None, None),
 ) -> OpenedMessage:
     """Build the message from the mail as it came and from what was inside its envelope.
@@ -49,6 +50,7 @@ def normalise(
     `return_path` is the envelope sender, "" for the null path, None when unknown. `notes` are passed on;
     "ambiguous-sender", "html-made-text", "amp-dropped", "returned-headers-dropped", "tnef-opened" and
     "tnef-damaged" may be added.
+    `own` are our addresses, lower-case: a list with such an address stands in front of us.
     `parsed` is what `parse_mail` made of `raw` and of `payload` with these limits, None for not parsed yet.
     Raises `LimitExceeded` or `Unparsable`.
     """
@@ -65,6 +67,7 @@ def normalise(
     if len(body.attachments) > limits.attachments:
         raise LimitExceeded("attachments")
     attachments = tuple(_attachment(part, n) for n, part in enumerate(body.attachments, 1))
+    addressed = (list_address(outer) or "") in own
     return OpenedMessage(
         subject=headers.subject,
         subject_protected=_subject_protected(headers, decrypted, signatures),
@@ -77,7 +80,8 @@ def normalise(
         message_id=headers.message_id,
         references=headers.references,
         recipients=_recipients(outer, inner),
-        automatic=is_automatic(outer, return_path=return_path),
+        # A list encrypts to nobody: who encrypted to us wrote to us, whatever way it took.
+        automatic=is_automatic(outer, return_path=return_path, through_list=decrypted or addressed),
         removed_headers=removed_headers(outer, inner, outer_subject_used=not headers.subject_inside),
         certificates=_certificates(attachments),
         notes=tuple(dict.fromkeys((*notes, *_sender_notes(outer), *body.notes))),

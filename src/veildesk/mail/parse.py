@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from veildesk.core.errors import Unparsable
 from veildesk.core.limits import Limits
-from veildesk.mail.charset import decode_header
+from veildesk.mail.charset import decode_bytes, decode_header
 from veildesk.mail.limits_check import Budget, check_size
 from veildesk.mail.parameters import parse_parameters
 from veildesk.mail.transfer import decode_transfer
@@ -182,6 +182,12 @@ def _skip_envelope(source: bytes) -> int:
     return start
 
 
+def _first_token(value: bytes) -> str:
+    """The one word of a field that has no more; some programs quote it or add a comment."""
+    words = decode_bytes(value).replace('"', " ").partition("(")[0].replace(";", " ").split()
+    return words[0].lower() if words else ""
+
+
 def _open_node(
     source: bytes, start: int, budget: Budget, boundaries: Mapping[bytes, int], default: str
 ) -> _Node:
@@ -259,7 +265,7 @@ def _freeze(source: bytes, node: _Node, limit: int | None = None) -> Part:
     get = {item.key: item.value for item in reversed(node.headers)}.get
     children = tuple(_freeze(source, child, end) for child in node.children)
     disposition, extra = parse_parameters(get("content-disposition", b""))
-    encoding = parse_parameters(get("content-transfer-encoding", b""))[0]
+    encoding = _first_token(get("content-transfer-encoding", b""))
     content = b""
     if not children:
         body = source[body_start:end]

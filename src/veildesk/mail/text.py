@@ -8,7 +8,7 @@ frames the text (the other alternatives, signature and control parts of a securi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from veildesk.core.errors import LimitExceeded
 from veildesk.core.limits import Limits
@@ -29,6 +29,7 @@ _FRAME_TYPES = frozenset(
         "application/pgp-encrypted",
     }
 )
+_META_CHARSET = re.compile(rb"<meta\b[^>]*?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:+-]{1,40})", re.IGNORECASE)
 _ENRICHED = re.compile(r"<param>[^<]*</param>|</?[A-Za-z0-9-]{1,60}>", re.IGNORECASE)
 
 
@@ -88,7 +89,7 @@ class _Reader:
             return [], self._kept(part)
         if len(part.content) > self.limits.text_size:
             raise LimitExceeded("text-size")
-        text = clean_text(decode_bytes(part.content, part.params.get("charset")))
+        text = clean_text(decode_bytes(part.content, _charset(part)))
         if part.media_type == "text/html":
             self.notes.append("html-made-text")
             drop = LEGACY_DISPLAY_CLASS if self._has_legacy_display(part) else None
@@ -132,6 +133,23 @@ class _Reader:
         return self.legacy_display and part.params.get("hp-legacy-display", "") == "1"
 
 
+def _charset(part: Part) -> str | None:
+    """As declared; HTML may name it itself where the header does not (HTML § 4.2.5.4)."""
+    declared = part.params.get("charset")
+    if declared is None and part.media_type == "text/html":
+        found = _META_CHARSET.search(part.content, 0, 4096)
+        return found.group(1).decode("ascii") if found is not None else None
+    return declared
+
+
+def _named_body(root: Part) -> Part | None:
+    """The first text that has a file name but is to be shown in place: some programs name the body."""
+    for leaf in root.leaves():
+        if leaf.media_type == "text/plain" and leaf.disposition != "attachment" and leaf.content.strip():
+            return leaf
+    return None
+
+
 def _is_text(part: Part) -> bool:
     if part.disposition == "attachment":
         return False
@@ -162,7 +180,11 @@ def read_body(root: Part, *, decrypted: bool = False, limits: Limits | None = No
     if not texts and root.filename is not None and root.media_type == "text/plain" and not root.children:
         files = [root]
     if not any(item.strip() for item in texts):
-        texts = reader.spare
+        named = _named_body(root) if files else None
+        if named is not None and named in files:
+            texts = reader.read(replace(named, filename=None))[0]
+            files = [one for one in files if one is not named]
+        texts = texts if any(item.strip() for item in texts) else reader.spare
     text = tidy("\n\n".join(tidy(item) for item in texts if item.strip()))
     if len(text.encode("utf-8")) > limits.text_size:
         raise LimitExceeded("text-size")

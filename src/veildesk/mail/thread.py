@@ -15,7 +15,7 @@ from veildesk.mail.charset import decode_bytes, decode_header
 from veildesk.mail.parameters import parse_parameters
 from veildesk.mail.parse import Part
 
-__all__ = ["MAX_HOPS", "first_message_id", "is_automatic", "message_ids", "references"]
+__all__ = ["MAX_HOPS", "first_message_id", "is_automatic", "list_address", "message_ids", "references"]
 
 MAX_HOPS = 30
 _MAX_IDS = 100
@@ -24,8 +24,9 @@ _LIST_FIELDS = frozenset(
     {"list-id", "list-post", "list-unsubscribe", "list-subscribe", "list-help", "list-owner", "list-archive"}
 )
 _MACHINE_FIELDS = frozenset(
-    {"x-auto-response-suppress", "x-autoreply", "x-auto-reply", "x-autorespond", "x-failed-recipients"}
+    {"x-autoreply", "x-auto-reply", "x-autorespond", "x-failed-recipients", "secure-join"}
 )
+_MAILTO = re.compile(r"<mailto:([^\s<>?]{3,254})[?>]", re.IGNORECASE)
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
 
 
@@ -56,10 +57,20 @@ def references(root: Part) -> tuple[str, ...]:
     return message_ids((*root.values("References"), *root.values("In-Reply-To")))
 
 
-def is_automatic(outer: Part, *, return_path: str | None = None) -> bool:
+def list_address(outer: Part) -> str | None:
+    """The address of the mailing list that this mail says it came through (RFC 2369), lower-case."""
+    for value in outer.values("List-Post"):
+        found = _MAILTO.search(decode_bytes(value))
+        if found is not None:
+            return found.group(1).lower()
+    return None
+
+
+def is_automatic(outer: Part, *, return_path: str | None = None, through_list: bool = False) -> bool:
     """Whether no person sent this mail, judged by the outer header and structure.
 
-    `return_path` is the envelope sender where it is known; "" and "<>" are the null path.
+    `return_path` is the envelope sender where it is known; "" and "<>" are the null path. With
+    `through_list`, what only says that a mail came through a list does not count.
     """
     path = decode_bytes(outer.value("Return-Path") or b"?") if return_path is None else return_path
     if path.strip() in ("", "<>"):
@@ -67,12 +78,15 @@ def is_automatic(outer: Part, *, return_path: str | None = None) -> bool:
     if outer.media_type == "multipart/report" or outer.media_type == "message/disposition-notification":
         return True
     keys = {item.key for item in outer.headers}
-    if keys & _LIST_FIELDS or keys & _MACHINE_FIELDS:
+    if keys & _MACHINE_FIELDS or (keys & _LIST_FIELDS and not through_list):
+        return True
+    # Other values only ask for no automatic answer, which people's mail may do as well.
+    if any(_first_word(value) == "all" for value in outer.values("X-Auto-Response-Suppress")):
         return True
     if any(_first_word(value) not in ("no", "") for value in outer.values("Auto-Submitted")):
         return True
     for name in ("Precedence", "X-Precedence"):
-        if any(_first_word(value) in _BULK for value in outer.values(name)):
+        if not through_list and any(_first_word(value) in _BULK for value in outer.values(name)):
             return True
     if len(outer.values("Received")) >= MAX_HOPS:
         return True

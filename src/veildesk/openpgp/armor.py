@@ -1,7 +1,9 @@
-"""ASCII armor read strictly (RFC 9580 § 6 and § 7), so that gpg only ever sees binary packets.
+"""ASCII armor read to binary packets (RFC 9580 § 6 and § 7), so that gpg only ever sees those.
 
 Finds every block of a text with its exact span and says what lies outside. Works on bytes, in one
-pass, without recursion. It does not judge packets and it never repairs base64.
+pass, without recursion. It does not judge packets and it never repairs base64. Clear-signed text is read
+strictly, for its form decides what is signed. Around base64 webmail and relays leave their traces (blank
+lines, indentation, folded comments, no separator), which change nothing of what is inside and are let pass.
 """
 
 from __future__ import annotations
@@ -15,10 +17,16 @@ from veildesk.core.errors import Unparsable
 
 __all__ = ["Block", "crc24", "find_blocks", "outside", "single_block"]
 
-_BEGIN = re.compile(rb"^-----BEGIN PGP ([A-Z][A-Z0-9 ,/]{2,40})-----[ \t\r]*$", re.MULTILINE)
+_BEGIN = re.compile(
+    rb"^(?:|[ \t]{1,20}(?=-----BEGIN PGP (?:MESSAGE|PUBLIC KEY BLOCK)-))"
+    rb"-----BEGIN PGP ([A-Z][A-Z0-9 ,/]{2,40})-----[ \t\r]*$",
+    re.MULTILINE,
+)
 _SIGNATURE = re.compile(rb"-----BEGIN PGP SIGNATURE-----[ \t]*\Z")
 _CONTROL = re.compile(rb"[\x00\x0b\x0c\r]")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]{0,60}:(?: .*)?$")
+_LOOSE_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]{0,60}:")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/=]+")
 _CRC = re.compile(rb"=[A-Za-z0-9+/]{4}\Z")
 # Some mail programs turn the empty separator line into one with a no-break space.
 _BLANK = b" \t\r\xc2\xa0"
@@ -111,14 +119,16 @@ def _line_at(text: bytes, position: int) -> tuple[bytes, int]:
 
 def _block(text: bytes, begin: re.Match[bytes]) -> Block:
     label, start = begin[1].decode("ascii"), begin.start()
-    headers, position = _headers(text, _line_at(text, start)[1])
+    first = _line_at(text, start)[1]
     if label != _SIGNED:
+        headers, position = _loose_headers(text, first, indented=text[start : start + 1] != b"-")
         data, end = _body(text, position, label)
         return Block(label, data, start, end, headers)
+    headers, position = _headers(text, first)
     if any(name != "Hash" for name, _ in headers):
         raise Unparsable("cleartext-header")
     lines, position = _clear_lines(text, position)
-    _, position = _headers(text, position)
+    _, position = _loose_headers(text, position, indented=False)
     data, end = _body(text, position, "SIGNATURE")
     source = [b"-----BEGIN PGP SIGNED MESSAGE-----"]
     source += [f"{name}: {value}".encode("ascii", "replace") for name, value in headers]
@@ -139,13 +149,38 @@ def _headers(text: bytes, position: int) -> tuple[tuple[tuple[str, str], ...], i
     return tuple(headers), position
 
 
+def _loose_headers(text: bytes, position: int, *, indented: bool) -> tuple[tuple[tuple[str, str], ...], int]:
+    """Headers above base64 and where that begins: no line of base64 holds a colon, so none is taken for one.
+
+    A line that begins with a blank goes on with the header above it, unless the whole block is indented.
+    """
+    headers: list[tuple[str, str]] = []
+    separated = False
+    while True:
+        begin = position
+        line, position = _line_at(text, position)
+        stripped = line.strip(_BLANK)
+        if not stripped:
+            separated = True
+        elif _LOOSE_HEADER.match(stripped) and len(headers) < _MAX_HEADERS:
+            name, _, value = stripped.decode("utf-8", "replace").partition(":")
+            headers.append((name, value.strip()))
+        elif headers and not separated and not indented and line[:1] in b" \t":
+            continue
+        elif _BASE64.fullmatch(stripped) or stripped.startswith(b"-----END PGP "):
+            return tuple(headers), begin
+        else:
+            raise Unparsable("armor-header")
+
+
 def _body(text: bytes, position: int, label: str) -> tuple[bytes, int]:
     """Decoded base64 and where the block ends. A checksum line is let pass, see `Block`."""
     stop = text.find(f"-----END PGP {label}-----".encode(), position)
     if stop < 0 or text.find(b"-----BEGIN PGP ", position, stop) >= 0:
         raise Unparsable("armor-not-ended")
     line, end = _line_at(text, stop)
-    if text[stop - 1 : stop] != b"\n" or line.strip() != f"-----END PGP {label}-----".encode():
+    above = text[text.rfind(b"\n", 0, stop) + 1 : stop]
+    if above.strip(b" \t") or line.strip() != f"-----END PGP {label}-----".encode():
         raise Unparsable("armor-end")
     words = text[position:stop].split()
     if words and _CRC.match(words[-1]):

@@ -1,45 +1,56 @@
 """Inline PGP with attachments: the one text of a mail is an armored message, files stand beside it.
 
 Programs that encrypt inline send such mail: the first part is the message, each file is encrypted by
-itself. The text is opened as the body it is; the files stay closed. Opened is only what is the whole
-shown text of the mail: with any other text beside it, somebody could have put another's ciphertext there
-(RFC 9787 § 4), and the mail stays as it is. The encryption is told to cover a part, never the whole.
+itself. Webmail adds a copy in HTML, or writes HTML only. The text is opened as the body it is. Opened is only
+what is the whole shown text of the mail: with any other text beside it, somebody could have put another's
+ciphertext there (RFC 9787 § 4), and the mail stays as it is. For the same reason a file is opened only if it
+is signed with the key that signed the text. The encryption is told to cover a part, never the whole.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from veildesk.core.errors import VeildeskError
 from veildesk.core.limits import Limits
-from veildesk.core.message import Encryption, Scope, Signature
+from veildesk.core.message import Encryption, Scope, Signature, Verdict
 from veildesk.core.ports import Engine
 from veildesk.mail.address import single_address
 from veildesk.mail.parse import Part, parse_mail
 from veildesk.openpgp.armor import single_block
 from veildesk.openpgp.opening import OpenedMail
 from veildesk.openpgp.packets import read_certificate
+from veildesk.openpgp.plain_entity import file_entity, text_entity
+from veildesk.openpgp.structure import is_blank, is_copy, is_message, shown_html
 
-__all__ = ["body_block", "open_inline_body"]
+__all__ = ["Body", "body_block", "open_inline_body"]
 
-_CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,40}\Z")
+_MAX_FILES = 20
 
 
-def body_block(root: Part) -> Part | None:
-    """The part that is the whole shown text of the mail and exactly one armored message."""
-    if root.media_type != "multipart/mixed" or len(root.children) < 2:
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The part that is the whole shown text of a mail, and the one armored message it shows."""
+
+    part: Part
+    block: bytes = field(repr=False)
+
+
+def body_block(root: Part) -> Body | None:
+    """The text of the mail, if all that it shows is exactly one armored message."""
+    if not root.children and root.media_type != "text/html":
         return None
-    first, *others = root.leaves()
-    if first is not root.children[0] or not _is_shown(first) or first.media_type != "text/plain":
+    shown = [leaf for leaf in root.leaves() if _is_shown(leaf) and not is_blank(leaf)]
+    if not shown or shown[0].media_type not in ("text/plain", "text/html"):
         return None
-    if any(_is_shown(part) for part in others):
+    first, *others = shown
+    content = first.content if first.media_type == "text/plain" else shown_html(first)
+    block = single_block(content)
+    if block is None or block.label != "MESSAGE" or not all(is_copy(one, block) for one in others):
         return None
-    block = single_block(first.content)
-    return first if block is not None and block.label == "MESSAGE" else None
+    return Body(first, content)
 
 
 def _is_shown(part: Part) -> bool:
@@ -57,37 +68,56 @@ async def open_inline_body(
     if opened.payload != raw or opened.encryption.scope is not Scope.PART:
         return opened
     root = opened.outer or parse_mail(raw, limits)
-    part = body_block(root)
-    if part is None:
+    body = body_block(root)
+    if body is None:
         return opened
     try:
-        plain = await engine.open(part.content, certificates)
+        plain = await engine.open(body.block, certificates)
     except VeildeskError:
         return opened
     if not plain.encrypted:
         return opened
     address = (single_address(root.values("From")) or "").lower()
     found = [await _bound(one, address, engine, certificates) for one in plain.signatures]
+    names = {one.fingerprint for one in found if one.verdict is Verdict.VALID}
+    inside = {
+        body.part.start: (
+            body.part.end,
+            text_entity(plain.data, body.part.params.get("charset", ""), inside=True),
+        )
+    }
+    inside |= await _files(root, names, engine, certificates)
     return replace(
         opened,
         encryption=Encryption(Scope.PART, plain.integrity),
         signatures=(*opened.signatures, *found),
-        payload=raw[: part.start] + _entity(plain.data, part) + raw[part.end :],
+        payload=_put_in(raw, inside),
         inner=None,
         notes=tuple(dict.fromkeys((*opened.notes, "legacy-inline"))),
     )
 
 
-def _entity(text: bytes, part: Part) -> bytes:
-    """The text as a part; base64 keeps any line of it from being read as a boundary."""
-    charset = part.params.get("charset", "")
-    try:
-        text.decode("utf-8")
-        charset = "utf-8"
-    except UnicodeDecodeError:
-        charset = charset if _CHARSET.match(charset) else "windows-1252"
-    header = f'Content-Type: text/plain; charset="{charset}"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
-    return header.encode("ascii") + base64.encodebytes(text)
+async def _files(
+    root: Part, names: set[str | None], engine: Engine, certificates: Sequence[bytes]
+) -> dict[int, tuple[int, bytes]]:
+    """Files that are encrypted by themselves and signed with one of these keys: where, and what is inside."""
+    found: dict[int, tuple[int, bytes]] = {}
+    closed = [leaf for leaf in root.leaves() if not _is_shown(leaf) and is_message(leaf.content)]
+    for leaf in closed[:_MAX_FILES] if names else ():
+        with contextlib.suppress(VeildeskError):
+            plain = await engine.open(leaf.content, certificates)
+            by = {one.fingerprint for one in plain.signatures if one.verdict is Verdict.VALID}
+            if plain.encrypted and len(plain.signatures) == 1 and by & names:
+                found[leaf.start] = (leaf.end, file_entity(plain.data, leaf.filename))
+    return found
+
+
+def _put_in(raw: bytes, inside: dict[int, tuple[int, bytes]]) -> bytes:
+    out, position = [], 0
+    for start, (end, entity) in sorted(inside.items()):
+        out += [raw[position:start], entity]
+        position = end
+    return b"".join([*out, raw[position:]])
 
 
 async def _bound(

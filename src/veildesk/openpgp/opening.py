@@ -21,6 +21,7 @@ from veildesk.mail.parse import Part, parse_mail
 from veildesk.openpgp.candidates import autocrypt_fingerprint, candidate_certificates
 from veildesk.openpgp.off_loop import off_loop
 from veildesk.openpgp.packets import read_certificate
+from veildesk.openpgp.plain_entity import file_entity, text_entity
 from veildesk.openpgp.structure import (
     Layer,
     LayerKind,
@@ -32,7 +33,8 @@ from veildesk.openpgp.structure import (
 
 __all__ = ["Looked", "OpenedMail", "look_at", "open_mail"]
 
-_CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,40}\Z")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_ENTITY = re.compile(rb"(?:content-type|mime-version):", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,20 +176,18 @@ async def _peel(layer: Layer, state: _Peeling, engine: Engine, certificates: Seq
         # The weakest layer names the protection; with several, each was sound.
         state.integrity = state.integrity or opened.integrity
     state.signatures += [replace(one, scope=Scope.WHOLE) for one in opened.signatures]
+    if layer.bare:
+        return _from_file(opened.data, layer.name)
     if layer.kind is LayerKind.INLINE:
-        return _as_entity(opened.data, layer.charset)
+        return text_entity(opened.data, layer.charset)
     return opened.data
 
 
-def _as_entity(text: bytes, charset: str) -> bytes:
-    """Text without a header of its own as a MIME entity, in the charset its bytes fit."""
-    try:
-        text.decode("utf-8")
-        charset = "utf-8"
-    except UnicodeDecodeError:
-        charset = charset if _CHARSET.match(charset) else "windows-1252"
-    header = f'Content-Type: text/plain; charset="{charset}"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
-    return header.encode("ascii") + text
+def _from_file(data: bytes, name: str | None) -> bytes:
+    """What was in an encrypted file that is the whole mail: an entity, text, or else a file."""
+    if _ENTITY.match(data):
+        return data
+    return file_entity(data, name) if _BINARY.search(data, 0, 4096) else text_entity(data, "")
 
 
 async def _verify(span: SignedSpan, engine: Engine, certificates: Sequence[bytes]) -> tuple[Signature, ...]:

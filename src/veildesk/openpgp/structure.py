@@ -13,14 +13,37 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from veildesk.core.errors import VeildeskError
+from veildesk.mail.charset import decode_bytes
+from veildesk.mail.html import html_to_text
 from veildesk.mail.parse import Part
 from veildesk.openpgp.armor import Block, find_blocks, single_block
 from veildesk.openpgp.packets import Kind, classify
 
-__all__ = ["Layer", "LayerKind", "SignedSpan", "canonical", "find_layer", "has_ciphertext", "signed_spans"]
+__all__ = [
+    "Layer",
+    "LayerKind",
+    "SignedSpan",
+    "canonical",
+    "find_layer",
+    "has_ciphertext",
+    "is_blank",
+    "is_copy",
+    "is_message",
+    "shown_html",
+    "signed_spans",
+]
 
 _MAX_SPANS = 4
+_BLANK_HTML = 65536
+_EMPTY_HTML = re.compile(
+    rb"(?:\s|&nbsp;|\xc2?\xa0|<!--[^<>]*-->|<style[^<>]*>[^<>\"'(]*</style>"
+    rb"|</?(?:!doctype|html|head|meta|title|body|div|p|br|span|font)(?:\s[^<>]*)?>)*",
+    re.IGNORECASE,
+)
+_LINK_TARGET = re.compile(r" <(?:https?|ftp)://[^<>\s]{1,2000}>$", re.MULTILINE)
 _WORD = re.compile(rb"[0-9A-Za-z\x80-\xff]")
+_CONTROL = re.compile(rb"\s*Version: *1\s*")
+_BODIES = frozenset({"application/octet-stream", "application/pgp-encrypted", "text/plain"})
 _SMIME = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
 _SMIME_DATA = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 
@@ -49,8 +72,8 @@ class Layer:
     """The outermost layer of one entity.
 
     `content` is ciphertext or an inline block, `span` what is signed, `inner` the entity inside a
-    signature. `charset` belongs to an inline block, `clear` says that it is clear-signed. `notes` are
-    fixed words.
+    signature. `charset` belongs to an inline block, `clear` says that it is clear-signed, `bare` that the
+    block is the whole mail as a file called `name`, which may hold a MIME entity. `notes` are fixed words.
     """
 
     kind: LayerKind = LayerKind.NONE
@@ -59,6 +82,8 @@ class Layer:
     inner: bytes = field(default=b"", repr=False)
     charset: str = ""
     clear: bool = False
+    bare: bool = False
+    name: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -75,10 +100,14 @@ def find_layer(source: bytes, root: Part) -> Layer:
         return _multipart_signed(source, root)
     if root.media_type in _SMIME_DATA:
         return Layer(notes=("smime-unsupported",))
-    if root.media_type == "multipart/mixed":
-        return _mangled(root)
+    if root.media_type in ("multipart/mixed", "multipart/related", "multipart/alternative"):
+        layer = Layer() if root.media_type == "multipart/alternative" else _mangled(root)
+        text = sole_block(root) if layer.kind is LayerKind.NONE and not layer.notes else None
+        return layer if text is None else _inline(text)
     if root.media_type in ("text/plain", "application/pgp") and not root.children:
         return _inline(root)
+    if root.media_type in ("application/octet-stream", "application/pgp-encrypted") and not root.children:
+        return _bare(root)
     return Layer()
 
 
@@ -139,19 +168,79 @@ def _detached(source: bytes, root: Part) -> SignedSpan | None:
 
 def _mangled(root: Part) -> Layer:
     """PGP/MIME that a relay rewrote into multipart/mixed, if nothing readable stands beside it."""
-    kept = [one for one in root.children if not _blank(one)]
-    if len(kept) == 1 and kept[0].media_type == "multipart/encrypted" and len(root.children) > 1:
+    kept = [one for one in root.children if not is_blank(one)]
+    if len(kept) == 1 and kept[0].media_type == "multipart/encrypted":
         return _pgp_mime(kept[0].children, repaired=True) if _protocol(kept[0], "encrypted") else Layer()
-    if len(kept) == 2 and kept[0].media_type == "application/pgp-encrypted":
-        layer = _pgp_mime((kept[0], kept[1]), repaired=True)
-        if kept[1].media_type == "application/octet-stream":
-            return layer
+    if len(kept) == 1 and not kept[0].children and kept[0].media_type.startswith("application/"):
+        return _bare(kept[0])
+    if len(kept) == 2 and not any(one.children for one in kept):
+        control, body = kept
+        declared = control.media_type == "application/pgp-encrypted"
+        if declared and body.media_type == "application/octet-stream":
+            return _pgp_mime((control, body), repaired=True)
+        if _CONTROL.fullmatch(control.content) and body.media_type in _BODIES and is_message(body.content):
+            return Layer(LayerKind.ENCRYPTED, body.content, notes=("repaired-structure",))
     return Layer()
 
 
-def _blank(part: Part) -> bool:
-    """A plain text part without a single letter or digit."""
-    return not part.children and part.media_type == "text/plain" and not _WORD.search(part.content)
+def is_blank(part: Part) -> bool:
+    """Plain text without a single letter or digit, or HTML that is nothing but a closed frame.
+
+    HTML that is left open, or that names anything, could be there to take in what follows.
+    """
+    if part.children:
+        return part.media_type == "multipart/alternative" and all(map(is_blank, part.children))
+    if part.media_type == "text/html":
+        small = len(part.content) <= _BLANK_HTML and not part.filename
+        return small and _EMPTY_HTML.fullmatch(part.content) is not None
+    return part.media_type == "text/plain" and not _WORD.search(part.content)
+
+
+def is_message(content: bytes) -> bool:
+    """Whether this is exactly one encrypted message, armored or binary, as far as structure tells."""
+    try:
+        if content[:1] and content[0] & 0x80:
+            return classify(content).kind is Kind.ENCRYPTED
+        block = single_block(content)
+        return block is not None and block.label == "MESSAGE" and classify(block.data).kind is Kind.ENCRYPTED
+    except VeildeskError:
+        return False
+
+
+def _bare(root: Part) -> Layer:
+    """A mail that is nothing but a file with one encrypted message in it."""
+    if not is_message(root.content):
+        return Layer()
+    return Layer(LayerKind.INLINE, root.content, bare=True, name=root.filename, notes=("legacy-inline",))
+
+
+def sole_block(root: Part) -> Part | None:
+    """The plain text that is one armored message, where nothing else is in the mail but copies of it.
+
+    Webmail writes what was encrypted in it twice, as text and as HTML.
+    """
+    leaves = root.leaves()
+    text = leaves[0]
+    if text.media_type != "text/plain" or text.disposition == "attachment" or text.filename is not None:
+        return None
+    block = single_block(text.content)
+    if block is None or (block.label != "MESSAGE" and len(leaves) > 1):
+        return None
+    return text if all(is_blank(one) or is_copy(one, block) for one in leaves[1:]) else None
+
+
+def is_copy(part: Part, block: Block) -> bool:
+    """Whether an HTML part shows exactly this armored message."""
+    if part.media_type != "text/html" or part.filename is not None or part.disposition == "attachment":
+        return False
+    shown = single_block(shown_html(part))
+    return shown is not None and (shown.label, shown.data) == (block.label, block.data)
+
+
+def shown_html(part: Part) -> bytes:
+    """What an HTML part shows, as UTF-8 text without the targets of links."""
+    text = html_to_text(decode_bytes(part.content, part.params.get("charset")))
+    return _LINK_TARGET.sub("", text).encode()
 
 
 def _inline(root: Part) -> Layer:
@@ -186,7 +275,7 @@ def has_ciphertext(root: Part) -> bool:
             return True
         if part.children or part.media_type.startswith("message/"):
             continue
-        if part.media_type == "application/pgp-encrypted" or b"-----BEGIN PGP MESSAGE-----" in part.content:
+        if part.media_type == "application/pgp-encrypted" or b"-----BEGIN PGP MESSAGE" in part.content:
             return True
         if part.media_type.startswith("application/") and _binary_ciphertext(part.content):
             return True

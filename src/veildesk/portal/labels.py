@@ -124,7 +124,7 @@ REFUSALS: Final[tuple[str, ...]] = (
     N_("This kind of archive is not opened; send a ZIP or the files themselves."),
     N_("PDF files cannot be cleaned on this server; send the text or a screenshot."),
     N_("Outlook's winmail.dat is not opened; send the files themselves."),
-    N_("Attached mails are not delivered, their headers tell too much; send the text."),
+    N_("This attached mail could not be read; send its text."),
     N_("Contact cards are not delivered, they name people."),
     N_("An OpenPGP public key is not delivered to agents, it names its owner."),
     N_("This file holds a private key and was dropped; never send it to anyone."),

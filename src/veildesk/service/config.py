@@ -19,6 +19,7 @@ from typing import Any
 from veildesk.core.errors import ConfigInvalid
 from veildesk.redact.masks import SECRET_TYPES, WORDS
 from veildesk.redact.rules import RuleSet, rule_set
+from veildesk.service.config_checks import check_names, unknown
 from veildesk.service.config_helpdesk import (
     AnswersConfig,
     RouteConfig,
@@ -241,9 +242,7 @@ def parse_config(raw: Mapping[str, Any], base: Path, environment: Mapping[str, s
     sections = {f.name: f for f in dataclasses.fields(Config)}
     for name in raw:
         if name not in sections or name == "base":
-            raise ConfigInvalid(
-                f"[{name}]: unknown section; known: {', '.join(sorted(set(sections) - {'base'}))}"
-            )
+            raise ConfigInvalid(f"[{name}]: {unknown('section', name, set(sections) - {'base'})}")
     values: dict[str, Any] = {"base": base}
     for name in ("gateway", "keys"):
         if name not in raw:
@@ -292,8 +291,7 @@ def _check(config: Config) -> None:
         raise ConfigInvalid("[gateway] reply_delimiter: expected one of + - = _ . or an empty text")
     if not 1 <= config.gateway.workers <= 64:
         raise ConfigInvalid("[gateway] workers: 1 to 64")
-    if "@" not in config.gateway.address:
-        raise ConfigInvalid("[gateway] address: expected an address such as support@example.org")
+    check_names(config)
     heartbeat = (config.keys.heartbeat,) if config.keys.heartbeat else ()
     for key in (config.keys.support, config.keys.notice, *heartbeat, *config.notices.signers):
         if len(key) not in (40, 64) or any(c not in "0123456789ABCDEF" for c in key):
@@ -343,7 +341,7 @@ def _section(kind: type[_T], content: Any, place: str, base: Path) -> _T:
     values: dict[str, Any] = {}
     for name, value in content.items():
         if name not in fields:
-            raise ConfigInvalid(f"[{place}] {name}: unknown key; known: {', '.join(sorted(fields))}")
+            raise ConfigInvalid(f"[{place}] {name}: {unknown('key', name, fields)}")
         choices = _CHOICES.get((place.split(".")[0], name))
         if choices and value not in choices:
             raise ConfigInvalid(f"[{place}] {name}: expected one of {', '.join(sorted(choices))}")

@@ -44,7 +44,7 @@ from veildesk.service.hand_over import HandOver
 from veildesk.service.known_keys import KnownKeys
 from veildesk.service.letters import KEPT_NOTE
 from veildesk.service.mail_reader import MailReader, unknown_signers
-from veildesk.service.protection import protection_line
+from veildesk.service.protection import mail_notices, protection_line
 from veildesk.service.trust import Learned, Trust, signers
 from veildesk.service.unopened import unopened_contact, unopened_entry
 from veildesk.spool.crashpoint import crashpoint
@@ -399,10 +399,8 @@ def _clean_entry(
     subject = mask(message.subject) if message else ""
     files, notices = _finished(item.files, mask)
     notices = [*item.remarks, *left_out, *notices]
-    if message is not None and message.encryption.scope is Scope.PART:
-        notices.append("A part of this mail is encrypted in a way that is not opened, and is not shown.")
-    if message is not None and message.automatic:
-        notices.append("This is an automatic message, not an answer of the person.")
+    if message is not None:
+        notices += mail_notices(message)
     return TicketEntry(
         thread=item.work.ticket_id,
         key=item.work.message_id,

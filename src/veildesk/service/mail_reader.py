@@ -45,9 +45,10 @@ class MailReader:
         raw = mail.raw
         looked = await look_at(raw, self.limits)
         sender = looked.sender
+        own = frozenset((self.replies.address.lower(), *self._addresses()))
         known = [key.certificate for key in await self.keys.by_address(sender)]
         message = await read_mail(
-            raw, self.engine, known, self.limits, null_sender=mail.null_sender, looked=looked
+            raw, self.engine, known, self.limits, null_sender=mail.null_sender, own=own, looked=looked
         )
         unknown = unknown_signers(message)
         if not unknown:
@@ -63,8 +64,11 @@ class MailReader:
             return message
         known += [certificate for certificate in more if certificate is not None]
         return await read_mail(
-            raw, self.engine, known, self.limits, null_sender=mail.null_sender, looked=looked
+            raw, self.engine, known, self.limits, null_sender=mail.null_sender, own=own, looked=looked
         )
+
+    def _addresses(self) -> tuple[str, ...]:
+        return tuple(one.lower() for queue in self.queues.values() for one in queue.addresses)
 
     def marker(self, message_id: str) -> bytes:
         """The keyed digest under which a message id is remembered."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from veildesk.core.contact import Contact, Provenance
 from veildesk.core.message import OpenedMessage, Scope, Verdict
 
-__all__ = ["protection_line"]
+__all__ = ["mail_notices", "protection_line"]
 
 _ENCRYPTED = {
     Scope.WHOLE: "encrypted",
@@ -32,6 +32,32 @@ _SOURCES: Mapping[Provenance | None, str] = {
 }
 
 
+CLOSED = (
+    "A part of this mail is encrypted and was not opened: only what is encrypted as a whole is. Ask the "
+    "person to encrypt the whole mail (PGP/MIME) and to send it again."
+)
+SMIME = (
+    "This mail is encrypted or signed with S/MIME, which is not opened or checked here. Ask the person to "
+    "use OpenPGP."
+)
+AUTOMATIC = "This is an automatic message, not an answer of the person."
+NO_TEXT = "This mail has no text."
+
+
+def mail_notices(message: OpenedMessage) -> tuple[str, ...]:
+    """Lines for the agents about what they do not see, and what to do about it."""
+    found = []
+    if message.encryption.scope is Scope.PART and message.encryption.integrity is None:
+        found.append(CLOSED)
+    if "smime-unsupported" in message.notes:
+        found.append(SMIME)
+    if message.automatic:
+        found.append(AUTOMATIC)
+    if not message.text.strip():
+        found.append(NO_TEXT)
+    return tuple(found)
+
+
 def protection_line(
     message: OpenedMessage | None, before: Contact | None, contact: Contact | None = None
 ) -> str:
@@ -41,7 +67,10 @@ def protection_line(
     """
     if message is None:
         return "Portal: written over the onion service; whoever has the ticket words can read and answer"
-    return f"Mail: {_ENCRYPTED[message.encryption.scope]}; {_signed(message, before, contact)}"
+    encrypted = _ENCRYPTED[message.encryption.scope]
+    if message.encryption.scope is Scope.NONE and "smime-unsupported" in message.notes and not message.text:
+        encrypted = "encrypted with S/MIME, not opened"
+    return f"Mail: {encrypted}; {_signed(message, before, contact)}"
 
 
 def _signed(message: OpenedMessage, before: Contact | None, contact: Contact | None) -> str:

@@ -28,13 +28,14 @@ async def read_mail(
     *,
     null_sender: bool = False,
     carried_keys: bool = True,
+    own: frozenset[str] = frozenset(),
     looked: Looked | None = None,
 ) -> OpenedMessage:
     """Open with our keys, verify against `certificates`, normalise.
 
     With `carried_keys`, signatures by keys not among `certificates` are also checked against keys that
-    the mail carries. `looked` is `look_at(raw)`, if that was done. Raises `Unparsable`, `LimitExceeded`,
-    `Undecryptable` or `NotSoundCiphertext`.
+    the mail carries. `own` are our addresses. `looked` is `look_at(raw)`, if that was done. Raises
+    `Unparsable`, `LimitExceeded`, `Undecryptable` or `NotSoundCiphertext`.
     """
     opened = await open_mail(raw, engine, certificates, limits, looked)
     if carried_keys and opened.certificates and _unknown(opened):
@@ -51,6 +52,7 @@ async def read_mail(
             return_path="" if null_sender else None,
             notes=opened.notes,
             limits=limits,
+            own=own,
             parsed=(opened.outer, opened.inner),
         ),
     )

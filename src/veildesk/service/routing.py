@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from veildesk.core.connectors import Closes
 from veildesk.core.ticket import TicketEntry
-from veildesk.service.config import QueueConfig, RouteConfig
+from veildesk.deliver.registry import load_backend
+from veildesk.service.config import Config, QueueConfig, RouteConfig
 
-__all__ = ["places_of", "route"]
+__all__ = ["check_backends", "places_of", "route"]
 
 
 def route(
@@ -24,6 +26,16 @@ def route(
         if all(not condition or condition.lower() == value.lower() for condition, value in wanted):
             return one.backend or (queue.backend if queue else ""), one.place
     return (queue.backend, "") if queue else None
+
+
+async def check_backends(config: Config) -> None:
+    """Make every helpdesk's connector, which reads its section, and ask none. Raises `ConfigInvalid`."""
+    for name, settings in config.backends.items():
+        places = list(places_of(name, config.queues, config.routes))
+        given = {**settings.settings, "places": places} if places else settings.settings
+        backend = load_backend(settings.kind, name, given)
+        if isinstance(backend, Closes):
+            await backend.close()
 
 
 def places_of(

@@ -74,6 +74,7 @@ def test_the_manifest_is_whole() -> None:
         ("text-utf16-unmarked.log", "Fehler 42: Verbindung verloren\n"),
         ("text-direction-override.txt", "user gnp.exe and x\n"),
         ("text-terminal-escapes.log", "red ok\n"),
+        ("mail-attached.eml", "Subject: x\n\nbody\n"),
         ("invitation.ics", "METHOD: REQUEST\nSUMMARY: Call, then fix\nDTSTART: 20260102T030405Z\n"),
     ],
 )

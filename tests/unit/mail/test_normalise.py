@@ -33,7 +33,9 @@ def test_attachments_get_safe_names_and_keep_their_bytes() -> None:
 
 def test_charset_of_text_files_goes_with_them() -> None:
     part = b"Content-Type: text/plain; charset=koi8-r; name=a.txt\r\n\r\n\xd4\xc5\xd3\xd4"
-    assert normalise(mail(part)).attachments[0].media_type == "text/plain; charset=koi8-r"
+    assert (
+        normalise(mail(b"\r\nsee the file", part)).attachments[0].media_type == "text/plain; charset=koi8-r"
+    )
 
 
 def test_attached_keys_are_candidates_and_still_attachments() -> None:

@@ -9,6 +9,7 @@ from veildesk.mail.thread import (
     MAX_HOPS,
     first_message_id,
     is_automatic,
+    list_address,
     message_ids,
     references,
 )
@@ -31,7 +32,7 @@ def automatic(header: str, *, return_path: str | None = None) -> bool:
         "Precedence: list",
         "Precedence: auto_reply",
         "X-Precedence: bulk",
-        "X-Auto-Response-Suppress: OOF",
+        "X-Auto-Response-Suppress: All",
         "List-Id: <list.example.org>",
         "List-Unsubscribe: <mailto:x@example.org>",
         "X-Autoreply: yes",
@@ -55,10 +56,21 @@ def test_machines_are_told_by_structure(header: str) -> None:
         "Return-Path: <a@example.org>",
         "Disposition-Notification-To: a@example.org",
         "Received: by x\nReceived: by y",
+        "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
     ],
 )
 def test_people_are_not_machines(header: str) -> None:
     assert not automatic(header)
+
+
+def test_a_list_that_stands_in_front_of_us_makes_nobody_a_machine() -> None:
+    head = "From: a@example.org\nList-Id: <support.example.org>\nList-Post: <mailto:Support@example.org>\n"
+    mail = parse_mail(f"{head}Precedence: list\n\ntext".encode())
+    assert list_address(mail) == "support@example.org"
+    assert is_automatic(mail)
+    assert not is_automatic(mail, through_list=True)
+    for more in ("Auto-Submitted: auto-replied", "X-Autoreply: yes", "Return-Path: <>"):
+        assert is_automatic(parse_mail(f"{head}{more}\n\ntext".encode()), through_list=True)
 
 
 def test_words_in_the_text_never_count() -> None:

@@ -44,9 +44,27 @@ def test_checksum_never_decides(crc: bytes | None) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        b"-----BEGIN PGP MESSAGE-----\nZGF0\nYQ==\n-----END PGP MESSAGE-----\n",
+        b"-----BEGIN PGP MESSAGE-----\r\n\r\nVersion: X 2\r\n\r\nZGF0YQ==\r\n-----END PGP MESSAGE-----\r\n",
+        b"-----BEGIN PGP MESSAGE-----\n\nVersion: X\n\n\n\nZGF0\n\nYQ==\n\n-----END PGP MESSAGE-----\n",
+        b"-----BEGIN PGP MESSAGE-----\nComment: by -\n Thunderbird\n\nZGF0YQ==\n-----END PGP MESSAGE-----\n",
+        b"-----BEGIN PGP MESSAGE-----\nVersion:X\nComment:\n\nZGF0YQ==\n-----END PGP MESSAGE-----\n",
+        b"  -----BEGIN PGP MESSAGE-----\n  Version: X\n\n  ZGF0\n  YQ==\n  -----END PGP MESSAGE-----\n",
+    ],
+)
+def test_traces_of_webmail_and_relays_change_nothing(text: bytes) -> None:
+    block = single_block(text)
+    assert block is not None
+    assert block.data == b"data"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         b"-----BEGIN PGP MESSAGE-----\n\nAAAA\n",
         b"-----BEGIN PGP MESSAGE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n",
-        b"-----BEGIN PGP MESSAGE-----\nAAAA\n-----END PGP MESSAGE-----\n",
+        b"-----BEGIN PGP MESSAGE-----\n\n> AAAA\n> -----END PGP MESSAGE-----\n",
+        b" " + CLEAR % b"" + b"-----BEGIN PGP MESSAGE-----\n",
         b"-----BEGIN PGP MESSAGE-----\n\nA*AA\n-----END PGP MESSAGE-----\n",
         b"-----BEGIN PGP MESSAGE-----\n\nAAA\n-----END PGP MESSAGE-----\n",
         b"-----BEGIN PGP MESSAGE-----\n\nAAAA\n-----END PGP MESSAGE----- more\n",

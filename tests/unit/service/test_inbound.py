@@ -14,7 +14,15 @@ import pytest
 from testbed.house import SUPPORT, USER, House, mail, open_house, pgp_mail
 from testbed.openpgp_lab import Lab
 from veildesk.core.contact import decode_contact
-from veildesk.core.errors import NotEncrypted, NotSigned, Undecryptable
+from veildesk.core.errors import (
+    LimitExceeded,
+    NotEncrypted,
+    NotSigned,
+    SpoolUnavailable,
+    Undecryptable,
+    Unparsable,
+    VeildeskError,
+)
 from veildesk.core.portal_entry import encode_portal_entry
 from veildesk.core.submission import Channel, PortalAnchor, PortalEntry, Submission
 from veildesk.core.work import Reason, State
@@ -119,6 +127,62 @@ async def test_automatic_mail_opens_no_ticket_and_is_kept(house: House) -> None:
     (row,) = await house.rows()
     assert (row.state, row.reason) == (State.QUARANTINED, Reason.AUTOMATIC)
     assert not house.entries()
+
+
+async def test_a_list_with_our_address_and_who_encrypted_to_us_are_no_newsletter(house: House) -> None:
+    head = f"List-Post: <mailto:{SUPPORT}>\r\nPrecedence: list\r\nSubject:".encode()
+    ours = mail().replace(b"Subject:", head)
+    sealed = pgp_mail(house.lab, "Through a list.\n")
+    sealed = sealed.replace(
+        b"MIME-Version:", b"List-Id: <x.example.org>\r\nPrecedence: list\r\nMIME-Version:", 1
+    )
+    assert len(await house.deliver(ours)) == 1
+    assert "Through a list." in (await house.deliver(sealed))[-1].text
+    other = mail("Buy this.\n").replace(b"Subject:", b"List-Post: <mailto:news@example.net>\r\nSubject:")
+    before = len(await house.rows())
+    await house.deliver(other)
+    assert [work.state for work in await house.rows()][before:] == [State.QUARANTINED]
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "protection", "notice"),
+    [
+        (
+            b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m",
+            b"\x30\x82\x00",
+            "Mail: encrypted with S/MIME, not opened; not signed",
+            "Ask the person to use OpenPGP.",
+        ),
+        (b"Content-Type: text/plain", b"", "Mail: not encrypted; not signed", "This mail has no text."),
+        (
+            b"Content-Type: text/plain",
+            b"see\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nwf8AAAEMAw==\r\n-----END PGP MESSAGE-----",
+            "Mail: only a part of it encrypted; not signed",
+            "Ask the person to encrypt the whole mail",
+        ),
+    ],
+    ids=["smime", "empty", "part"],
+)
+async def test_agents_are_told_what_they_do_not_see_and_what_to_do(
+    house: House, head: bytes, body: bytes, protection: str, notice: str
+) -> None:
+    raw = b"From: Rosa <%s>\r\nTo: support@example.org\r\nSubject: x\r\n%s\r\n\r\n%s\r\n" % (
+        USER.encode(),
+        head,
+        body,
+    )
+    (entry,) = await house.deliver(raw)
+    assert entry.protection == protection
+    assert any(notice in one for one in entry.notices)
+
+
+@pytest.mark.parametrize("error", [NotEncrypted, NotSigned, Undecryptable, LimitExceeded, Unparsable])
+def test_a_refusal_tells_its_sender_what_to_do_next(error: type[VeildeskError]) -> None:
+    reply = error("x").smtp_reply
+    assert reply.endswith(f" {error.public} {error.hint}")
+    assert reply.isascii()
+    assert len(reply) < 300
+    assert SpoolUnavailable("x").smtp_reply.endswith("please try again later.")
 
 
 async def test_null_sender_counts_as_automatic(house: House) -> None:

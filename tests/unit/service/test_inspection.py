@@ -186,7 +186,7 @@ def test_verdicts(world: World) -> None:
     assert [one["bound_to_from"] for one in authors["signatures"]] == [False]
 
 
-def test_inline_body_with_files_is_opened_and_files_are_not(world: World) -> None:
+def test_inline_body_is_opened_and_so_is_the_file_its_key_signed(world: World) -> None:
     (report,) = inspect(world, "inline.eml")
     assert report["encryption"] == {"scope": "part", "integrity": "mdc"}
     assert report["text"] == "Grüße\n--b\n\nstill text"
@@ -194,8 +194,8 @@ def test_inline_body_with_files_is_opened_and_files_are_not(world: World) -> Non
         {"verdict": "valid", "fingerprint": world.user, "scope": "part", "bound_to_from": True}
     ]
     (file,) = report["attachments"]
-    assert not file["cleaned"]
-    assert file["refused"]
+    assert file["cleaned"]
+    assert (file["name"], file["sha256"]) == ("x.txt", hashlib.sha256(b"file").hexdigest())
 
 
 @pytest.mark.parametrize("name", ["covert.eml", "later.eml"])

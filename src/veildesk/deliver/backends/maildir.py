@@ -43,7 +43,8 @@ def from_config(name: str, settings: Mapping[str, Any]) -> MaildirBackend:
     """Make the connector from `[backends.NAME]`: path, replies, from, to, domain."""
     unknown = set(settings) - _KNOWN
     if unknown:
-        raise ConfigInvalid(f"[backends.{name}] {', '.join(sorted(unknown))}: unknown key")
+        known = ", ".join(sorted({*_KNOWN, "kind", "poll_seconds"} - {"base"}))
+        raise ConfigInvalid(f"[backends.{name}] {', '.join(sorted(unknown))}: unknown key; known: {known}")
     base = Path(settings.get("base", "."))
     for key in ("path", "replies"):
         if not isinstance(settings.get(key), str):

@@ -1,0 +1,75 @@
+"""Mails as webmail, old programs and relays leave them: one file a shape, named after its defect.
+
+Ciphertext is put in at run time. `expected.tsv` says what is encrypted, whether it is opened, and what shows.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from testbed.openpgp_lab import Lab
+from veildesk.core.limits import Limits
+from veildesk.core.message import OpenedMessage
+from veildesk.service.reading import read_mail
+
+FOLDER = Path(__file__).resolve().parents[2] / "corpus" / "encrypted_shapes"
+EXPECTED = {
+    one["file"]: one
+    for one in csv.DictReader((FOLDER / "expected.tsv").read_text().splitlines(), delimiter="\t")
+}
+BODY = b"plain body\n"
+ENTITY = b"Content-Type: text/plain; charset=utf-8\r\n\r\nentity body\r\n"
+JAPANESE = "暗号化された本文\n".encode("iso-2022-jp")
+
+
+def test_every_file_has_an_expectation() -> None:
+    assert {one.name for one in FOLDER.glob("*.eml")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("file", sorted(EXPECTED))
+async def test_shape(lab: Lab, file: str) -> None:
+    message = await read(lab, (FOLDER / file).read_bytes())
+    wanted = EXPECTED[file]
+    assert message.encryption.scope.value == wanted["scope"]
+    assert (message.encryption.integrity is not None) == (wanted["opened"] == "yes")
+    if wanted["text"] or wanted["opened"] == "yes":
+        assert message.text == wanted["text"]
+    assert ",".join(one.name for one in message.attachments) == wanted["files"]
+    if wanted["opened"] == "no":
+        assert "body" not in message.text
+    opened = wanted["files"] == "notes.txt"
+    assert any(one.content == b"in the file\n" for one in message.attachments) == opened
+
+
+async def read(lab: Lab, template: bytes) -> OpenedMessage:
+    """The mail with its ciphertext, opened."""
+    engine = lab.engine()
+    await engine.start()
+    return await read_mail(filled(lab, template), engine, [lab.certificate("user")], Limits())
+
+
+def filled(lab: Lab, template: bytes) -> bytes:
+    if b"{{OTHER}}" in template and "other" not in lab.fingerprints:
+        lab.make("other", "Other <other@example.net>")
+    text = lab.encrypt(BODY, "--armor", sign=True).replace(b"\n", b"\r\n").strip()
+    linked = text.replace(
+        b"MESSAGE-----\r\n", b'MESSAGE-----\r\nComment: <a href="https://x.example">x</a>\r\n', 1
+    )
+    rows = b"".join(b"<div>%s</div>\r\n" % (row or b"<br>") for row in text.split(b"\r\n"))
+    values = {
+        b"{{TEXT}}": lambda: text,
+        b"{{TEXT-LINKED}}": lambda: linked,
+        b"{{TEXT-DIVS}}": lambda: rows,
+        b"{{ENTITY}}": lambda: lab.encrypt(ENTITY, "--armor", sign=True).strip(),
+        b"{{FILE}}": lambda: lab.encrypt(b"in the file\n", "--armor", sign=True).strip(),
+        b"{{UNSIGNED}}": lambda: lab.encrypt(b"in the file\n", "--armor").strip(),
+        b"{{OTHER}}": lambda: lab.encrypt(b"in the file\n", "--armor", by="other", sign=True).strip(),
+        b"{{JAPANESE}}": lambda: lab.encrypt(JAPANESE, "--armor", sign=True).strip(),
+    }
+    for mark, make in values.items():
+        if mark in template:
+            template = template.replace(mark, make())
+    return template

@@ -1,0 +1,73 @@
+"""Slips in a configuration are named with what was likely meant, before anything starts."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from veildesk.core.errors import ConfigInvalid
+from veildesk.service.config import parse_config
+from veildesk.service.routing import check_backends
+
+
+def raw() -> dict[str, Any]:
+    return {
+        "gateway": {"name": "Desk", "address": "support@example.org", "domain": "example.org"},
+        "keys": {"home": "keys/gnupg", "ring": "keys/ring", "support": "A" * 40, "notice": "B" * 40},
+        "queues": {"support": {"addresses": ["support@example.org"], "backend": "desk"}},
+        "backends": {"desk": {"kind": "maildir", "path": "tickets", "replies": "replies"}},
+        "lmtp": {"listen": "unix:run/lmtp.sock"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "said"),
+    [
+        ("gateway", "retention_day", 14, "did you mean 'retention_days'?"),
+        ("lmtp", "listn", "unix:x", "did you mean 'listen'?"),
+        ("lmtp", "zz", "unix:x", "known: listen"),
+        ("gateway", "address", "support@@example.org", "expected an address"),
+        ("gateway", "domain", "exam ple.org", "expected a domain"),
+        ("lmtp", "listen", "lmtp.sock", "expected unix:PATH or ADDRESS:PORT"),
+        ("lmtp", "listen", "127.0.0.1:smtp", "expected unix:PATH or ADDRESS:PORT"),
+        ("lmtp", "listen", "127.0.0.1:70000", "expected unix:PATH or ADDRESS:PORT"),
+    ],
+)
+def test_a_slip_is_named(tmp_path: Path, section: str, key: str, value: object, said: str) -> None:
+    changed = raw()
+    changed[section][key] = value
+    with pytest.raises(ConfigInvalid) as caught:
+        parse_config(changed, tmp_path)
+    assert key in caught.value.detail
+    assert said in caught.value.detail
+
+
+@pytest.mark.parametrize("listen", ["unix:run/a.sock", "127.0.0.1:2525", "[::1]:25", "mail.example.org:25"])
+def test_places_to_listen_at(tmp_path: Path, listen: str) -> None:
+    changed = raw()
+    changed["lmtp"]["listen"] = listen
+    assert parse_config(changed, tmp_path).lmtp is not None
+
+
+def test_a_misspelt_section_and_address_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match="did you mean 'portal'"):
+        parse_config({**raw(), "portl": {}}, tmp_path)
+    changed = raw()
+    changed["queues"]["support"]["addresses"] = ["support"]
+    with pytest.raises(ConfigInvalid, match="no mail address"):
+        parse_config(changed, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"pathx": "x"}, "pathx: unknown key; known: .*path"), ({"kind": "maildirr"}, "installed: ")],
+)
+def test_sections_of_helpdesks_are_read(tmp_path: Path, change: dict[str, str], said: str) -> None:
+    asyncio.run(check_backends(parse_config(raw(), tmp_path)))
+    changed = raw()
+    changed["backends"]["desk"] |= change
+    with pytest.raises(ConfigInvalid, match=said):
+        asyncio.run(check_backends(parse_config(changed, tmp_path)))
