@@ -145,8 +145,12 @@ class InProcessEngine:
                 start_new_session=True,
                 limit=_BUFFER,
             )
-        except OSError as error:
-            raise EngineUnavailable("worker-start") from error
+        except BaseException as error:
+            if writing >= 0:
+                os.close(writing)
+            if isinstance(error, OSError):
+                raise EngineUnavailable("worker-start") from error
+            raise
         finally:
             if reading >= 0:
                 os.close(reading)

@@ -183,3 +183,18 @@ def decoded(frame: bytes) -> object:
 def test_malformed_frames_are_refused(frame: bytes) -> None:
     with pytest.raises(FrameMalformed):
         decoded(frame)
+
+
+async def test_a_worker_that_cannot_be_started_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_more(*_: object, **__: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    async def nothing(_: int) -> None:
+        """No keys."""
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", no_more)
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        with pytest.raises(EngineUnavailable):
+            await InProcessEngine(secret=nothing, workers=1).start()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
