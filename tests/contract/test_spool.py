@@ -528,6 +528,25 @@ async def test_retention_counts_from_the_last_message(spool: Spool, clock: SetCl
     assert await spool.expired(today + 41) == [silent.ticket_id, active.ticket_id]
 
 
+async def test_a_queue_may_keep_less_long_and_late_messages_are_listed_alone(
+    spool: Spool, clock: SetClock
+) -> None:
+    today = START // DAY
+    early = await spool.accept(replace(mail(b"1"), queue="quick"))
+    kept = await spool.accept(replace(mail(b"2"), queue="quick"))
+    other = await spool.accept(mail(b"3"))
+    clock.at += 5 * DAY
+    await spool.collect(kept.ticket_id, b"r".ljust(32), {"reply": b"r"}, None)
+    assert await spool.expired(today + 7, {"quick": 7}) == []
+    assert await spool.expired(today + 8, {"quick": 7}) == [early.ticket_id]
+    assert set(await spool.expired(today + 13, {"quick": 7})) == {early.ticket_id, kept.ticket_id}
+    everything = await spool.expired(today + 60, {"quick": 7})
+    assert sorted(everything) == sorted([early.ticket_id, kept.ticket_id, other.ticket_id])
+    (late,) = await spool.listing(since=today + 1)
+    assert late.ticket_id == kept.ticket_id
+    assert await spool.listing([State.ACCEPTED], since=today + 1) == []
+
+
 # ------------------------------------------------------------------ waiting
 
 

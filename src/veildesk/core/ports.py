@@ -282,8 +282,8 @@ class Spool(Intake, Protocol):
     async def erase(self, ticket_id: str) -> None:
         """Destroy a ticket's key first, then its rows and files."""
 
-    async def expired(self, today: int) -> list[str]:
-        """Tickets whose last day of retention is over."""
+    async def expired(self, today: int, queue_days: Mapping[str, int] = ...) -> list[str]:
+        """Tickets whose last day of retention is over, or of queues that keep less long: by name, days."""
 
     async def listing(
         self,
@@ -291,8 +291,9 @@ class Spool(Intake, Protocol):
         *,
         message_id: str | None = None,
         ticket_id: str | None = None,
+        since: int = 0,
     ) -> list[Work]:
-        """Messages by state, of one ticket or just one if asked, without claiming them."""
+        """Messages by state, of one ticket or just one if asked, accepted on day `since` or later."""
 
     async def counts(self) -> Mapping[str, int]:
         """Messages per state."""

@@ -101,12 +101,12 @@ class Reporter:
         """Whatever was waiting when the process before this one ended."""
         first = self.clock.now() // 86400 - _DAYS
         try:
-            rows = await self.spool.listing((State.SENT, State.HELD, State.PARKED))
+            rows = await self.spool.listing((State.SENT, State.HELD, State.PARKED), since=first)
         except VeildeskError as error:
             _log.warning("remarks-not-recalled reason=%s", error.code)
             return
         for row in rows:
-            if row.direction is Direction.OUT and row.accepted_day >= first:
+            if row.direction is Direction.OUT:
                 self.tell(row)
 
     async def _try(self, work: Work, attempt: int) -> None:

@@ -316,7 +316,7 @@ class Sweeper:
         erased = 0
         # What a job is at already gets no second one each hour.
         begun = {job.ticket_id for job in await eraser.jobs.all() if not job.finished}
-        for ticket in dict.fromkeys([*await self.spool.expired(today), *await self._over_early(today)]):
+        for ticket in await self.spool.expired(today, self.queue_days):
             if ticket in begun:
                 continue
             try:
@@ -328,15 +328,3 @@ class Sweeper:
         if erased:
             _log.info("swept tickets=%d", erased)
         return erased
-
-    async def _over_early(self, today: int) -> list[str]:
-        """Tickets of queues that keep less long than the gateway, with nothing under way."""
-        if not self.queue_days:
-            return []
-        last: dict[str, int] = {}
-        days: dict[str, int] = {}
-        for row in await self.spool.listing():
-            last[row.ticket_id] = max(last.get(row.ticket_id, 0), row.accepted_day)
-            if row.queue in self.queue_days:
-                days[row.ticket_id] = self.queue_days[row.queue]
-        return [ticket for ticket, kept in days.items() if last[ticket] + kept < today]

@@ -236,9 +236,12 @@ def listing(
     states: Collection[State] | None,
     message_id: str | None = None,
     ticket_id: str | None = None,
+    since: int = 0,
 ) -> list[Work]:
-    """Messages by state, oldest first; only one, or only one ticket's, if asked."""
+    """Messages by state, oldest first; only one, only one ticket's, or only late ones, if asked."""
     query = sa.select(message).order_by(message.c.seq)
+    if since:
+        query = query.where(message.c.accepted_day >= since)
     if message_id is not None:
         query = query.where(message.c.id == message_id)
     if ticket_id is not None:

@@ -23,6 +23,7 @@ __all__ = [
     "delete_rows",
     "erase",
     "expired",
+    "expired_early",
     "files_of",
     "finish_erasing",
     "keyless",
@@ -131,4 +132,16 @@ def finish_erasing(connection: sa.Connection) -> list[str]:
 def expired(connection: sa.Connection, today: int) -> list[str]:
     """Tickets whose last day lies before `today` (days since 1970), longest overdue first."""
     query = sa.select(ticket.c.id).where(ticket.c.expires_day < today).order_by(ticket.c.expires_day)
+    return list(connection.execute(query).scalars())
+
+
+def expired_early(connection: sa.Connection, queue: str, before: int) -> list[str]:
+    """Tickets of a queue whose last message was accepted before that day."""
+    of_queue = sa.select(message.c.ticket_id).where(message.c.queue == queue, message.c.accepted_day < before)
+    query = (
+        sa.select(message.c.ticket_id)
+        .where(message.c.ticket_id.in_(of_queue))
+        .group_by(message.c.ticket_id)
+        .having(sa.func.max(message.c.accepted_day) < before)
+    )
     return list(connection.execute(query).scalars())

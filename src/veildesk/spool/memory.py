@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from veildesk.core.errors import WorkLost
 from veildesk.core.ports import Clock, ThreadView
@@ -339,10 +340,16 @@ class MemorySpool:
         self._markers = {key: value for key, value in self._markers.items() if value != ticket_id}
         self._wake.changed()
 
-    async def expired(self, today: int) -> list[str]:
-        """Tickets whose last day lies before `today`."""
+    async def expired(self, today: int, queue_days: Mapping[str, int] = MappingProxyType({})) -> list[str]:
+        """Tickets whose last day lies before `today`, and early ones of queues."""
         over = [key for key, ticket in self._tickets.items() if ticket.expires_day < today]
-        return sorted(over, key=lambda key: self._tickets[key].expires_day)
+        over.sort(key=lambda key: self._tickets[key].expires_day)
+        works = [entry.work for entry in self._messages.values()]
+        for queue, days in queue_days.items():
+            for ticket in dict.fromkeys(work.ticket_id for work in works if work.queue == queue):
+                last = max(work.accepted_day for work in works if work.ticket_id == ticket)
+                over += [ticket] if last + days < today and ticket not in over else []
+        return over
 
     async def listing(
         self,
@@ -350,6 +357,7 @@ class MemorySpool:
         *,
         message_id: str | None = None,
         ticket_id: str | None = None,
+        since: int = 0,
     ) -> list[Work]:
         """Messages by state, oldest first."""
         works = [entry.work for entry in self._messages.values()]
@@ -359,6 +367,7 @@ class MemorySpool:
             if (states is None or work.state in states)
             and message_id in (None, work.message_id)
             and ticket_id in (None, work.ticket_id)
+            and work.accepted_day >= since
         ]
 
     async def counts(self) -> Mapping[str, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -106,10 +108,11 @@ class StoreReader:
         *,
         message_id: str | None = None,
         ticket_id: str | None = None,
+        since: int = 0,
     ) -> list[Work]:
         """Messages by state, oldest first."""
         return await self._read(
-            lambda connection: claiming.listing(connection, states, message_id, ticket_id)
+            lambda connection: claiming.listing(connection, states, message_id, ticket_id, since)
         )
 
     async def counts(self) -> Mapping[str, int]:
@@ -137,9 +140,15 @@ class StoreReader:
         """The state directory."""
         return self._state.directory
 
-    async def expired(self, today: int) -> list[str]:
-        """Tickets whose last day of retention lies before `today` (days since 1970)."""
-        return await self._read(lambda connection: erasing.expired(connection, today))
+    async def expired(self, today: int, queue_days: Mapping[str, int] = MappingProxyType({})) -> list[str]:
+        """Tickets whose last day of retention lies before `today` (days since 1970).
+
+        Also those of queues that keep a ticket for so many days after its last message.
+        """
+        over = await self._read(lambda connection: erasing.expired(connection, today))
+        for queue, days in queue_days.items():
+            over += await self._read(partial(erasing.expired_early, queue=queue, before=today - days))
+        return list(dict.fromkeys(over))
 
     def _today(self) -> int:
         raise NotImplementedError
