@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from veildesk.core.envelope import with_envelope
 from veildesk.core.errors import SpoolUnavailable, VeildeskError
@@ -18,6 +19,7 @@ from veildesk.core.submission import Accepted, Channel, Submission, dedup_key
 __all__ = ["Acceptance", "EarlyCheck"]
 
 log = logging.getLogger("veildesk.intake")
+_LARGE = 1024 * 1024
 
 EarlyCheck = Callable[[bytes, str], Awaitable[VeildeskError | None]]
 
@@ -74,9 +76,10 @@ class Acceptance:
         Who waits for this may go away with the connection; what was `begun` holds the mail until it ended.
         """
         scope = b"imap" if self._channel is Channel.IMAP else b"smtp"
+        dedup = partial(dedup_key, self._secret, scope, queue.encode(), raw)
         submission = Submission(
             channel=self._channel,
-            dedup=dedup_key(self._secret, scope, queue.encode(), raw),
+            dedup=dedup() if len(raw) < _LARGE else await asyncio.to_thread(dedup),
             payload=with_envelope(raw, null_sender=null_sender, extension=extension),
             queue=queue,
         )

@@ -9,11 +9,12 @@ status codes (RFC 2034) and never an address, a header or the text of an excepti
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import re
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import SMTP, Envelope
@@ -22,6 +23,7 @@ from veildesk.core.errors import LimitExceeded, VeildeskError
 from veildesk.core.submission import Accepted, Channel
 from veildesk.intake.acceptance import Acceptance
 from veildesk.intake.byte_budget import ByteBudget
+from veildesk.intake.mail_data import has_bare_line_end, mail_pieces
 from veildesk.intake.recipients import Recipients
 from veildesk.intake.smtp_address import NULL_PATH, parse_path
 
@@ -35,7 +37,6 @@ _BUSY = "452 4.3.1 Too much mail at once; please try again later."
 _UNKNOWN = "550 5.1.1 There is no such address here."
 _BARE = "550 5.5.2 Lines must end in CR LF; nothing was kept."
 _FAULT = "451 4.3.0 Something went wrong here; please try again later."
-_BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _CONTROL = re.compile(r"[^\x20-\x7e]")
 # Replies that aiosmtpd gives without an enhanced status code.
 _ENHANCED = {
@@ -299,26 +300,28 @@ class MailSession(SMTP):
             self.idle.set()
 
     async def _receive(self) -> bytes:
-        """Read up to the end mark and undo dot-stuffing (RFC 5321 § 4.5.2). Raises `_Refused`."""
-        mail = bytearray()
+        """Read up to the end mark. Raises `_Refused`."""
+        mail = io.BytesIO()  # Gives its bytes away without a copy.
         refused: str | None = None
-        read = 0
-        async for line in self._lines():
-            read += len(line)
+        bare = False
+        size = read = 0
+        async for piece in mail_pieces(self._reader):
+            read += len(piece)
             if refused is None:
-                refused = self._no_room(len(mail) + len(line))
+                refused = self._no_room(size + len(piece))
                 if refused is None:
-                    mail += line
+                    size += mail.write(piece)
+                    bare = bare or has_bare_line_end(piece)
                     continue
-                mail.clear()
+                mail = io.BytesIO()
             elif read > 2 * self._rules.mail_size + _STEP:
                 self.hang_up()
                 break
         if refused is not None:
             raise _Refused(refused)
-        if not self._lmtp and _BARE_LINE_END.search(mail):
+        if bare and not self._lmtp:
             raise _Refused(_BARE)
-        return bytes(mail)
+        return mail.getvalue()
 
     def _no_room(self, size: int) -> str | None:
         """Why `size` bytes cannot be held, None if they can."""
@@ -329,22 +332,6 @@ class MailSession(SMTP):
         self._reset_timeout()
         step = min(self._share.held + _STEP, self._rules.mail_size)
         return None if self._share.cover(max(size, step)) else _BUSY
-
-    async def _lines(self) -> AsyncIterator[bytes]:
-        """Lines of the mail up to the end mark, dots undone; a long line comes in pieces."""
-        at_start = True
-        while self.transport is not None:
-            try:
-                piece = await self._reader.readuntil(b"\r\n")
-            except asyncio.LimitOverrunError as overrun:
-                piece = await self._reader.readexactly(overrun.consumed)
-            if at_start and piece.startswith(b"."):
-                if piece == b".\r\n":
-                    return
-                yield piece[1:]
-            else:
-                yield piece
-            at_start = piece.endswith(b"\r\n")
 
     async def _dispose(self, raw: bytes, recipients: list[str], *, null_sender: bool) -> list[str]:
         """Check and keep a mail, once for each queue; the reply for each recipient, in order."""

@@ -15,7 +15,12 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from veildesk.child.memory import forbid_core_files, lock_memory, process_control
+from veildesk.child.memory import (
+    forbid_core_files,
+    give_back_large_blocks,
+    lock_memory,
+    process_control,
+)
 from veildesk.core.errors import VeildeskError
 from veildesk.core.limits import Limits
 from veildesk.openpgp.agent_keys import agent_decryption, agent_signing
@@ -49,6 +54,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     process_control(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     forbid_core_files()
+    give_back_large_blocks()
     first = _receive(incoming)
     if first is None:
         return

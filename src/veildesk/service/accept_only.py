@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from veildesk.child.memory import forbid_core_files
+from veildesk.child.memory import forbid_core_files, give_back_large_blocks
 from veildesk.core.errors import ConfigInvalid, KeyUnusable, SpoolUnavailable
 from veildesk.core.limits import Limits
 from veildesk.core.submission import Channel
@@ -57,6 +57,7 @@ def _intake_secret(path: Path) -> bytes:
 async def serve_accepting(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises `VeildeskError` for what cannot work."""
     forbid_core_files()
+    give_back_large_blocks()
     listeners = [(Channel.LMTP, config.lmtp), (Channel.SMTP, config.smtp)]
     if not any(listen for _, listen in listeners):
         raise ConfigInvalid("[lmtp] or [smtp] is needed to accept anything")

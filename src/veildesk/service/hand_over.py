@@ -61,7 +61,8 @@ class HandOver:
 
     def offer(self, payload: bytes, message: OpenedMessage) -> None:
         """What was read from `payload`, in case it is accepted next."""
-        self._hold(_digest(payload), Taken(payload, message))
+        if len(payload) <= _EACH:
+            self._hold(_digest(payload), Taken(payload, message))
 
     async def accept(self, submission: Submission) -> Accepted:
         """Keep a submission; see `core.ports.Intake`."""

@@ -34,6 +34,7 @@ from veildesk.core.ticket import Deletion, Erased, File, TicketEntry
 from veildesk.core.work import Reason, State, Work
 from veildesk.mail.quotes import divide
 from veildesk.mail.reply_address import ReplyAddresses
+from veildesk.openpgp.off_loop import off_loop
 from veildesk.redact.apply import redact_text
 from veildesk.redact.rules import RuleSet
 from veildesk.service.config import NOTICE_QUEUE, QueueConfig
@@ -46,6 +47,7 @@ from veildesk.service.letters import KEPT_NOTE
 from veildesk.service.mail_reader import MailReader, unknown_signers
 from veildesk.service.protection import mail_notices, protection_line
 from veildesk.service.trust import Learned, Trust, signers
+from veildesk.service.turns import Turns
 from veildesk.service.unopened import unopened_contact, unopened_entry
 from veildesk.spool.crashpoint import crashpoint
 
@@ -111,24 +113,28 @@ class Inbound:
     """Deletes a ticket everywhere."""
     ahead: HandOver | None = None
     """What listeners of this process have just kept."""
+    judging: Turns = field(default_factory=Turns, repr=False)
+    working: Turns = field(default_factory=Turns, repr=False)
+    """Turns of large mails. A helpdesk that is slow must not hold up who waits for an answer to DATA."""
 
     async def run(self, work: Work) -> Work:
         """Take one accepted or half-delivered message to the end. Errors are the caller's to park."""
         if work.state is State.DELIVERING:
             return await self._hand_over(work)
         item = await self._begin(work)
-        for name in INBOUND:
-            stage: Callable[[Item], Awaitable[Item]] = getattr(self, name)
-            item = await stage(item)
-            if item.work.state is not State.ACCEPTED or item.waits:
-                break
+        async with self.working.turn(len(item.raw)):
+            for name in INBOUND:
+                stage: Callable[[Item], Awaitable[Item]] = getattr(self, name)
+                item = await stage(item)
+                if item.work.state is not State.ACCEPTED or item.waits:
+                    break
         return item.work
 
     # ---------------------------------------------------------------- stages
     async def open(self, item: Item) -> Item:
         """Decrypt and verify; a portal entry is taken apart. Nothing is decided on what is unsound."""
         if item.work.channel is Channel.PORTAL:
-            return dataclasses.replace(item, portal=decode_portal_entry(item.raw))
+            return dataclasses.replace(item, raw=b"", portal=decode_portal_entry(item.raw))
         mail = split_envelope(item.raw)
         message = item.message
         try:
@@ -142,14 +148,15 @@ class Inbound:
             # All of it is ciphertext that is not opened where it stands: an empty ticket would lose it.
             raise Unparsable("encrypted-structure")
         self._reader.require(item.work.queue, message)
-        return dataclasses.replace(item, message=message, extension=mail.extension)
+        # What a stage is done with goes, so that a large mail is not held several times.
+        return dataclasses.replace(item, raw=b"", message=message, extension=mail.extension)
 
     async def normalise(self, item: Item) -> Item:
         """Find the ticket it belongs to, learn how to answer, and clean the attachments."""
         if item.portal is not None:
-            files = tuple(Attachment(n, t, c) for n, t, c in item.portal.attachments)
+            uploads = tuple(Attachment(n, t, c) for n, t, c in item.portal.attachments)
             numbering = decode_numbering(item.portal.numbering) if item.portal.numbering else None
-            return dataclasses.replace(item, files=await self._clean(files), numbering=numbering)
+            return dataclasses.replace(item, files=await self._clean(uploads), numbering=numbering)
         message = _needed(item.message)
         if item.work.queue == NOTICE_QUEUE and self.subscribe is not None and await self.subscribe(message):
             # It was no request for help; nothing of it is kept.
@@ -176,13 +183,15 @@ class Inbound:
             await self._say_kept(work.ticket_id, deletion.kept_until)
         trust = Trust(self.engine, self.keys, self.replies, self.clock)
         learned = Learned(before) if message.automatic else await trust.learn(message, before)
+        files = await self._clean(message.attachments)
         return dataclasses.replace(
             item,
+            message=dataclasses.replace(message, attachments=()) if files else message,
             work=work,
             fresh=item.fresh and work.ticket_id == item.work.ticket_id,
             before=before,
             learned=learned,
-            files=await self._clean(message.attachments),
+            files=files,
             remarks=(*([_STRAY] if stray else []), *learned.notices),
         )
 
@@ -192,7 +201,7 @@ class Inbound:
         entry = await asyncio.to_thread(
             _clean_entry, item, numbering, self.replies, self._rules(item.work.queue)
         )
-        return dataclasses.replace(item, entry=entry, numbering=numbering)
+        return dataclasses.replace(item, files=(), entry=entry, numbering=numbering)
 
     def _rules(self, queue: str) -> RuleSet:
         """The operator's rules, with the types that this queue's agents get to see switched off."""
@@ -216,7 +225,7 @@ class Inbound:
         work = await self.spool.advance(
             item.work,
             State.DELIVERING,
-            parts={"entry": encode_entry(entry)},
+            parts={"entry": await _encoded(entry)},
             ticket_parts=ticket_parts,
             backend_ref=place,
             marker=self._reader.marker(own_id) if own_id else None,
@@ -232,7 +241,8 @@ class Inbound:
     async def judge(self, payload: bytes, queue: str) -> VeildeskError | None:
         """What an SMTP sender can be told before anything is kept; None when the mail is welcome."""
         try:
-            message = await self._reader.read(split_envelope(payload), ask=False)
+            async with self.judging.turn(len(payload)):
+                message = await self._reader.read(split_envelope(payload), ask=False)
             self._reader.require(queue, message)
         except VeildeskError as error:
             return error
@@ -334,8 +344,9 @@ class Inbound:
         if sealed is None:
             raise LookupError("a delivery without its entry")
         known = await self.spool.backend_ref(work.ticket_id)
-        name, entry = self._dispatch.choose(decode_entry(sealed), known)
-        done = await self._deliver(work, name, entry)
+        async with self.working.turn(len(sealed)):
+            name, entry = self._dispatch.choose(decode_entry(sealed), known)
+            done = await self._deliver(work, name, entry)
         await self._try_held(work.ticket_id)
         return done
 
@@ -438,6 +449,11 @@ def _finished(cleaned: Sequence[Cleaned], mask: Callable[[str], str]) -> tuple[l
         if done.removed:
             notices.append(f"Removed from {done.name}: {', '.join(done.removed)}")
     return files, notices
+
+
+async def _encoded(entry: TicketEntry) -> bytes:
+    size = len(entry.text) + sum(len(file.content) for file in entry.files)
+    return await off_loop(size, lambda: encode_entry(entry))
 
 
 def _same_person(message: OpenedMessage, before: Contact) -> bool:

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
-from veildesk.child.memory import forbid_core_files
+from veildesk.child.memory import forbid_core_files, give_back_large_blocks
 from veildesk.core.errors import VeildeskError
 from veildesk.ops.control import ControlServer
 from veildesk.ops.notify import notify
@@ -28,6 +28,7 @@ _log = logging.getLogger("veildesk.service")
 async def serve(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     forbid_core_files()
+    give_back_large_blocks()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

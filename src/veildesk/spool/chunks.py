@@ -10,6 +10,7 @@ is padded and then filled to whole chunks.
 
 from __future__ import annotations
 
+import io
 import secrets
 from collections.abc import Iterator
 
@@ -17,13 +18,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from veildesk.core.errors import KeyUnusable
-from veildesk.spool.sealing import Place, pad, subkey, unpad
+from veildesk.spool.sealing import Place, padded_length, subkey
 
 __all__ = ["CHUNK", "open_chunks", "seal_chunks"]
 
 CHUNK = 64 * 1024
 _VERSION = 2
 _HEADER = 17
+_FRONT = 8
 _TAG = 16
 
 
@@ -42,11 +44,15 @@ def seal_chunks(data_key: bytes, place: Place, data: bytes) -> Iterator[bytes]:
     cipher = _cipher(data_key, header)
     bound = header + place.bound(_VERSION)
     yield header
-    padded = memoryview(pad(data))
-    count = -(-len(padded) // CHUNK)
+    # As `pad` does, but piece by piece: of a large mail that would be two more copies.
+    front = len(data).to_bytes(_FRONT, "big")
+    count = -(-padded_length(_FRONT + len(data)) // CHUNK)
+    view = memoryview(data)
     for index in range(count):
-        piece = bytes(padded[index * CHUNK : (index + 1) * CHUNK]).ljust(CHUNK, b"\0")
-        yield cipher.encrypt(_nonce(index, index == count - 1), piece, bound)
+        start = index * CHUNK - _FRONT
+        piece = bytes(view[max(start, 0) : start + CHUNK])
+        full = (piece if index else front + piece).ljust(CHUNK, b"\0")
+        yield cipher.encrypt(_nonce(index, index == count - 1), full, bound)
 
 
 def open_chunks(data_key: bytes, place: Place, sealed: bytes) -> bytes:
@@ -58,12 +64,17 @@ def open_chunks(data_key: bytes, place: Place, sealed: bytes) -> bytes:
     cipher = _cipher(data_key, header)
     bound = header + place.bound(_VERSION)
     count = body // (CHUNK + _TAG)
-    opened = bytearray()
+    view = memoryview(sealed)
+    opened = io.BytesIO()  # Gives its bytes away without a copy.
+    left = 0
     try:
         for index in range(count):
             start = _HEADER + index * (CHUNK + _TAG)
-            chunk = sealed[start : start + CHUNK + _TAG]
-            opened += cipher.decrypt(_nonce(index, index == count - 1), chunk, bound)
+            chunk = view[start : start + CHUNK + _TAG]
+            piece = cipher.decrypt(_nonce(index, index == count - 1), chunk, bound)
+            if index == 0:
+                left, piece = int.from_bytes(piece[:_FRONT], "big"), piece[_FRONT:]
+            left -= opened.write(piece[:left])
     except InvalidTag:
         raise KeyUnusable("sealed file does not open") from None
-    return unpad(bytes(opened))
+    return opened.getvalue()
