@@ -108,7 +108,7 @@ def letters(lab: Lab, count: int, support: str) -> list[tuple[bytes, bytes]]:
         sealed = lab.gpg(
             *("user", "--armor", "--recipient", support, "--sign", "--encrypt"), stdin=body.encode()
         )
-        head = _SHAPE.format(user="user@example.org", name=secrets.token_hex(8)).encode()
+        head = _SHAPE.format(user="rosa@example.org", name=secrets.token_hex(8)).encode()
         made.append((head + sealed.replace(b"\n", b"\r\n") + b"\r\n--b--\r\n", sealed))
     return made
 
@@ -122,7 +122,7 @@ def _renamed(mail: bytes) -> bytes:
 def _send(port: int, mails: list[bytes]) -> None:
     with smtplib.SMTP("127.0.0.1", port, timeout=120) as client:
         for mail in mails:
-            client.sendmail("user@example.org", ["support@desk.example"], mail)
+            client.sendmail("rosa@example.org", ["support@desk.example"], mail)
 
 
 async def _through(whole: Whole, mails: list[bytes]) -> tuple[float, float]:
