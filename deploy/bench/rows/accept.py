@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import secrets
+import smtplib
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from measure import ROOT, Row, measure, memory_mb, tree
 
+from rows.whole_way import gateway
+from testbed.openpgp_lab import new_lab
 from veildesk.core.submission import Channel, Submission
 from veildesk.ops.clock import SystemClock
 from veildesk.spool.keyring import KeyRing
@@ -22,7 +27,13 @@ from veildesk.spool.store import SqlSpool
 __all__ = ["GROUPS"]
 
 _SERVER = Path(__file__).resolve().parents[1] / "mail_server.py"
-_MAILS = 200
+_MAILS, _CLIENTS, _FILE = 200, 10, 18_000_000
+_WITH_FILE = (
+    "From: user@example.org\r\nTo: support@desk.example\r\nSubject: a file\r\nMessage-ID: <{name}@e.org>"
+    "\r\nDate: Thu, 26 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; "
+    "boundary=q\r\n\r\n--q\r\nContent-Type: text/plain\r\n\r\nsee the file\r\n--q\r\nContent-Type: "
+    'application/octet-stream; name="x.bin"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+)
 
 
 @contextlib.asynccontextmanager
@@ -105,6 +116,47 @@ async def large_mails() -> list[Row]:
     return [row]
 
 
+async def large_mails_through() -> list[Row]:
+    """Memory of a whole gateway while mails with a file of 18 MB, 25 MB as mails, go all the way."""
+    count = 100 if os.environ.get("VEILDESK_BENCH_LARGE") else 10
+    body = base64.encodebytes(os.urandom(_FILE)).replace(b"\n", b"\r\n")
+    with new_lab() as lab, tempfile.TemporaryDirectory(dir=ROOT / "var") as name:
+        async with gateway(Path(name), lab) as whole:
+            peak = before = memory_mb(tree(whole.pid))
+            sending = asyncio.gather(
+                *(
+                    asyncio.to_thread(_send_files, whole.port, body, count // _CLIENTS)
+                    for _ in range(_CLIENTS)
+                )
+            )
+            while not sending.done() or whole.delivered() < count:
+                if sending.done():
+                    sending.result()
+                peak = max(peak, memory_mb(tree(whole.pid)))
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1)
+            after = memory_mb(tree(whole.pid))
+    row = Row("whole.memory", f"all processes while {count} mails of 25 MB go all the way", unit="MB")
+    row.ours = round(peak, 1)
+    row.note = f"{before:.0f} MB before, {after:.0f} MB after; {_CLIENTS} sessions"
+    return [row]
+
+
+def _send_files(port: int, body: bytes, count: int) -> None:
+    """Send mails with a file; who is told to come later comes later."""
+    for _ in range(count):
+        mail = _WITH_FILE.format(name=secrets.token_hex(8)).encode() + body + b"\r\n--q--\r\n"
+        for attempt in range(600):
+            try:
+                with smtplib.SMTP("127.0.0.1", port, timeout=600) as client:
+                    client.sendmail("user@example.org", ["support@desk.example"], mail)
+                break
+            except smtplib.SMTPException:
+                if attempt == 599:
+                    raise
+                time.sleep(0.5)
+
+
 async def bare() -> list[Row]:
     """The store alone, one and many at a time, beside appends with fdatasync."""
     rows = []
@@ -137,4 +189,4 @@ async def bare() -> list[Row]:
     return rows
 
 
-GROUPS = (bare, over_smtp, large_mails)
+GROUPS = (bare, over_smtp, large_mails, large_mails_through)
