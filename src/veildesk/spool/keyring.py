@@ -37,6 +37,7 @@ from veildesk.spool.sealing import subkey
 __all__ = ["KeyRing"]
 
 _RACES = 3
+_PATIENCE = 5.0
 _MAGIC = b"VDKR\x01"
 _EPOCH = struct.Struct(">I32s")
 
@@ -184,10 +185,13 @@ class KeyRing:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Keep other processes from changing the ring; reads the newest content first."""
+        """Keep other processes from changing the ring; reads the newest content first.
+
+        Raises `SpoolUnavailable` when one has it for long: a backup that hangs must not hold up the store.
+        """
         handle = os.open(self._path.with_name(self._path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _take(handle)
             self.reload()
             yield
         finally:
@@ -217,6 +221,17 @@ class KeyRing:
         """32 bytes for one purpose (HKDF-SHA-256, RFC 5869); the same for the ring's whole life."""
         info = b"veildesk secret v1|" + label
         return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(self._content.root)
+
+
+def _take(handle: int) -> None:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise SpoolUnavailable("ring-in-use") from None
+            time.sleep(0.02)
 
 
 def _ring_point(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hmac
 import shutil
 from pathlib import Path
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 
 from testbed.filled_store import open_store
 from veildesk.core.contact import KnownKey, Provenance
-from veildesk.core.errors import KeyUnusable
+from veildesk.core.errors import KeyUnusable, SpoolUnavailable
+from veildesk.core.submission import Channel, Submission
 from veildesk.spool import KeyRing, SqlSpool
 from veildesk.spool.contact_tables import contact, contact_name
 from veildesk.spool.erase_jobs import EraseJob
@@ -125,4 +127,21 @@ async def test_what_an_earlier_version_wrote_is_read_and_brought_under_epochs(tm
         await spool.rotate()
     assert new.digest not in {row.digest for row in await rows(spool, contact)}
     assert {row.epoch for row in await rows(spool, contact)} == {3}
+    await spool.close()
+
+
+async def test_who_keeps_the_ring_for_long_holds_up_rotation_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup whose disk hangs, for example."""
+    monkeypatch.setattr("veildesk.spool.keyring._PATIENCE", 0.2)
+    spool = await open_store(tmp_path)
+    with (tmp_path / "ring.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SpoolUnavailable, match="ring-in-use"):
+            await spool.rotate()
+        kept = await spool.accept(Submission(Channel.SMTP, b"k" * 32, b"mail"))
+    assert not spool.failed
+    assert await spool.rotate() == 1
+    assert await spool.part(kept.message_id, "raw") == b"mail"
     await spool.close()
