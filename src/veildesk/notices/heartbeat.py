@@ -5,8 +5,10 @@ They let the notice key stay offline: readers see that silence is silence and no
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from veildesk.core.errors import KeyUnusable
@@ -19,6 +21,7 @@ from veildesk.notices.text import heartbeat_text, parse_heartbeat
 __all__ = ["HEARTBEAT_FILE", "beat", "beat_due", "last_heartbeat"]
 
 HEARTBEAT_FILE = "heartbeat.asc"
+_WAIT_TENTHS = 300
 
 
 def last_heartbeat(folder: Path) -> Heartbeat | None:
@@ -40,11 +43,10 @@ def beat_due(directory: NoticeDirectory, now: int, hours: int) -> bool:
 async def beat(directory: NoticeDirectory, engine: Engine, key: str, clock: Clock, hours: int) -> str:
     """Sign the next heartbeat and put it in place; returns the clear-signed text.
 
-    Raises `NoticeRefused` if the list in force does not name `key` or the clock cannot be right, and
-    `KeyUnusable` if the key cannot sign.
+    Raises `NoticeRefused` if the list in force does not name `key`, the clock cannot be right or another
+    process does not come to an end with it, and `KeyUnusable` if the key cannot sign.
     """
-    with (directory.folder / ".heartbeat-lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    async with _alone(directory.folder):
         series = directory.published()
         lists = [item for item in series if item.kind is Kind.IDENTITY]
         identity = directory.identity()
@@ -75,3 +77,19 @@ async def beat(directory: NoticeDirectory, engine: Engine, key: str, clock: Cloc
         signed = await sign_text(text, engine, [key])
         replace_file(directory.folder / HEARTBEAT_FILE, signed.encode())
     return signed
+
+
+@contextlib.asynccontextmanager
+async def _alone(folder: Path) -> AsyncIterator[None]:
+    """One process at a time. Whoever has the lock may be stopped, and the event loop serves others."""
+    with (folder / ".heartbeat-lock").open("a") as lock:
+        for _ in range(_WAIT_TENTHS):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                # Another process' lock tells nobody when it is free.
+                await asyncio.sleep(0.1)
+            else:
+                yield
+                return
+    raise NoticeRefused("another process has been making a heartbeat for long; look for one that is stopped")
