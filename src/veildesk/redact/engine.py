@@ -106,12 +106,12 @@ class Searcher:
         fired, _ = self._hits(text)
         yield [
             item
-            for number in fired
+            for number in sorted(fired)  # the first that fits is taken, with either engine the same
             if self._rules[number].exact
             for item in self._rules[number].search(text, 0, len(text))
         ]
         found: list[Finding] = []
-        for number, ends in fired.items():
+        for number, ends in sorted(fired.items()):
             rule = self._rules[number]
             if number in self._worded:
                 for start, stop in _windows(ends, rule.back, rule.ahead, len(text)):

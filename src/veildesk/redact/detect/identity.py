@@ -109,6 +109,7 @@ _NAMED: tuple[tuple[str, tuple[str, ...], str, Check | None], ...] = (
     ("ssn", ("ssn", "itin", "social security", "social-security", "social_security"), r"[0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4}", None),
     ("rvnr", ("sozialversicherungsnummer", "rentenversicherungsnummer", "versicherungsnummer", "sv-nummer", "rvnr"), r"[0-9]{2} ?[0-9]{6} ?[A-Z] ?[0-9]{3}", None),
     ("idnr", ("steuer-id", "steuerid", "steuer-identifikationsnummer", "steueridentifikationsnummer", "steuerliche identifikationsnummer", "idnr"), r"[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}", None),
+    ("mx", ("curp", "rfc", "clave única de registro de población", "registro federal de contribuyentes"), r"[A-ZÑ&]{3,4}[0-9]{6}(?:[HMX][A-Z]{5}[0-9A-Z][0-9]|[0-9A-Z]{3})", None),
     ("card-de", ("personalausweis", "personalausweisnummer", "ausweisnummer", "ausweis-nr", "ausweis"), r"(?=[0-9A-Z]{0,8}[0-9])[LMNPRTVWXY0-9][0-9CFGHJKLMNPRTVWXYZ]{8}[0-9]?", None),
     ("dni", ("dni", "nie", "nif", "documento nacional de identidad", "documento de identidad"), r"(?:[XYZxyz]-?[0-9]{7}|[0-9]{2}\.?[0-9]{3}\.?[0-9]{3})-?[A-Za-z]|[0-9]{2}\.[0-9]{3}\.[0-9]{3}", None),
     ("cpf", ("cpf",), r"[0-9]{3}\.?[0-9]{3}\.?[0-9]{3}-?[0-9]{2}", None),

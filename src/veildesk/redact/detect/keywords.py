@@ -34,7 +34,7 @@ __all__ = [
 
 PASSWORD_WORDS = (
     "password", "passwd", "passwrd", "pass word", "passphrase", "pass phrase", "passcode", "pass code", "pwd", "psw", "pswd", "pw", "puk", "unlock code", "security code", "entsperrcode", "код разблокировки", "pass", "pin", "pin码", "pin-код",
-    "pin code", "master key", "passwort", "kennwort", "passwörter", "losung", "zugangscode", "contraseña", "contrasena", "clave", "palabra clave",
+    "pin code", "pincode", "pin-code", "пін", "пін-код", "secret word", "codeword", "code word", "секретное слово", "кодовое слово", "geheimwort", "codewort", "palabra secreta", "mot secret", "master key", "passwort", "kennwort", "passwörter", "losung", "zugangscode", "contraseña", "contrasena", "clave", "palabra clave",
     "frase de contraseña", "пароль", "пароля", "паролем", "пароли", "пассворд", "пасс", "парольная фраза", "код доступа", "пин", "пин-код", "гасло",
     "密码", "密碼", "口令", "通行码", "暗号", "登录密码", "支付密码", "mot de passe", "mdp", "phrase de passe", "senha", "palavra-passe", "parola", "parola d'ordine",
     "wachtwoord", "hasło", "haslo", "heslo", "lösenord", "losenord", "adgangskode", "passord", "salasana", "jelszó", "şifre", "sifre", "şifrem", "sifrem", "şifresi", "parolam", "parolası", "parolă", "jelszavam", "salasanani", "گذرواژه", "پسورد", "رمز", "الرقم السري", "كلمه السر", "пароля", "паролю",
@@ -53,7 +53,7 @@ API_KEY_WORDS = (
     "clave api", "clave de api", "clave secreta", "llave api", "ficha de acceso", "clave de acceso", "ключ api", "api-ключ", "api ключ", "ключ апи", "апи ключ", "апи-ключ",
     "секретный ключ", "ключ доступа", "токен", "токен доступа", "секрет", "api密钥", "api密鑰", "api 密钥", "密钥", "密鑰", "令牌", "访问令牌", "訪問令牌", "秘钥",
     "clé api", "clé d'api", "clé secrète", "jeton", "chave api", "chave de api", "chave secreta", "chiave api", "chiave segreta", "klucz api", "api-nøgle",
-    "api-sleutel", "api anahtarı", "api anahtarım", "کلید api", "مفتاح api", "ключ api", "api-ключа", "токена", "токену", "apiキー", "トークン", "アクセストークン", "api 키", "api키", "토큰", "geheimnis", "secreto", "storage_key", "service_key",
+    "api-sleutel", "api anahtarı", "api anahtarım", "کلید api", "توکن", "توكن", "رمز api", "مفتاح api", "ключ api", "api-ключа", "токена", "токену", "apiキー", "トークン", "アクセストークン", "api 키", "api키", "토큰", "geheimnis", "secreto", "storage_key", "service_key",
     "_key", "-key", "_token", "-token", "_secret", "-secret",
 )  # fmt: skip
 SESSION_WORDS = (
@@ -81,7 +81,7 @@ RECOVERY_WORDS = (
     "kody odzyskiwania", "herstelcodes", "back-upcodes", "yedek kodlar", "kurtarma kodları", "リカバリーコード", "バックアップコード", "복구 코드", "백업 코드", "резервні коди",
 )  # fmt: skip
 SEED_WORDS = (
-    "seed", "seedphrase", "mnemonic", "mnemonik", "mnémonique", "mnemotécnic", "mnemônic", "recovery phrase", "recovery words", "secret phrase", "backup phrase", "wallet phrase",
+    "slip39", "slip-39", "shamir", "seed", "seedphrase", "mnemonic", "mnemonik", "mnémonique", "mnemotécnic", "mnemônic", "recovery phrase", "recovery words", "secret phrase", "backup phrase", "wallet phrase",
     "secret recovery", "bip39", "bip-39", "12 words", "24 words", "twelve words", "passphrase words", "wiederherstellungsphrase", "wiederherstellungswörter", "wörter", "12 wörter",
     "frase semilla", "semilla", "frase de recuperación", "palabras", "frase secreta", "сид", "сид-фраза", "сид фраза", "сидка", "мнемоник", "мнемоническ", "фраза восстановления",
     "seed-фраза", "кодовая фраза", "секретная фраза", "слов", "助记词", "助記詞", "种子", "種子", "恢复短语", "恢复词", "恢復短語", "备份词", "注记词", "私密短语", "phrase de récupération",
@@ -94,7 +94,7 @@ PRIVATE_KEY_WORDS = (
     "signing key", "seed hex", "wallet key", "key hex", "raw key", "privater schlüssel", "private schlüssel", "privaten schlüssel", "privatschlüssel", "geheimer schlüssel",
     "clave privada", "llave privada", "clave secreta", "приватный ключ", "приватного ключа", "закрытый ключ", "секретный ключ", "приват ключ", "приватник", "私钥", "私鑰", "密钥", "密鑰",
     "clé privée", "cle privee", "clé secrète", "chave privada", "chiave privata", "klucz prywatny", "privésleutel", "prive sleutel", "özel anahtar", "秘密鍵", "プライベートキー",
-    "개인키", "개인 키", "приватний ключ", "soukromý klíč", "privat nyckel", "master secret", "entropy", "mini private key",
+    "개인키", "개인 키", "приватний ключ", "soukromý klíč", "privat nyckel", "master secret", "entropy", "mini private key", "المفتاح الخاص", "مفتاح خاص", "مفتاحي الخاص", "کلید خصوصی", "kluczem prywatnym", "khóa riêng", "özel anahtarım",
 )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def _loose(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Fin
 
 
 _CVV = re.compile(
-    r"(?<![A-Za-z])(?:cvv2?|cvc2?|cvn|prüfnummer|код cvv|安全码)[\"']?[ \t]{0,2}(?:[:=：]|is|ist|es)?[ \t]{0,2}[\"']?(?P<code>[0-9]{3,4})(?![0-9A-Za-z])",
+    r"(?<![A-Za-z])(?:cvv2?|cvc2?|cvn|prüfnummer|prüfziffer|kartenprüfnummer|код cvv|код безопасности|安全码|código de seguridad|code de sécurité)[\"']?[ \t]{0,2}(?:[:=：]|is|ist|es)?[ \t]{0,2}[\"']?(?P<code>[0-9]{3,4})(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
 
@@ -163,7 +163,20 @@ RULES = (
     ),
     Rule(
         "card-code",
-        (rb"cv[vc]", rb"cvn", "安全码|prüfnummer".encode()),
+        (
+            rb"cv[vc]",
+            rb"cvn",
+            *keywords.triggers(
+                (
+                    "安全码",
+                    "prüfnummer",
+                    "prüfziffer",
+                    "код безопасности",
+                    "código de seguridad",
+                    "code de sécurité",
+                )
+            ),
+        ),
         pattern_search(_CVV, _cvv),
         back=20,
         ahead=20,

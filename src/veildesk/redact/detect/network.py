@@ -203,6 +203,17 @@ _REVERSE = re.compile(
 )
 
 
+_HEX_NAME = re.compile(
+    r"(?<![0-9A-Za-z.-])[a-z]{0,3}(?P<hex>[0-9a-f]{8})(?=\.(?:dip|dyn|pool|dsl|cust|cable|ppp)[\w-]{0,12}\.[\w.-]{2,60})",
+    re.IGNORECASE,
+)
+
+
+def _hex_name(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """An address in hexadecimal digits, as some providers name their customers' lines."""
+    yield finding(match.start(), match.end(), "IPV4", "reverse-name", 0.8)
+
+
 def _captured(match: re.Match[str], text: str) -> Iterator[Finding]:
     """Both ends as packet captures print them, a port behind a fifth dot."""
     for name in ("a", "b"):
@@ -256,6 +267,7 @@ RULES = (
     ),
     Rule("captured", (rb"[0-9] [<>] [0-9]{1,3}\.[0-9]",), pattern_search(_CAPTURED, _captured), back=50, ahead=40),
     Rule("reverse-name", (rb"[0-9]-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}[.-][a-z0-9]",), pattern_search(_REVERSE, _reverse), back=36, ahead=90),
+    Rule("hex-name", (rb"[0-9a-f]{8}\.(?:dip|dyn|pool|dsl|cust|cable|ppp)",), pattern_search(_HEX_NAME, _hex_name), back=24, ahead=80),
     Rule("mac-frame", (rb"mac=[0-9a-f]{2}:",), pattern_search(_FRAME, _frame), back=10, ahead=50),
     Rule("mac-bare", (rb"mac", rb"bssid", rb"hwaddr"), pattern_search(_BARE_MAC, _bare_mac), back=8, ahead=50),
 )  # fmt: skip

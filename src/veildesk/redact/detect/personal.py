@@ -55,7 +55,7 @@ _STAMP = re.compile(r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}")
 
 
 _EARLIER = re.compile(
-    r"(?:konto(?:nummer|nr)?|account|acct|a/c)[^\n0-9]{0,12}(?P<number>[0-9](?:[ -]?[0-9]){5,16})[^\n0-9]{0,16}\Z",
+    r"(?:konto(?:nummer|nr)?|kto\.?(?:nr\.?)?|account|acct|a/c)[^\n0-9]{0,12}(?P<number>[0-9](?:[ -]?[0-9]){5,16})[^\n0-9]{0,16}\Z",
     re.IGNORECASE,
 )
 _CODES = ("sort", "blz", "bankleitzahl", "bsb", "routing", "aba", "transit")

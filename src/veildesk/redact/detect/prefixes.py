@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from veildesk.core.finding import Finding
-from veildesk.redact.rule import Rule, finding, pattern_search
+from veildesk.redact.rule import Rule, before, finding, pattern_search
 
 __all__ = ["MARKS", "RULES", "drawn"]
 
@@ -190,12 +190,38 @@ def _long(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(match.start(), match.end(), "API_TOKEN", "unlisted", 0.8)
 
 
+_ALONE = re.compile(
+    r"(?<![A-Za-z0-9+/=_.@%$-])(?:[A-Za-z0-9]{40,200}|[A-Za-z0-9+/]{86}==)(?![A-Za-z0-9+/=_@%-]|\.[A-Za-z])"
+)
+_SUMS = re.compile(
+    r"sha[0-9-]{0,5}|hash|integrity|digest|checksum|sum\b|summe|сумм|fingerprint|public|pubkey|open key|открыт",
+    re.IGNORECASE,
+)
+
+
+def _alone(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A long drawn run by itself; sums in base64 stay."""
+    value = match[0]
+    if _SUMS.search(before(text, match.start(), 24)):
+        return
+    if drawn(value) and re.search(r"[0OIl+/]", value):
+        yield finding(match.start(), match.end(), "API_TOKEN", "alone", 0.6)
+
+
 RULES = (
     *(_marked(body, marks) for body, marks in MARKS),
     *(_special(trigger, source, 1.0) for trigger, source in _SPECIAL),
     *(_special(trigger, source, 0.6) for trigger, source in _HOOKS),
     Rule(
         "unlisted", (rb"[a-z0-9][_-][a-z0-9]{24}",), pattern_search(_UNLISTED, _unlisted), back=80, ahead=620
+    ),
+    Rule(
+        "alone",
+        (rb"[A-Za-z0-9]{40}[^A-Za-z0-9]", rb"[A-Za-z0-9]=="),
+        pattern_search(_ALONE, _alone),
+        back=210,
+        ahead=4,
+        cased=True,
     ),
     Rule("unlisted", (rb"[a-z0-9_-]{90}",), pattern_search(_LONG, _long), back=100, ahead=4000),
 )

@@ -334,7 +334,8 @@ def _numbered(text: str, run: list[tuple[int, int]]) -> int:
 
 def _late(text: str, run: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Drop words of a sentence before the phrase, if the gap behind them is of another kind."""
-    usual = re.sub(r"\d+", "0", text[run[-2][1] : run[-1][0]])
+    middle = len(run) // 2
+    usual = re.sub(r"\d+", "0", text[run[middle - 1][1] : run[middle][0]])
     for count in range(1, 4):
         if len(run) - count in _LENGTHS and len(run) not in _LENGTHS:
             gap = text[run[count - 1][1] : run[count][0]]
@@ -427,12 +428,63 @@ def _unknown(text: str, start: int, end: int) -> Iterator[Finding]:
             yield finding(match.start("run"), match.end("run"), "SEED", "phrase-word", 0.8)
 
 
+_OTHER_RUN = re.compile(
+    r"(?<![^\W_])[a-z]{3,12}(?:(?:[ ]|,[ ]?|[ ]?\r?\n(?:> ?)*)[a-z]{3,12}){19,40}(?![^\W_])"
+)
+_MONERO, _SHARES = 25, (20, 33)
+
+
+def _other_lists(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Monero's phrases, whose last word is one of the others, and shares of SLIP-39, by their lengths alone."""
+    for match in _OTHER_RUN.finditer(text, start, end):
+        spans = [word.span() for word in re.finditer(r"[a-z]+", match[0])]
+        words = [match[0][a:b] for a, b in spans]
+        for at in range(max(1, len(words) - _MONERO + 1)):
+            part = words[at : at + _MONERO]
+            if (
+                len(part) == _MONERO
+                and part[-1] in part[:-1]
+                and len(set(part)) >= 23
+                and not _FUNCTION.intersection(part)
+            ):
+                yield finding(
+                    match.start() + spans[at][0],
+                    match.start() + spans[at + _MONERO - 1][1],
+                    "SEED",
+                    "monero-words",
+                    0.8,
+                )
+        lines = [at for at in range(1, len(spans)) if "\n" in match[0][spans[at - 1][1] : spans[at][0]]]
+        for low, high in ((0, len(words)), *((at, len(words)) for at in lines), *((0, at) for at in lines)):
+            if _is_share(words[low:high]):
+                yield finding(
+                    match.start() + spans[low][0],
+                    match.start() + spans[high - 1][1],
+                    "SEED",
+                    "share-words",
+                    0.7,
+                )
+                break
+
+
+def _is_share(words: list[str]) -> bool:
+    """Whether so many words can be a share: their number, their lengths, and no prose."""
+    return (
+        len(words) in _SHARES
+        and all(4 <= len(word) <= 8 for word in words)
+        and len(set(words)) >= len(words) - 2
+        and not _FUNCTION.intersection(words)
+    )
+
+
 _LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
 _LABELS = "(?:word|wort|слово|Слово|palabra|mot|palavra|parola|słowo|slovo|kelime|seed|mnemonic|phrase|单词|词|단어|単語)".encode()
 _SEP = rb"(?:[\s,;.)>\"'|*/\\n_-]{1,5}|[\s.)\"',]{1,4}[0-9]{1,2}[\s.):-]{1,3})"
 RULES = (
     Rule("bip39", (rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}"),
          _long_runs, back=420, ahead=420),
+    Rule("other-lists", (rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}"),
+         _other_lists, back=420, ahead=420),
     Rule("bip39-word", keywords.triggers(keywords.SEED_WORDS), _told_runs, back=420, ahead=420),
     Rule("labelled", (_LABELS + rb"[ _#.-]{0,3}0?1[^0-9a-z]",), pattern_search(_LABELLED, _labelled), back=24, ahead=1200),
     Rule("bip39-han", keywords.triggers(keywords.SEED_WORDS), _han_runs, back=24, ahead=8),
