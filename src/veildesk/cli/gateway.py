@@ -12,7 +12,7 @@ import click
 
 from veildesk.cli.options import config_option, json_option
 from veildesk.cli.output import fail, print_checks, print_json, print_table, worst_exit
-from veildesk.core.errors import VeildeskError
+from veildesk.core.errors import FolderUnusable, VeildeskError
 from veildesk.ops.control import ask
 from veildesk.service.config import load_config
 from veildesk.service.routing import check_backends
@@ -39,6 +39,8 @@ def init(folder: Path, name: str, address: str, tor_control: Path | None, as_jso
         made = asyncio.run(initialise(folder, name=name, address=address, tor_control=tor_control))
     except VeildeskError as error:
         fail(error, as_json)
+    except OSError as error:
+        fail(FolderUnusable(f"{error.filename or folder}: {error.strerror}"), as_json)
     if as_json:
         print_json(made)
         return

@@ -18,8 +18,10 @@ __all__ = [
     "ConfigInvalid",
     "EngineUnavailable",
     "FilesUnavailable",
+    "FolderUnusable",
     "KeyUnusable",
     "LimitExceeded",
+    "ListenerUnavailable",
     "MailRefused",
     "NotEncrypted",
     "NotSigned",
@@ -75,6 +77,14 @@ class ConfigInvalid(VeildeskError):
     hint = "Mend this in veildesk.toml; 'veildesk check-config' says whether it can be used then."
 
 
+class FolderUnusable(ConfigInvalid):
+    """A folder cannot be made or written."""
+
+    code = "folder-unusable"
+    public = "The gateway's folder cannot be written."
+    hint = "Give --dir a folder on a disk with room that this user may write."
+
+
 class KeyUnusable(VeildeskError):
     """A key is missing, expired, revoked or cannot do what it is asked to do."""
 
@@ -91,6 +101,15 @@ class RingSealed(KeyUnusable):
         "Run the command by 'systemd-run -P -p User=veildesk "
         "-p LoadCredentialEncrypted=veildesk-ring-root COMMAND'."
     )
+
+
+class ListenerUnavailable(VeildeskError):
+    """The place to wait for mail at cannot be taken: in use, not allowed, or not there."""
+
+    code = "listener-unavailable"
+    public = "The place to listen at cannot be used."
+    exit_code = 13
+    hint = "End what uses it ('ss -ltnpx' shows that), or name another place as 'listen'."
 
 
 class OnionUnavailable(VeildeskError):

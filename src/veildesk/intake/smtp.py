@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 import stat
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from veildesk.core.errors import ConfigInvalid
+from veildesk.core.errors import ConfigInvalid, ListenerUnavailable
 from veildesk.core.limits import Limits
 from veildesk.core.ports import Intake
 from veildesk.core.submission import Channel
@@ -117,8 +118,17 @@ class Listener:
         return self._rules.budget.used
 
     async def start(self) -> None:
-        """Listen. Raises `OSError` if the address cannot be bound."""
+        """Listen. Raises `ListenerUnavailable` if the address cannot be bound."""
         silence_foreign_loggers()
+        try:
+            await self._bind()
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).partition(":")[0]
+            channel = self._settings.channel.value
+            raise ListenerUnavailable(f"[{channel}] listen: {os.strerror(error.errno or 0) or why}") from None
+        log.info("listening channel=%s", self._settings.channel.value)
+
+    async def _bind(self) -> None:
         loop = asyncio.get_running_loop()
         factory = self._factory(loop)
         if self._settings.path is not None:
@@ -130,7 +140,6 @@ class Listener:
                 factory, self._settings.host, self._settings.port, backlog=128
             )
             self.port = self._server.sockets[0].getsockname()[1]
-        log.info("listening channel=%s", self._settings.channel.value)
 
     async def close(self, grace: float = 10.0) -> None:
         """Stop listening, let acceptances under way end (at most `grace` seconds), drop the sessions."""

@@ -86,7 +86,10 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
     async with AsyncExitStack() as stack:
         runtime = stack.enter_context(runtime_folder(config.gateway.runtime_dir))
         if not config.keys.ring.exists():
-            raise ConfigInvalid("[keys] ring: there is no key ring; 'veildesk init' makes one")
+            raise ConfigInvalid(
+                "[keys] ring: there is no key ring; put that of the newest backup in its place, or, for a "
+                "new gateway, let 'veildesk init' make one"
+            )
         keyring = KeyRing.load(config.keys.ring)
         if keyring.bind():
             _log.info("ring-bound")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import shutil
 import stat
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from veildesk.core.errors import VeildeskError
 from veildesk.core.ports import Closes
@@ -27,6 +29,9 @@ from veildesk.spool.keyring import KeyRing
 __all__ = ["examine"]
 
 _MONTH = 30 * 86400
+_ROOM = 256
+"""MiB that are enough for some days of mail at a small desk."""
+_LEAST_ROOM = 16
 
 
 async def examine(config: Config) -> list[CheckResult]:
@@ -62,7 +67,7 @@ async def _files(config: Config) -> list[CheckResult]:
     places = {"state": config.gateway.state_dir, "keys.home": config.keys.home, "keys.ring": config.keys.ring}
     for name, path in places.items():
         if not path.exists():
-            fix = "run 'veildesk init', or correct the path"
+            fix = "correct the path, put it back from a backup, or, for a new gateway, run 'veildesk init'"
             results.append(
                 CheckResult(f"files.{name}", f"{name} exists", Level.FAIL, "missing", "present", fix)
             )
@@ -79,7 +84,19 @@ async def _files(config: Config) -> list[CheckResult]:
                 "" if good else f"chmod go= {path}",
             )
         )
-    return results
+    return [*results, *_room(config.gateway.state_dir)]
+
+
+def _room(state: Path) -> list[CheckResult]:
+    """Whether mail can still be kept: without room every sender is told to come again."""
+    if not state.exists():
+        return []
+    free = shutil.disk_usage(state).free // 2**20
+    level = Level.OK if free >= _ROOM else Level.WARN if free >= _LEAST_ROOM else Level.FAIL
+    fix = "" if level is Level.OK else "free space there, or move state_dir to a larger disk"
+    return [
+        CheckResult("files.room", "there is room for mail", level, f"{free} MiB free", f"{_ROOM} MiB", fix)
+    ]
 
 
 async def _ring(config: Config) -> list[CheckResult]:

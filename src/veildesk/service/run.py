@@ -52,15 +52,17 @@ async def serve(config: Config) -> int:
                 for task in tasks:
                     task.cancel()
         except* VeildeskError as faults:
-            code = max(_codes(faults))
-            _log.critical("ended code=%d", code)
+            code = max(fault.exit_code for fault in _each(faults))
+            for fault in _each(faults):
+                _log.critical("ended reason=%s detail=%s", fault.code, fault.detail)
+                _log.critical("%s %s", fault.public, fault.hint)
     _log.info("stopped")
     return code
 
 
-def _codes(faults: BaseExceptionGroup[VeildeskError]) -> Iterator[int]:
+def _each(faults: BaseExceptionGroup[VeildeskError]) -> Iterator[VeildeskError]:
     for fault in faults.exceptions:
         if isinstance(fault, BaseExceptionGroup):
-            yield from _codes(fault)
+            yield from _each(fault)
         else:
-            yield fault.exit_code
+            yield fault

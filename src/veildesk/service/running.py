@@ -92,9 +92,18 @@ class Running:
         )
 
     async def start(self, stack: AsyncExitStack) -> list[Job]:
-        """Open listeners and return the loops to run. Raises `OSError` for an address in use."""
-        gateway = self._gateway
+        """Open listeners and return the loops to run. Raises `ListenerUnavailable` for an address in use."""
         jobs: list[Job] = []
+        try:
+            await self._start(stack, jobs)
+        except BaseException:
+            for _, job in jobs:
+                job.close()
+            raise
+        return jobs
+
+    async def _start(self, stack: AsyncExitStack, jobs: list[Job]) -> None:
+        gateway = self._gateway
         reporter = Reporter(gateway.spool, gateway.backends, gateway.inbound.secret, gateway.clock)
         if self._config.answers.remarks:
             jobs.append(("remarks", reporter.run()))
@@ -147,7 +156,6 @@ class Running:
         if (seconds := watchdog_seconds()) is not None:
             jobs.append(("watchdog", _watchdog(seconds)))
         self._ready = True
-        return jobs
 
     def _outages(self) -> Outages:
         return Outages(

@@ -115,7 +115,7 @@ class KeyRing:
         except OSError:
             raise KeyUnusable("key ring cannot be read") from None
         if mode & 0o077:
-            raise KeyUnusable("key ring is accessible to other users")
+            raise KeyUnusable("key ring is accessible to other users: 'chmod go=' it")
         if data.startswith(SEALED):
             if root is None:
                 raise RingSealed(f"the key ring is sealed: the credential {CREDENTIAL} is needed")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from testbed.mail_tls import make_authority, make_certificate
 from testbed.recording_intake import RecordingIntake
 from testbed.smtp_dialogue import Dialogue
 from veildesk.core.envelope import split_envelope
-from veildesk.core.errors import ConfigInvalid, NotEncrypted, SpoolUnavailable
+from veildesk.core.errors import ConfigInvalid, ListenerUnavailable, NotEncrypted, SpoolUnavailable
 from veildesk.core.limits import Limits
 from veildesk.core.ports import Intake
 from veildesk.core.submission import Channel
@@ -440,8 +441,17 @@ async def test_a_left_over_socket_is_replaced_and_a_file_is_not(listen, tmp_path
     await second.close()
     await first.close()
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OSError):
+    with pytest.raises(ListenerUnavailable):
         await listen(path=tmp_path / "file")
+
+
+async def test_a_port_in_use_is_named(listen):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ListenerUnavailable) as caught:
+            await listen(host="127.0.0.1", port=taken.getsockname()[1])
+    assert caught.value.detail == "[lmtp] listen: Address already in use"
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from veildesk.core.errors import ConfigInvalid
+from veildesk.core.ticket import Level
+from veildesk.service import doctor
 from veildesk.service.config import parse_config
 from veildesk.service.routing import check_backends
 
@@ -43,6 +46,18 @@ def test_a_slip_is_named(tmp_path: Path, section: str, key: str, value: object, 
         parse_config(changed, tmp_path)
     assert key in caught.value.detail
     assert said in caught.value.detail
+
+
+@pytest.mark.parametrize(("free", "level"), [(10_000, Level.OK), (100, Level.WARN), (3, Level.FAIL)])
+def test_doctor_says_how_much_room_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, level: Level
+) -> None:
+    usage = type(shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free * 2**20, 0, free * 2**20))
+    (found,) = doctor._room(tmp_path)
+    assert found.level is level
+    assert found.found == f"{free} MiB free"
+    assert bool(found.fix) == (level is not Level.OK)
 
 
 @pytest.mark.parametrize("listen", ["unix:run/a.sock", "127.0.0.1:2525", "[::1]:25", "mail.example.org:25"])
