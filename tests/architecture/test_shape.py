@@ -166,6 +166,14 @@ def test_every_cited_rfc_is_on_the_specifications_page() -> None:
     assert not cited - known
 
 
+def test_a_portal_process_loads_no_store_no_ring_no_gpg_and_no_helpdesk() -> None:
+    kept = ("sqlalchemy", "sqlite3", "gnupg", "stem", "openpgp", "veildesk.openpgp", "veildesk.deliver")
+    kept += ("veildesk.intake", "veildesk.notices", "veildesk.spool.keyring", "veildesk.spool.store")
+    code = f"import sys, veildesk.service.portal_process; print([m for m in {kept} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_command_line_starts_without_the_heavy_parts() -> None:
     heavy = ("sqlalchemy", "starlette", "stem", "PIL", "hyperscan")
     code = f"import sys, veildesk.cli; print([m for m in {heavy} if m in sys.modules])"

@@ -74,6 +74,11 @@ async def test_a_visitor_can_do_everything(house: TwoProcesses) -> None:
 
     assert (await house.status())["portal"] == "answers"
     _opens_nothing(house, portal.pid)
+    assert await house.end("gateway") == 0
+    assert not house.link.exists()
+    house.config.write_text(house.config.read_text().replace('"Desk"', '"Another name"', 1))
+    await house.start_gateway()
+    await later.until("/en", "Another name")
     assert await house.end("portal") == 0
     assert await house.end("gateway") == 0
     assert not house.link.exists()

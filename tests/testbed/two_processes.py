@@ -58,6 +58,15 @@ class WireVisitor(Visitor):
                     return
                 await asyncio.sleep(0.05)
 
+    async def until(self, path: str, words: str) -> None:
+        """Until a page says something, whatever is in between."""
+        async with asyncio.timeout(100):
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if words in (await self.client.get(path)).text:
+                        return
+                await asyncio.sleep(0.1)
+
     async def track(self, words: str) -> Page:
         """Open a ticket by its words."""
         return await self.submit((await self.get("/en/track")).form().set(words=words))

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from veildesk.core.errors import SpoolUnavailable
+from veildesk.core.errors import ConfigInvalid, SpoolUnavailable
 from veildesk.core.notice import Board, Component, ComponentState
 from veildesk.core.portal_entry import decode_portal_entry
 from veildesk.core.portal_receipts import LodgedMessage
@@ -30,6 +30,7 @@ __all__ = ["RemoteEraser", "RemoteNews", "RemoteReceipts", "RemoteStore", "read_
 _log = logging.getLogger("veildesk.link")
 _T = TypeVar("_T")
 _ACCEPT_SECONDS: Final = 120.0
+_AT_A_TIME: Final = 4
 _ERASE_SECONDS: Final = 180.0
 _NEWS_SECONDS: Final = 5.0
 _UNSURE: Final = 1000
@@ -47,6 +48,8 @@ class RemoteStore:
 
     def __init__(self, client: LinkClient) -> None:
         self._client = client
+        # Each holds its files a few times over while it is written down.
+        self._handing_over = asyncio.Semaphore(_AT_A_TIME)
 
     async def accept(self, submission: Submission) -> Accepted:
         """Hand a message over; returns after the gateway has committed it. Raises `SpoolUnavailable`.
@@ -56,16 +59,17 @@ class RemoteStore:
         anchor, thread_entry = submission.anchor, submission.thread_entry
         if anchor is None or thread_entry is None:
             raise ValueError("not a message of the portal")
-        entry = await asyncio.to_thread(decode_portal_entry, submission.payload)
-        request = requests.Accept(
-            dedup=submission.dedup,
-            lookup_id=anchor.lookup_id,
-            public_key=anchor.public_key,
-            thread_entry=thread_entry,
-            spares=submission.spares,
-            entry=entry,
-        )
-        fields = await self._client.ask(request, seconds=_ACCEPT_SECONDS)
+        async with self._handing_over:
+            entry = await asyncio.to_thread(decode_portal_entry, submission.payload)
+            request = requests.Accept(
+                dedup=submission.dedup,
+                lookup_id=anchor.lookup_id,
+                public_key=anchor.public_key,
+                thread_entry=thread_entry,
+                spares=submission.spares,
+                entry=entry,
+            )
+            fields = await self._client.ask(request, seconds=_ACCEPT_SECONDS)
         # Ids of messages and tickets are not told to the portal.
         return Accepted("", "", _read(replies.read_flag, fields))
 
@@ -205,12 +209,11 @@ class RemoteNews:
             fields = await self._client.ask(requests.News(self._digest), seconds=_NEWS_SECONDS)
             self.parking, settings, digest, board = _read(read_news, fields)
         except Exception as error:
-            # Also another version: then the settings are not ours any more, and all is begun anew.
             if not self.away:
                 _log.warning("gateway-away error=%s", type(error).__name__)
             self.away = True
-            if not isinstance(error, SpoolUnavailable):
-                self.changed.set()
+            if isinstance(error, ConfigInvalid):
+                self.changed.set()  # Another version answers: all is begun anew.
             return
         if self.away:
             _log.info("gateway-answers")

@@ -245,7 +245,7 @@ class Reword(Request):
     """New words for a thread: all its entries, sealed anew."""
 
     verb = Verb.REWORD
-    bounds = Bounds(4 + 2 * _SPARES + _ENTRIES, 48 * _MIB)
+    bounds = Bounds(4 + 2 * _SPARES + _ENTRIES, 32 * _MIB)
     lookup_id: bytes
     new_lookup_id: bytes
     public_key: bytes = field(repr=False)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from veildesk.core.errors import VeildeskError
+from veildesk.core.errors import ConfigInvalid, VeildeskError
 from veildesk.link.frames import BadFrame, Bounds, Frame, pack, read_frame
 from veildesk.link.replies import Status, failure, status_of
 from veildesk.link.requests import HELLO, Request, decode_request, request_bounds
@@ -59,10 +59,15 @@ class LinkServer:
         self._working: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen. A socket left by a dead gateway is replaced."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_BUFFER)
+        """Listen. A socket left by a dead gateway is replaced. Raises `ConfigInvalid`."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self._path.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_BUFFER)
+        except OSError:
+            raise ConfigInvalid(
+                "[portal.process] socket: cannot listen there; its folder is needed"
+            ) from None
         # Whoever gets here is asked who he is; the folder says who gets here.
         self._path.chmod(0o660)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import pwd
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from veildesk.link.shape import dump
 from veildesk.portal.bucket import TokenBucket
 from veildesk.portal.ports import PortalPorts, PortalSettings
 
+_log = logging.getLogger("veildesk.service")
+
 __all__ = ["ANSWERED_SECONDS", "PortalDesk", "uid_of"]
 
 ANSWERED_SECONDS: Final = 30.0
@@ -33,6 +36,8 @@ ANSWERED_SECONDS: Final = 30.0
 _ROUND: Final = 4
 """A visitor's form costs a quarter of a key derivation: so many of them come for each of these."""
 _TEXT_FACTOR: Final = 4
+_LONGEST_ENTRY: Final = 1024 * 1024
+_LONGEST_THREAD: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,9 @@ class PortalDesk:
         parking = b"\1" if self._ports.parking() else b"\0"
         try:
             board = dump(await asyncio.to_thread(self._ports.notices.board))
-        except (VeildeskError, OSError):
+        except Exception as error:
+            # A series that cannot be read is "unknown" on the pages, whatever is wrong with it.
+            _log.error("notices-unreadable error=%s", type(error).__name__)
             return (parking, self._offered, b"")
         digest = hashlib.sha256(board).digest()
         same = digest == request.have
@@ -115,8 +122,7 @@ class PortalDesk:
     async def _accept(self, request: asked.Accept) -> tuple[bytes, ...]:
         self._check(request.entry)
         self._check_key(request.public_key)
-        if not self._settings.open and await self._ports.threads.thread(request.lookup_id) is None:
-            raise LimitExceeded("portal-closed")
+        await self._check_thread(request)
         accepted = await self._ports.intake.accept(
             Submission(
                 channel=Channel.PORTAL,
@@ -145,6 +151,15 @@ class PortalDesk:
         )
         if not fits:
             raise LimitExceeded("portal-entry")
+
+    async def _check_thread(self, request: asked.Accept) -> None:
+        """A thread is read as a whole, so it may not grow without end; a closed portal begins none."""
+        view = await self._ports.threads.thread(request.lookup_id)
+        if view is None and not self._settings.open:
+            raise LimitExceeded("portal-closed")
+        held = sum(map(len, view.entries)) if view is not None else 0
+        if len(request.thread_entry) > _LONGEST_ENTRY or held + len(request.thread_entry) > _LONGEST_THREAD:
+            raise LimitExceeded("portal-thread")
 
     def _check_key(self, public_key: bytes) -> None:
         """A thread whose key is none would keep every answer from being sealed."""

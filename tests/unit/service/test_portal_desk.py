@@ -95,6 +95,19 @@ async def test_a_closed_portal_takes_further_messages_only(world: Signing) -> No
         await closed(await accept(world, words=WORDS.replace("one", "nine"), dedup=3))
 
 
+async def test_a_thread_cannot_be_grown_until_it_can_be_read_no_more(
+    desk: PortalDesk, world: Signing
+) -> None:
+    big = dataclasses.replace(await accept(world), thread_entry=b"x" * (1024 * 1024))
+    with pytest.raises(LimitExceeded):
+        await desk(dataclasses.replace(big, thread_entry=big.thread_entry + b"x"))
+    for number in range(16):
+        await desk(dataclasses.replace(big, dedup=bytes([number]) * 32))
+    with pytest.raises(LimitExceeded):
+        await desk(dataclasses.replace(big, dedup=b"n" * 32))
+    assert await desk(await accept(world, words=WORDS.replace("one", "nine"), dedup=99)) == (b"\1",)
+
+
 async def test_a_flood_is_stopped_and_ends_by_itself(desk: PortalDesk, world: Signing) -> None:
     erase = asked.Erase(b"x" * 32)
 
