@@ -12,8 +12,7 @@ import hashlib
 import logging
 import os
 import signal
-from collections.abc import Awaitable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +30,7 @@ from veildesk.portal.app import create_app
 from veildesk.portal.ports import PortalPorts
 from veildesk.service.cleaning import make_cleaner
 from veildesk.service.portal_offer import PortalOffer
-from veildesk.service.serving import serve_site, site_server
+from veildesk.service.serving import QuietServer, serve_site, site_server
 from veildesk.spool.thread_cipher import WordsCipher
 
 __all__ = ["remote_ports", "serve_portal"]
@@ -89,38 +88,46 @@ async def _serve(client: LinkClient, given: bytes, stop: asyncio.Event) -> None:
         offer = load(PortalOffer, given)
     except BadFrame:
         raise ConfigInvalid("the gateway's settings cannot be read; restart both") from None
-    clock = SystemClock()
-    news = RemoteNews(client, clock, hashlib.sha256(given).digest())
-    cipher = WordsCipher(offer.pepper)
-    ports = remote_ports(client, offer, news, cipher)
-    await news.refresh()
     sites = [(offer.site, offer.socket)]
     if offer.status is not None:
         sites.append((offer.status, offer.status_socket))
-    for _, socket in sites:
-        _check_place(socket)
-    async with AsyncExitStack() as stack:
-        stack.callback(cipher.close)
-        servers = [
-            site_server(
-                await asyncio.to_thread(create_app, settings, ports), socket, circuits=settings.circuits
-            )
-            for settings, socket in sites
-        ]
-        jobs = [asyncio.create_task(serve_site(server)) for server in servers]
-        jobs.append(asyncio.create_task(_look(news)))
-        waiting = asyncio.create_task(stop.wait())
-        notify("STATUS=serving")
-        _log.info("serving sites=%d", len(sites))
-        done, _ = await asyncio.wait({waiting, *jobs}, return_when=asyncio.FIRST_COMPLETED)
-        for job in (waiting, *jobs):
-            job.cancel()
-        await asyncio.gather(waiting, *jobs, return_exceptions=True)
-        for job in done:
-            job.result()
+    for _, place in sites:
+        _check_place(place)
+    news = RemoteNews(client, SystemClock(), hashlib.sha256(given).digest())
+    cipher = WordsCipher(offer.pepper)
+    try:
+        ports = remote_ports(client, offer, news, cipher)
+        await news.refresh()
+        servers = []
+        for settings, place in sites:
+            app = await asyncio.to_thread(create_app, settings, ports)
+            servers.append(site_server(app, place, circuits=settings.circuits))
+        await _until_over(servers, news, stop)
+    finally:
+        cipher.close()
     if not stop.is_set():
         notify("STATUS=waiting for the gateway")
         _log.info("settings-changed")
+
+
+async def _until_over(servers: Sequence[QuietServer], news: RemoteNews, stop: asyncio.Event) -> None:
+    """Serve; returns when we are to stop or other settings are there, raises what a server ended with."""
+    listening = asyncio.create_task(_listening(servers))
+    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(_look(news))]
+    ends += [asyncio.create_task(serve_site(server)) for server in servers]
+    done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for task in (listening, *ends):
+        task.cancel()
+    await asyncio.gather(listening, *ends, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _listening(servers: Sequence[QuietServer]) -> None:
+    for server in servers:
+        await server.listening.wait()
+    notify("STATUS=serving")
+    _log.info("serving sites=%d", len(servers))
 
 
 def remote_ports(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -19,6 +20,15 @@ _LAST_SECONDS = 15
 class QuietServer(uvicorn.Server):
     """uvicorn without its own signal handlers: the process around it decides when it stops."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self.listening.set()
+
     def install_signal_handlers(self) -> None:
         """None: see the class."""
 
@@ -27,11 +37,11 @@ class QuietServer(uvicorn.Server):
         return nullcontext()
 
 
-def site_server(app: ASGIApp, socket: Path, *, circuits: bool = False) -> QuietServer:
-    """A server for `app` at `socket`; a socket left by a dead process is replaced."""
-    socket.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    socket.unlink(missing_ok=True)
-    return QuietServer(portal_serve.config(app, socket, circuits=circuits))
+def site_server(app: ASGIApp, path: Path, *, circuits: bool = False) -> QuietServer:
+    """A server for `app` at the socket `path`; one left by a dead process is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    path.unlink(missing_ok=True)
+    return QuietServer(portal_serve.config(app, path, circuits=circuits))
 
 
 async def serve_site(server: uvicorn.Server) -> None:
