@@ -2,7 +2,8 @@
 
 `trouble`: "" passes; "refuse" closes at once; "unavailable" answers 503; "cut-request" closes in the middle
 of the request; "no-answer" passes the request on and closes instead of answering; "cut-answer" closes in the
-middle of the answer; "condition-ignored" answers a PUT with success whatever the server said.
+middle of the answer; "condition-ignored" answers a PUT with success whatever the server said; "nothing-there"
+says of a DELETE, passed on, that no such object was there, as some servers do.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class SpoilingProxy:
         trouble = self._choose() if self._choose is not None else self.trouble
         self.spoiled += bool(trouble)
         length = int(request.headers.get("Content-Length") or 0)
-        request.close_connection = trouble not in ("", "condition-ignored")
+        request.close_connection = trouble not in ("", "condition-ignored", "nothing-there")
         if trouble == "refuse":
             return
         if trouble == "cut-request":
@@ -94,6 +95,8 @@ class SpoilingProxy:
         if trouble == "condition-ignored" and request.command == "PUT":
             status, answer = 200, b""
             headers = {"ETag": '"0"'}
+        if trouble == "nothing-there" and request.command == "DELETE":
+            status, headers, answer = 404, {}, b"<Error><Code>NoSuchKey</Code></Error>"
         self._answer(request, status, headers, answer, cut=trouble == "cut-answer")
 
     def _ask(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:

@@ -84,9 +84,16 @@ class ObjectStore:
         """DELETE for each name. A versioned bucket keeps what it had; see docs/storage.md."""
         import obstore
 
-        if names:
+        if not names:
+            return
+        try:
             with self._calls():
                 obstore.delete(self._store, list(names))
+        except KeyUnusable:
+            # Some servers say so of one that is not there, and the others were not asked for.
+            for name in names:
+                with contextlib.suppress(KeyUnusable), self._calls():
+                    obstore.delete(self._store, name)
 
     def names(self) -> set[str]:
         """Names of our form under the prefix: what lies there besides is not ours to judge or remove."""
