@@ -144,6 +144,7 @@ def _replacement(match: re.Match[str]) -> str | None:
 
 
 _NUMBER = re.compile(r"=[0-9]{2}(?=[0-9.])")
+_ESCAPED = re.compile(r"\\[ux]|%[0-9A-Fa-f]{2}|&#?[0-9a-z]{2,7};")
 
 
 def _edits(text: str, numbers: bool) -> Iterator[Edit]:
@@ -159,7 +160,7 @@ def decoded_view(text: str) -> View:
 
 
 def decoded_views(text: str) -> Iterator[View]:
-    """`text` with leftovers undone, and, where "=20" may be quoted-printable or a value that begins so, both."""
+    """`text` with leftovers undone; where "=20" stands beside other leftovers, also as a value that begins so."""
     yield decoded_view(text)
-    if _NUMBER.search(text):
+    if _NUMBER.search(text) and _ESCAPED.search(text):
         yield edited(text, _edits(text, True))
