@@ -92,6 +92,10 @@ def _common(replies: list[str]) -> str:
 class _Hooks:
     """What aiosmtpd asks its handler; every answer is the session's own."""
 
+    def __dir__(self) -> tuple[str, ...]:
+        """aiosmtpd looks for hooks and AUTH methods among all names, anew for each connection."""
+        return ("handle_MAIL", "handle_RCPT", "handle_exception")
+
     async def handle_MAIL(  # noqa: N802
         self, server: MailSession, _session: object, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -129,6 +133,10 @@ class MailSession(SMTP):
             timeout=rules.timeout,
             loop=loop,
         )
+
+    def __dir__(self) -> tuple[str, ...]:
+        """The commands, which is what aiosmtpd looks for; nobody logs in here."""
+        return _COMMANDS
 
     # ------------------------------------------------------------------ connection
 
@@ -365,3 +373,6 @@ class MailSession(SMTP):
             return error.smtp_reply
         log.info("mail-kept fresh=%s", accepted.fresh)
         return "250 2.0.0 Kept"
+
+
+_COMMANDS = tuple(name for name in dir(MailSession) if name.startswith("smtp_"))
