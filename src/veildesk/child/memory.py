@@ -10,8 +10,8 @@ __all__ = ["forbid_core_files", "give_back_large_blocks", "lock_memory", "proces
 
 _SET_DUMPABLE = 4
 _CURRENT_AND_FUTURE = 3
-_MMAP_THRESHOLD = -3
-_LARGE_BLOCK = 512 * 1024
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_LARGE_BLOCK, _LOOSE_END = 512 * 1024, 4 * 1024 * 1024
 
 
 def process_control(option: int, value: int) -> None:
@@ -39,3 +39,5 @@ def give_back_large_blocks() -> None:
     change = getattr(ctypes.CDLL(None), "mallopt", None)
     if change is not None:
         change(_MMAP_THRESHOLD, _LARGE_BLOCK)
+        # Small change of the heap's end is no reason to ask the system each time.
+        change(_TRIM_THRESHOLD, _LOOSE_END)
