@@ -111,6 +111,8 @@ _HOOKS: tuple[tuple[bytes, str], ...] = (
 
 def drawn(value: str) -> bool:
     """Whether small letters, capitals and digits take turns as often as chance makes them."""
+    if value.isascii() and (value.islower() or value.isupper()):
+        return False  # Hex and the like, which may be long.
     kinds = [0 if char.isdigit() else 1 if char.islower() else 2 for char in value if char.isalnum()]
     turns = sum(a != b for a, b in pairwise(kinds))
     return len(set(kinds)) == 3 and turns * 20 >= len(kinds) * 9
@@ -223,5 +225,5 @@ RULES = (
         ahead=4,
         cased=True,
     ),
-    Rule("unlisted", (rb"[a-z0-9_-]{90}",), pattern_search(_LONG, _long), back=100, ahead=4000),
+    Rule("unlisted", (rb"[^a-z0-9_-][a-z0-9_-]{90}",), pattern_search(_LONG, _long), back=100, ahead=4000),
 )
