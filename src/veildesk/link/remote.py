@@ -30,7 +30,6 @@ __all__ = ["RemoteEraser", "RemoteNews", "RemoteReceipts", "RemoteStore", "read_
 _log = logging.getLogger("veildesk.link")
 _T = TypeVar("_T")
 _ACCEPT_SECONDS: Final = 120.0
-_AT_A_TIME: Final = 4
 _ERASE_SECONDS: Final = 180.0
 _NEWS_SECONDS: Final = 5.0
 _UNSURE: Final = 1000
@@ -48,8 +47,6 @@ class RemoteStore:
 
     def __init__(self, client: LinkClient) -> None:
         self._client = client
-        # Each holds its files a few times over while it is written down.
-        self._handing_over = asyncio.Semaphore(_AT_A_TIME)
 
     async def accept(self, submission: Submission) -> Accepted:
         """Hand a message over; returns after the gateway has committed it. Raises `SpoolUnavailable`.
@@ -59,17 +56,16 @@ class RemoteStore:
         anchor, thread_entry = submission.anchor, submission.thread_entry
         if anchor is None or thread_entry is None:
             raise ValueError("not a message of the portal")
-        async with self._handing_over:
-            entry = await asyncio.to_thread(decode_portal_entry, submission.payload)
-            request = requests.Accept(
-                dedup=submission.dedup,
-                lookup_id=anchor.lookup_id,
-                public_key=anchor.public_key,
-                thread_entry=thread_entry,
-                spares=submission.spares,
-                entry=entry,
-            )
-            fields = await self._client.ask(request, seconds=_ACCEPT_SECONDS)
+        entry = await asyncio.to_thread(decode_portal_entry, submission.payload)
+        request = requests.Accept(
+            dedup=submission.dedup,
+            lookup_id=anchor.lookup_id,
+            public_key=anchor.public_key,
+            thread_entry=thread_entry,
+            spares=submission.spares,
+            entry=entry,
+        )
+        fields = await self._client.ask(request, seconds=_ACCEPT_SECONDS)
         # Ids of messages and tickets are not told to the portal.
         return Accepted("", "", _read(replies.read_flag, fields))
 

@@ -6,6 +6,7 @@ session, forms and answers. Views never build headers, cookies or addresses them
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
@@ -32,6 +33,7 @@ from veildesk.portal.sessions import Session, SessionStore
 __all__ = ["COOKIE", "SESSION_COST", "Overloaded", "Site", "View", "Visit", "request_circuit"]
 
 COOKIE: Final = "visit"
+_FILES_AT_A_TIME: Final = 3
 SESSION_COST: Final = 0.25
 """What keeping something for a visitor costs, measured in key derivations; see `Site.spend`."""
 
@@ -58,6 +60,8 @@ class Site:
     circuits: CircuitBuckets
     deriving: int = 0
     downloading: int = 0
+    handing_over: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_FILES_AT_A_TIME))
+    """Held while a message with files is handed over: its files are in memory a few times over then."""
 
     @classmethod
     def build(cls, settings: PortalSettings, ports: PortalPorts) -> Site:

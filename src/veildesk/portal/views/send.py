@@ -6,6 +6,7 @@ in the form, so that a visitor whose session was lost in between (a restart) lea
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 from collections.abc import Callable
@@ -39,7 +40,8 @@ async def now(visit: Visit, session: Session, draft: Draft, checked: Checked) ->
         topic = _topic(await open_thread(visit, keys))
     else:
         keys, topic = await visit.derive(draft.words), draft.topic
-    await _accept(visit, draft, lambda: _submission(visit, session, draft, checked, keys, topic))
+    async with site.handing_over if session.blobs else contextlib.nullcontext():
+        await _accept(visit, draft, lambda: _submission(visit, session, draft, checked, keys, topic))
     session.data.pop("draft", None)
     session.blobs.clear()
     if not draft.reply:
