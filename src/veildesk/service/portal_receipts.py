@@ -15,7 +15,7 @@ from veildesk.portal.ports import Threads
 
 __all__ = ["SupportReceipts"]
 
-_OLDEST: Final = 366
+_OLDEST: Final = 3660
 _LARGEST: Final = 1 << 30
 _DIGEST: Final = 32
 

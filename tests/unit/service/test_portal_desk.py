@@ -162,7 +162,7 @@ async def test_a_receipt_of_lodging_holds_days_lengths_and_hashes_alone(
         asked.LodgingReceipt(lookup, ()),
         asked.LodgingReceipt(lookup, (message, message)),
         asked.LodgingReceipt(lookup, (dataclasses.replace(message, day=today(world, 1)),)),
-        asked.LodgingReceipt(lookup, (dataclasses.replace(message, day=today(world, -400)),)),
+        asked.LodgingReceipt(lookup, (dataclasses.replace(message, day=today(world, -4000)),)),
         asked.LodgingReceipt(lookup, (dataclasses.replace(message, day="2026-02-31"),)),
         asked.LodgingReceipt(lookup, (dataclasses.replace(message, sha256=b"short"),)),
         asked.LodgingReceipt(
