@@ -210,7 +210,38 @@ def _alone(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(match.start(), match.end(), "API_TOKEN", "alone", 0.6)
 
 
+_KEYED = re.compile(
+    r"(?<![A-Za-z0-9_:-])(?:keys?|ключ|schlüssel|clave|clé|chave|chiave|klucz|anahtar)[\"']?[ \t]{0,2}[:=：][ \t]{0,2}[\"']?(?P<value>[A-Za-z0-9_-]{20,200})(?![A-Za-z0-9_/+=-])",
+    re.IGNORECASE,
+)
+_OTHER_KEY = re.compile(
+    r"(?:public|pub|cache|primary|sort|index|host|foreign|partition|idempotency|открытый|публичный|lica|blica|lique)[ _-]?\Z",
+    re.IGNORECASE,
+)
+
+
+def _keyed(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A drawn value behind nothing but "key:"."""
+    if drawn(match["value"]) and not _OTHER_KEY.search(before(text, match.start(), 14)):
+        yield finding(match.start("value"), match.end("value"), "API_TOKEN", "keyed", 0.7)
+
+
 RULES = (
+    Rule(
+        "keyed",
+        (
+            rb"keys?[\"']?[ ]{0,2}[:=]",
+            "ключ ?[:=]|clé ?[:=]|schlüssel ?[:=]".encode(),
+            rb"clave ?[:=]",
+            rb"chave ?[:=]",
+            rb"chiave ?[:=]",
+            rb"klucz ?[:=]",
+            rb"anahtar ?[:=]",
+        ),
+        pattern_search(_KEYED, _keyed),
+        back=30,
+        ahead=210,
+    ),
     *(_marked(body, marks) for body, marks in MARKS),
     *(_special(trigger, source, 1.0) for trigger, source in _SPECIAL),
     *(_special(trigger, source, 0.6) for trigger, source in _HOOKS),
