@@ -22,11 +22,21 @@ from veildesk.cli import (
     status_site,
     store,
 )
+from veildesk.cli.options import Commands
 
 __all__ = ["main", "notice_story"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_EPILOG = """\b
+Exit codes: 0 ok, 1 warnings or a refused operation, 2 wrong use, 3 cannot
+reach the gateway, 10 configuration, 11 keys, 12 tor, 13 mail, 14 helpdesk,
+15 spool, 130 interrupted.
+Completion: eval "$(_VEILDESK_COMPLETE=bash_source veildesk)", or zsh_source,
+fish_source.
+"""
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.version_option(__version__)
 def main() -> None:
     """Veildesk: a support gateway between people who need privacy and an ordinary helpdesk."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from veildesk.cli.options import config_option, json_option
+from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_checks, print_json, worst_exit
 from veildesk.core.errors import ConfigInvalid, VeildeskError
 from veildesk.core.ports import Backend, Closes, SetsUp
@@ -23,7 +23,7 @@ __all__ = ["backend"]
 _HELPDESK = 14
 
 
-@click.group()
+@click.group(cls=Commands)
 def backend() -> None:
     """Look at a helpdesk, or prepare it."""
 
@@ -87,7 +87,8 @@ async def _with_backend(
         raise ConfigInvalid(f"there is no [backends.{name}]; known: {known}")
     chosen = config.backends[name]
     places = list(places_of(name, config.queues, config.routes))
-    one = load_backend(chosen.kind, name, {**chosen.settings, "places": places})
+    given = {**chosen.settings, "places": places} if places else chosen.settings
+    one = load_backend(chosen.kind, name, given)
     try:
         return await ask(one)
     finally:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from veildesk.cli.options import config_option, json_option
+from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json, print_table
 from veildesk.cli.spool import ask_gateway
 from veildesk.core.errors import VeildeskError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["erasure", "hold"]
 
 
-@click.group()
+@click.group(cls=Commands)
 def hold() -> None:
     """Keep a ticket for legal reasons, for a time, in spite of retention and of wishes to delete."""
 

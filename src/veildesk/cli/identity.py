@@ -9,7 +9,7 @@ import click
 
 from veildesk.cli.notice import read_text, with_press
 from veildesk.cli.notice_report import say_published
-from veildesk.cli.options import config_option, json_option
+from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json
 from veildesk.core.errors import VeildeskError
 from veildesk.notices.archive import NoticeRefused, replace_file
@@ -17,7 +17,7 @@ from veildesk.notices.archive import NoticeRefused, replace_file
 __all__ = ["identity"]
 
 
-@click.group()
+@click.group(cls=Commands)
 def identity() -> None:
     """Sign the list of official addresses and keys, and security.txt."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from veildesk.cli.options import config_option, json_option
+from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json, print_table
 from veildesk.core.errors import VeildeskError
 from veildesk.ops.control import ask
@@ -30,7 +30,7 @@ _period = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Commands)
 def keys() -> None:
     """List, renew, revoke and publish the gateway's own OpenPGP keys."""
 

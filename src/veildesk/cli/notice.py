@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from veildesk.cli.notice_report import say_published
-from veildesk.cli.options import config_option, json_option
+from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json
-from veildesk.core.errors import ConfigInvalid, VeildeskError
+from veildesk.core.errors import InputInvalid, VeildeskError
 from veildesk.core.notice import MAINTENANCE_STATES, Impact, IncidentState, Kind, Notice, Words
 from veildesk.notices.archive import NoticeRefused, replace_file
 from veildesk.notices.draft import Draft, draft_text, read_draft, template_names, template_text
@@ -54,10 +54,10 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path}: cannot be read ({type(error).__name__})") from None
+        raise InputInvalid(f"{path}: cannot be read ({type(error).__name__})") from None
 
 
-@click.group()
+@click.group(cls=Commands)
 def notice() -> None:
     """Draft, sign, publish and verify incident notices."""
 
@@ -83,7 +83,7 @@ def draft(config_file: Path, template: str, lang: tuple[str, ...], out: Path | N
             return
         text = template_text(template, lang, own)
         if out is not None and out.exists():
-            raise ConfigInvalid(f"{out} exists already; nothing was changed")
+            raise InputInvalid(f"{out} exists already; nothing was changed")
     except VeildeskError as error:
         fail(error, as_json)
     if out is not None:
@@ -157,7 +157,7 @@ def sign(
             text = signed_body(before)
         is_draft = not text.startswith(("Veildesk statement 1\n", "Contact: "))
         if home is not None and (is_draft or not key):
-            raise ConfigInvalid(f"with --home, {_SIGNABLE}, and name the key with --key")
+            raise InputInvalid(f"with --home, {_SIGNABLE}, and name the key with --key")
         if not is_draft and text.startswith("Veildesk"):
             parse_statement(text)
     except ValueError:
@@ -254,12 +254,12 @@ def publish(
             content: Draft | str = text if text.startswith(BEGIN) else read_draft(text)
         else:
             if not (title and state and severity and action and summary):
-                raise ConfigInvalid("give a FILE, or --title, --state, --impact, --action and --summary")
+                raise InputInvalid("give a FILE, or --title, --state, --impact, --action and --summary")
             words = Words(title, action, summary, affected=affected)
             made = Notice(Kind(kind), IncidentState(state), Impact(severity), {lang: words})
             content = Draft(made.kind, made.words, made)
             if made.state in (*MAINTENANCE_STATES, IncidentState.POSTMORTEM):
-                raise ConfigInvalid("maintenance and post-mortems need a draft; see 'veildesk notice draft'")
+                raise InputInvalid("maintenance and post-mortems need a draft; see 'veildesk notice draft'")
     except VeildeskError as error:
         fail(error, as_json)
 

@@ -16,7 +16,7 @@ from veildesk.cli.notice import notice, with_press
 from veildesk.cli.notice_report import published_json, results_table
 from veildesk.cli.options import config_option, json_option
 from veildesk.cli.output import fail, print_json, print_table
-from veildesk.core.errors import ConfigInvalid, VeildeskError
+from veildesk.core.errors import ConfigInvalid, InputInvalid, VeildeskError
 from veildesk.core.notice import ComponentState, Notice
 from veildesk.notices.archive import NoticeDirectory, NoticeRefused
 from veildesk.notices.components import clear_component, component_states, set_component
@@ -79,7 +79,7 @@ def verify(
     try:
         if files:
             if not keys or not fingerprint:
-                raise ConfigInvalid("to verify a copy, give --keys and --fingerprint")
+                raise InputInvalid("to verify a copy, give --keys and --fingerprint")
             judgement = asyncio.run(verify_files(files, keys, fingerprint, state_file))
         else:
             judgement = asyncio.run(verify_own(load_config(config_file, os.environ)))
@@ -142,7 +142,7 @@ def component(config_file: Path, name: str | None, state: str | None, hours: int
         if not names:
             raise ConfigInvalid("[status]: this section is needed for components")
         if name is not None and state is None:
-            raise ConfigInvalid("name a state too")
+            raise InputInvalid("name a state too")
         if name is not None and state == "auto":
             clear_component(folder, name)
         elif name is not None and state is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from veildesk.cli.options import config_option, json_option
+from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json
 from veildesk.core.errors import ConfigInvalid, KeyUnusable, VeildeskError
 from veildesk.service.config import load_config
@@ -18,7 +18,7 @@ __all__ = ["onion"]
 _which = click.option("--status", "of_status", is_flag=True, help="The onion of the notices alone.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def onion() -> None:
     """The onion service's address and keys."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from veildesk.cli.options import config_option, json_option
+from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json
 from veildesk.cli.spool import ask_gateway
 from veildesk.core.errors import VeildeskError
@@ -16,7 +16,7 @@ from veildesk.core.errors import VeildeskError
 __all__ = ["portal"]
 
 
-@click.group()
+@click.group(cls=Commands)
 def portal() -> None:
     """Serve the portal apart from the gateway; hold new tickets back during a flood, let them go on."""
 

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from veildesk.cli.output import fail
-from veildesk.core.errors import ConfigInvalid, VeildeskError
+from veildesk.core.errors import InputInvalid, VeildeskError
 from veildesk.core.finding import MaskNumbering
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def redact(
             elif look or wanted:
                 text = stream.read(_MOST + 1).decode("utf-8", "surrogateescape")
                 if len(text) > _MOST:
-                    raise ConfigInvalid("--preview and --keep are for texts of up to 10 MB")
+                    raise InputInvalid("--preview and --keep are for texts of up to 10 MB")
                 _chosen(text, rules, words, wanted, confirmed, look, as_json)
             else:
                 _text(stream, rules, words, as_json)
@@ -101,7 +101,7 @@ def _rules(file: Path | None) -> RuleSet | None:
     try:
         table = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise ConfigInvalid("the rules file is not TOML") from None
+        raise InputInvalid("the rules file is not TOML") from None
     return rule_set(table.get("redact", table))
 
 

@@ -13,7 +13,7 @@ import click
 
 from veildesk import __version__
 from veildesk.cli.output import fail
-from veildesk.core.errors import ConfigInvalid, VeildeskError
+from veildesk.core.errors import InputInvalid, VeildeskError
 from veildesk.core.finding import MaskNumbering
 
 __all__ = ["report"]
@@ -49,7 +49,7 @@ def report(
     try:
         unknown = sorted(set(ticked) - {one.name for one in SCHEMA})
         if unknown:
-            raise ConfigInvalid(f"--tick {unknown[0]}: no such field; 'veildesk report --form' lists them")
+            raise InputInvalid(f"--tick {unknown[0]}: no such field; 'veildesk report --form' lists them")
         values = _this_installation() if file is None else _read(file)
         built = build_report(values, ticked, MaskNumbering(secrets.token_bytes(32)), own_words=words)
     except VeildeskError as error:
@@ -84,7 +84,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except (ValueError, RecursionError):
-        raise ConfigInvalid("the report's file is neither TOML nor JSON") from None
+        raise InputInvalid("the report's file is neither TOML nor JSON") from None
     if not isinstance(values, dict):
-        raise ConfigInvalid("the report's file holds no fields")
+        raise InputInvalid("the report's file holds no fields")
     return values

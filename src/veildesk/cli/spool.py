@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from veildesk.cli.options import config_option, json_option
+from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json, print_table
 from veildesk.core.errors import VeildeskError
 from veildesk.core.work import Reason, State
@@ -19,7 +19,7 @@ from veildesk.service.config import load_config
 __all__ = ["ask_gateway", "spool"]
 
 
-@click.group()
+@click.group(cls=Commands)
 def spool() -> None:
     """Look at messages on their way and try parked ones again."""
 

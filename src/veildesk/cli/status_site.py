@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from veildesk.cli.notice import with_press
-from veildesk.cli.options import config_option, json_option
+from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json
 from veildesk.core.errors import VeildeskError
 from veildesk.service.config import load_config
@@ -19,7 +19,7 @@ from veildesk.service.config import load_config
 __all__ = ["status_site"]
 
 
-@click.group("status-site")
+@click.group("status-site", cls=Commands)
 def status_site() -> None:
     """Serve or export the status pages; they go on when the gateway does not."""
 

@@ -19,6 +19,7 @@ __all__ = [
     "EngineUnavailable",
     "FilesUnavailable",
     "FolderUnusable",
+    "InputInvalid",
     "KeyUnusable",
     "LimitExceeded",
     "ListenerUnavailable",
@@ -75,6 +76,13 @@ class ConfigInvalid(VeildeskError):
     public = "The configuration cannot be used."
     exit_code = 10
     hint = "Mend this in veildesk.toml; 'veildesk check-config' says whether it can be used then."
+
+
+class InputInvalid(ConfigInvalid):
+    """A file, text or option that a command was given cannot be used."""
+
+    public = "What was given cannot be used."
+    hint = "Mend what is named and run the command again; '--help' tells what it takes."
 
 
 class FolderUnusable(ConfigInvalid):

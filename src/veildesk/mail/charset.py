@@ -78,6 +78,7 @@ _LINE_CONTROLS = dict.fromkeys((*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
 _INVISIBLE = (0x200B, 0x2060, 0xFEFF, *range(0xE0000, 0xE0080))
 _HIDDEN = dict.fromkeys((*_BIDI, *_INVISIBLE))
+_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -203,7 +204,8 @@ def clean_line(text: str) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Many lines: NFC, LF line ends, no control characters but tab, no lone surrogates."""
+    """Many lines: NFC, LF line ends, no controls but tab, no lone surrogates, no direction overrides."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     text = _SURROGATES.sub("\ufffd", text).translate(_CONTROLS)
+    text = _OVERRIDES.sub("", text)
     return unicodedata.normalize("NFC", text)

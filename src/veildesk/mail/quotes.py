@@ -25,6 +25,8 @@ _ATTRIBUTION = re.compile(
     r"(?:wrote|writes|schrieb|a écrit|escribió|ha scritto|escreveu|schreef|skrev|pisze|написал|пишет)"
     r"[^\n]{0,100}:"
 )
+# In many languages there is no verb: a date, a name and an address, then a colon.
+_NAMED = re.compile(r"(?=[^\n]*\d)[^\n]{0,300}<[^<>\s@]{1,64}@[^<>\s]{1,253}>[^\n]{0,100}[:：]")
 _ATTRIBUTION_LINES = 3
 _SIGNATURE_LINES = 20
 
@@ -62,10 +64,20 @@ def _drop_attribution(kept: list[str]) -> bool:
         kept.pop()
     for count in range(1, _ATTRIBUTION_LINES + 1):
         lines = " ".join(kept[-count:]).strip()
-        if len(kept) >= count and _ATTRIBUTION.fullmatch(lines):
+        if len(kept) >= count and _introduces(lines):
             del kept[-count:]
             return True
     return False
+
+
+def _introduces(line: str) -> bool:
+    return _ATTRIBUTION.fullmatch(line) is not None or _NAMED.fullmatch(line) is not None
+
+
+def _introduced_inside(quoted: str) -> bool:
+    """Whether the quotation begins with the line that introduces it, as Apple's programs write."""
+    lines = [line.lstrip("> ") for line in quoted.split("\n")[:_ATTRIBUTION_LINES]]
+    return any(_introduces(" ".join(lines[:count])) for count in range(1, len(lines) + 1))
 
 
 def divide(text: str) -> Sections:
@@ -76,7 +88,7 @@ def divide(text: str) -> Sections:
         end -= 1
     kept = lines[:end]
     quoted = "\n".join(lines[end:]).strip("\n")
-    if not quoted or not _drop_attribution(kept):
+    if not quoted or not (_drop_attribution(kept) or _introduced_inside(quoted)):
         kept, quoted = lines, ""
     own, signature = _signature(kept)
     return Sections(tidy("\n".join(own)), tidy("\n".join(signature)), quoted)

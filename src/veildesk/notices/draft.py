@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from veildesk.core.errors import ConfigInvalid
+from veildesk.core.errors import InputInvalid
 from veildesk.core.notice import MAINTENANCE_STATES, Impact, IncidentState, Kind, Notice, Words
 from veildesk.notices.text import HEADINGS
 
@@ -49,17 +49,17 @@ def read_draft(text: str) -> Draft:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigInvalid(f"the draft: {error}") from None
+        raise InputInvalid(f"the draft: {error}") from None
     for name in raw:
         if name not in _HEAD and name not in HEADINGS:
             known = ", ".join([*_HEAD, *HEADINGS])
-            raise ConfigInvalid(f"the draft: '{name[:40]}' is unknown; known: {known}")
+            raise InputInvalid(f"the draft: '{name[:40]}' is unknown; known: {known}")
     kind = _choice(Kind, raw, "kind")
     words = {language: _words(language, raw[language]) for language in raw if language in HEADINGS}
     if not words:
-        raise ConfigInvalid(f"the draft: a section such as [{next(iter(HEADINGS))}] with the texts is needed")
+        raise InputInvalid(f"the draft: a section such as [{next(iter(HEADINGS))}] with the texts is needed")
     if kind is Kind.IDENTITY:
-        raise ConfigInvalid("the list of official addresses is made by 'veildesk identity', not by a draft")
+        raise InputInvalid("the list of official addresses is made by 'veildesk identity', not by a draft")
     if kind is Kind.CANARY:
         return Draft(kind, words, None)
     notice = Notice(
@@ -113,12 +113,12 @@ def next_draft(
     words = dict(latest.words)
     if texts:
         if not set(texts) <= set(words):
-            raise ConfigInvalid("a text in a language that the story does not have; write a draft instead")
+            raise InputInvalid("a text in a language that the story does not have; write a draft instead")
         words = {
             name: replace(words[name], **texts[name]) for name in words if "summary" in texts.get(name, {})
         }
         if not words:
-            raise ConfigInvalid("an update needs a new summary: what changed?")
+            raise InputInvalid("an update needs a new summary: what changed?")
     new_state = state or latest.state
     kind = latest.kind
     if new_state is IncidentState.POSTMORTEM:
@@ -149,7 +149,7 @@ def template_names(own: Path | None = None) -> list[str]:
 def template_text(name: str, languages: Sequence[str] = (), own: Path | None = None) -> str:
     """A template as a draft file, in the wanted languages only. Raises `ConfigInvalid` if unknown."""
     if not _NAME.match(name) or name not in template_names(own):
-        raise ConfigInvalid(f"there is no such template; known: {', '.join(template_names(own))}")
+        raise InputInvalid(f"there is no such template; known: {', '.join(template_names(own))}")
     if own is not None and (own / f"{name}.toml").is_file():
         text = (own / f"{name}.toml").read_text(encoding="utf-8")
     else:
@@ -159,7 +159,7 @@ def template_text(name: str, languages: Sequence[str] = (), own: Path | None = N
     sections = re.split(r"(?m)^(?=\[[a-z]{2}\]$)", text)
     wanted = [one for one in sections[1:] if one[1:3] in languages]
     if len(wanted) != len(set(languages)):
-        raise ConfigInvalid("the template does not have all of these languages")
+        raise InputInvalid("the template does not have all of these languages")
     return sections[0] + "".join(wanted)
 
 
@@ -171,22 +171,22 @@ def placeholders(words: Mapping[str, Words]) -> list[str]:
 
 def _words(language: str, section: Any) -> Words:
     if not isinstance(section, dict):
-        raise ConfigInvalid(f"the draft: [{language}] must be a section")
+        raise InputInvalid(f"the draft: [{language}] must be a section")
     for name, value in section.items():
         if name not in _TEXTS or not isinstance(value, str):
-            raise ConfigInvalid(
+            raise InputInvalid(
                 f"the draft: [{language}] '{name[:40]}' must be a text; known: {', '.join(_TEXTS)}"
             )
     missing = [name for name in ("title", "action", "summary") if not section.get(name, "").strip()]
     if missing:
-        raise ConfigInvalid(f"the draft: [{language}] {missing[0]}: this text is needed")
+        raise InputInvalid(f"the draft: [{language}] {missing[0]}: this text is needed")
     return Words(**section)
 
 
 def _choice(kind: Any, raw: Mapping[str, Any], name: str) -> Any:
     known = [one.value for one in kind]
     if raw.get(name) not in known:
-        raise ConfigInvalid(f"the draft: '{name}' must be one of: {', '.join(known)}")
+        raise InputInvalid(f"the draft: '{name}' must be one of: {', '.join(known)}")
     return kind(raw[name])
 
 
@@ -194,13 +194,13 @@ def _number(value: Any) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigInvalid("the draft: 'incident' must be the number of the notice that opened the story")
+        raise InputInvalid("the draft: 'incident' must be the number of the notice that opened the story")
     return value
 
 
 def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise ConfigInvalid("the draft: 'components' must be a list of names")
+        raise InputInvalid("the draft: 'components' must be a list of names")
     return tuple(value)
 
 
@@ -210,7 +210,7 @@ def _time(value: Any, name: str) -> int | None:
     try:
         return int(datetime.strptime(value, "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC).timestamp())
     except (TypeError, ValueError):
-        raise ConfigInvalid(f"the draft: '{name}' must look like \"2026-11-30 22:00 UTC\"") from None
+        raise InputInvalid(f"the draft: '{name}' must look like \"2026-11-30 22:00 UTC\"") from None
 
 
 def _quoted(text: str) -> str:

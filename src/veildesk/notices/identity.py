@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from veildesk.core.errors import ConfigInvalid
+from veildesk.core.errors import InputInvalid
 from veildesk.core.notice import Handle
 
 __all__ = ["RISKS", "SECURITY_TXT", "footer", "official_handle", "security_txt", "security_txt_expires"]
@@ -29,7 +29,7 @@ def official_handle(text: str) -> Handle:
     service, _, name = named.strip().partition(" ")
     risk = risk.strip() or RISKS.get(service, "")
     if not re.fullmatch(r"[a-z0-9-]+", service) or not name.strip() or " " in name.strip() or not risk:
-        raise ConfigInvalid(
+        raise InputInvalid(
             '[identity] handles: expected "matrix @name:example.org"; for a service that is not known '
             'here add " - " and one sentence about what it learns of its users'
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from veildesk.core.errors import ConfigInvalid
+from veildesk.core.errors import InputInvalid
 from veildesk.core.notice import MAINTENANCE_STATES, Impact, IncidentState, Notice
 from veildesk.notices.archive import NoticeDirectory, NoticeRefused
 from veildesk.notices.draft import next_draft, read_draft
@@ -38,10 +38,10 @@ def next_notice(
     if file is not None:
         made = read_draft(read_text(file)).notice
         if made is None:
-            raise ConfigInvalid("a canary belongs to no story")
+            raise InputInvalid("a canary belongs to no story")
         return replace(made, incident=incident, state=state or made.state)
     if state is IncidentState.POSTMORTEM and not texts["summary"]:
-        raise ConfigInvalid(
+        raise InputInvalid(
             "a post-mortem needs a FILE; 'veildesk notice draft --template post-mortem' starts one"
         )
     main = next(iter(latest.words))
@@ -52,6 +52,6 @@ def next_notice(
             language, text = (found[1], found[2]) if found and found[1] in latest.words else (main, value)
             by_language.setdefault(language, {})[name] = text
     if not by_language:
-        raise ConfigInvalid("an update needs --summary: what changed?")
+        raise InputInvalid("an update needs --summary: what changed?")
     severity_now = Impact(severity) if severity else None
     return next_draft(latest, incident, state=state, severity=severity_now, texts=by_language)

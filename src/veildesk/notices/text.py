@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from veildesk.core.errors import ConfigInvalid
+from veildesk.core.errors import ConfigInvalid, InputInvalid
 from veildesk.core.notice import (
     MAINTENANCE_STATES,
     Handle,
@@ -166,9 +166,9 @@ def written_time(seconds: int) -> str:
 def _notice_lines(notice: Notice, number: int) -> list[str]:
     maintenance = notice.kind is Kind.MAINTENANCE
     if (notice.state in MAINTENANCE_STATES) is not maintenance:
-        raise ConfigInvalid(f"the state '{notice.state.value}' does not fit a notice of this kind")
+        raise InputInvalid(f"the state '{notice.state.value}' does not fit a notice of this kind")
     if (notice.state is IncidentState.POSTMORTEM) is not (notice.kind is Kind.POSTMORTEM):
-        raise ConfigInvalid("the state 'post-mortem' and the kind 'post-mortem' go together")
+        raise InputInvalid("the state 'post-mortem' and the kind 'post-mortem' go together")
     lines = [
         f"Incident: {notice.incident or number}",
         f"State: {notice.state.value}",
@@ -178,7 +178,7 @@ def _notice_lines(notice: Notice, number: int) -> list[str]:
         lines.append(f"Components: {', '.join(_name(one) for one in notice.components)}")
     if maintenance:
         if notice.starts is None or notice.ends is None or notice.ends <= notice.starts:
-            raise ConfigInvalid("a maintenance needs 'starts' and a later 'ends'")
+            raise InputInvalid("a maintenance needs 'starts' and a later 'ends'")
         lines += [f"Starts: {written_time(notice.starts)}", f"Ends: {written_time(notice.ends)}"]
     return lines
 
@@ -186,11 +186,11 @@ def _notice_lines(notice: Notice, number: int) -> list[str]:
 def _identity_lines(identity: Identity) -> list[str]:
     keys = [*identity.signers, identity.support_key, identity.heartbeat_key or "A" * 40]
     if not all(_KEY.match(key) for key in keys):
-        raise ConfigInvalid("keys are named by full fingerprints in upper-case hex")
+        raise InputInvalid("keys are named by full fingerprints in upper-case hex")
     if not 1 <= identity.threshold <= len(set(identity.signers)) == len(identity.signers):
-        raise ConfigInvalid("the number of signatures needed must be between 1 and the number of signers")
+        raise InputInvalid("the number of signatures needed must be between 1 and the number of signers")
     if identity.heartbeat_key in identity.signers:
-        raise ConfigInvalid("the heartbeat key must not be one that signs notices")
+        raise InputInvalid("the heartbeat key must not be one that signs notices")
     lines = [
         f"Signers: {' '.join(identity.signers)}",
         f"Signatures needed: {identity.threshold}",
@@ -204,25 +204,25 @@ def _identity_lines(identity: Identity) -> list[str]:
     lines += [f"Mail: {_line(one)}" for one in identity.mails]
     for handle in identity.handles:
         if not re.fullmatch(r"[a-z0-9-]+", handle.service) or " " in handle.name.strip():
-            raise ConfigInvalid("a handle needs a service in lower case and a name without blanks")
+            raise InputInvalid("a handle needs a service in lower case and a name without blanks")
         lines.append(f"Handle: {handle.service} {_line(handle.name)} - {_line(handle.risk)}")
     return lines
 
 
 def _words_lines(words: Mapping[str, Words]) -> list[str]:
     if not words:
-        raise ConfigInvalid("a text in at least one language is needed")
+        raise InputInvalid("a text in at least one language is needed")
     lines: list[str] = []
     for language, texts in words.items():
         if language not in HEADINGS:
-            raise ConfigInvalid(
+            raise InputInvalid(
                 f"there are no section headings for this language; known: {', '.join(HEADINGS)}"
             )
         lines += ["", f"Language: {language}", f"Title: {_line(texts.title)}"]
         for name, heading in HEADINGS[language].items():
             text = _block(getattr(texts, name))
             if not text and name in _REQUIRED:
-                raise ConfigInvalid(f"[{language}] {name}: this text is needed")
+                raise InputInvalid(f"[{language}] {name}: this text is needed")
             if text:
                 lines += ["", f"[{heading}]", text]
     return lines
@@ -231,26 +231,26 @@ def _words_lines(words: Mapping[str, Words]) -> list[str]:
 def _line(text: str) -> str:
     cleaned = unicodedata.normalize("NFC", text).strip()
     if not cleaned or "\n" in cleaned or _CONTROL.search(cleaned):
-        raise ConfigInvalid("a title, name or address must be one line of visible characters")
+        raise InputInvalid("a title, name or address must be one line of visible characters")
     return cleaned
 
 
 def _name(text: str) -> str:
     if "," in text:
-        raise ConfigInvalid("a component's name must not hold a comma")
+        raise InputInvalid("a component's name must not hold a comma")
     return _line(text)
 
 
 def _block(text: str) -> str:
     cleaned = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
     if _CONTROL.search(cleaned):
-        raise ConfigInvalid("the text holds control characters or characters that turn its direction")
+        raise InputInvalid("the text holds control characters or characters that turn its direction")
     # Trailing blanks are not covered by a clear-sign signature (RFC 9580 § 7.2).
     lines = [line.rstrip() for line in cleaned.split("\n")]
     if any(_HEADING_LINE.match(line) or line.startswith("Language: ") for line in lines):
-        raise ConfigInvalid("a line of the text looks like a section heading")
+        raise InputInvalid("a line of the text looks like a section heading")
     if any(line.startswith("-----") for line in lines):
-        raise ConfigInvalid("a line of the text looks like the border of a signature")
+        raise InputInvalid("a line of the text looks like the border of a signature")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from veildesk.core.errors import ConfigInvalid
+from veildesk.core.errors import InputInvalid
 from veildesk.onion.key import create_key
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.service.config import load_config
@@ -108,9 +108,9 @@ async def initialise(
     """Make a gateway in `folder`; returns paths and fingerprints. Raises `ConfigInvalid`."""
     config = folder / "veildesk.toml"
     if config.exists():
-        raise ConfigInvalid("there is a veildesk.toml already; nothing was changed")
+        raise InputInvalid("there is a veildesk.toml already; nothing was changed")
     if "@" not in address or any(c in address + name for c in '"\\\r\n'):
-        raise ConfigInvalid("the address must look like support@example.org, without quotes")
+        raise InputInvalid("the address must look like support@example.org, without quotes")
     keys = folder / "keys"
     for path in (folder, keys, folder / "run", folder / "state"):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)

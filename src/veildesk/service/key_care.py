@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from veildesk.core.errors import ConfigInvalid, KeyUnusable, VeildeskError
+from veildesk.core.errors import ConfigInvalid, InputInvalid, KeyUnusable, VeildeskError
 from veildesk.notices.archive import replace_file
 from veildesk.notices.board import NEXT_KEY_FILE, TRANSITION_FILES
 from veildesk.notices.signing import sign_text
@@ -33,7 +33,7 @@ __all__ = ["KeyCare", "KeyLine", "Replacement", "key_care", "put_in_use", "trans
 class KeyLine:
     """One of our keys for a list.
 
-    `role` is "support", "notice" or "earlier"; `trouble` says why it cannot serve, None when it can.
+    `role` is "support", "notice", "heartbeat" or "earlier"; `trouble` says why it cannot serve, else None.
     """
 
     role: str
@@ -119,10 +119,12 @@ class KeyCare:
     async def lines(self) -> list[KeyLine]:
         """Every own key, those in use first."""
         known = {fingerprint: role for role, fingerprint in reversed(roles(self._config.keys).items())}
+        if self._config.keys.heartbeat:
+            known.setdefault(self._config.keys.heartbeat, "heartbeat")
         found = [
             self._line(one, known.get(one.fingerprint, "earlier")) for one in await self._home.own_keys()
         ]
-        return sorted(found, key=lambda one: ("support", "notice", "earlier").index(one.role))
+        return sorted(found, key=lambda one: ("support", "notice", "heartbeat", "earlier").index(one.role))
 
     def _line(self, key: OwnKey, role: str) -> KeyLine:
         return KeyLine(
@@ -217,8 +219,8 @@ def _write_new(path: Path, content: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise ConfigInvalid(f"{path}: there is such a file already; nothing was written") from None
+        raise InputInvalid(f"{path}: there is such a file already; nothing was written") from None
     except OSError as error:
-        raise ConfigInvalid(f"{path}: cannot be written ({type(error).__name__})") from None
+        raise InputInvalid(f"{path}: cannot be written ({type(error).__name__})") from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from veildesk.core.errors import ConfigInvalid
+from veildesk.core.errors import InputInvalid
 from veildesk.notices.archive import replace_file
 from veildesk.notices.heartbeat import HEARTBEAT_FILE
 from veildesk.notices.publishing import series_bytes
@@ -43,13 +43,13 @@ async def verify_files(
     """Any copy, with a throw-away key ring. `state` remembers the newest statement of a sound series."""
     anchor = re.sub(r"[\s:]", "", fingerprint).upper()
     if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", anchor):
-        raise ConfigInvalid("--fingerprint: a full fingerprint of 40 hexadecimal digits is needed")
+        raise InputInvalid("--fingerprint: a full fingerprint of 40 hexadecimal digits is needed")
     try:
         certificates = [block.data for path in keys for block in find_blocks(path.read_bytes())]
         texts = [text for path in files for text in split_texts(path.read_bytes()[:_LARGEST])]
         remembered = Head(**json.loads(state.read_text())) if state is not None and state.exists() else None
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigInvalid(f"a file cannot be read ({type(error).__name__})") from None
+        raise InputInvalid(f"a file cannot be read ({type(error).__name__})") from None
     beats = [text for text in texts if b"\nVeildesk heartbeat 1\n" in text]
     with runtime_folder(None) as runtime, tempfile.TemporaryDirectory(dir=runtime) as home:
         engine = GnuPGEngine(Path(home) / "gnupg", runtime_dir=runtime)
@@ -68,7 +68,7 @@ async def verify_files(
 async def sign_offline(text: str, home: Path, keys: Sequence[str], passphrase: str | None) -> str:
     """Clear-sign with the keys of a GnuPG home. Raises `KeyUnusable`."""
     if not home.is_dir():
-        raise ConfigInvalid("--home: there is no such folder")
+        raise InputInvalid("--home: there is no such folder")
     with runtime_folder(None) as runtime:
         phrases = [passphrase.encode()] if passphrase else []
         # Not started: that would settle gpg-agent's options in somebody's own home.

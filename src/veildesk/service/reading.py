@@ -41,7 +41,10 @@ async def read_mail(
     if carried_keys and opened.certificates and _unknown(opened):
         certificates = (*certificates, *opened.certificates)
         opened = await open_mail(raw, engine, certificates, limits, looked)
-    opened = await open_inline_body(raw, opened, engine, certificates, limits)
+    body = await open_inline_body(raw, opened, engine, certificates, limits)
+    if carried_keys and body is not opened and opened.certificates and _unknown(body):
+        body = await open_inline_body(raw, opened, engine, (*certificates, *opened.certificates), limits)
+    opened = body
     message = await off_loop(
         len(raw) + len(opened.payload),
         lambda: normalise(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from veildesk.core.errors import ConfigInvalid, KeyUnusable, SpoolUnavailable
+from veildesk.core.errors import InputInvalid, KeyUnusable, SpoolUnavailable
 from veildesk.spool.belonging import check_free, forget_binding
 from veildesk.spool.contact_tables import contact, contact_name
 from veildesk.spool.copying import copy_files, copy_tables, empty, named_files
@@ -55,7 +55,7 @@ def _moment(state_dir: Path, conninfo: str | None) -> Iterator[sa.Connection]:
     """A read-only transaction that sees one moment of the store, also while a gateway runs."""
     if conninfo is None:
         if not (state_dir / "spool.db").exists():
-            raise ConfigInvalid("there is no store in the state directory")
+            raise InputInvalid("there is no store in the state directory")
         engine = open_read_only(state_dir / "spool.db")
     else:
         engine = connect_engine(conninfo)
@@ -63,9 +63,7 @@ def _moment(state_dir: Path, conninfo: str | None) -> Iterator[sa.Connection]:
     try:
         with engine.begin() as connection:
             if stored_version(connection) != SCHEMA_VERSION:
-                raise ConfigInvalid(
-                    "the store is not of this version; start the gateway once, or see 'check'"
-                )
+                raise InputInvalid("the store is not of this version; start the gateway once, or see 'check'")
             yield connection
     finally:
         engine.dispose()
@@ -102,7 +100,7 @@ def back_up_bulk(state_dir: Path, conninfo: str | None, files: Where, folder: Pa
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (folder / _BULK).exists():
-        raise ConfigInvalid("there is a backup in that folder already; nothing was changed")
+        raise InputInvalid("there is a backup in that folder already; nothing was changed")
     working = folder / (_BULK + ".new")
     source_files, kept = open_files(files), FolderStore(folder / "files")
     kept.make()
@@ -150,7 +148,7 @@ def restore(
     """
     for path in (bulk / _BULK, keys / _KEYS, keys / "ring"):
         if not path.exists():
-            raise ConfigInvalid(f"{path.name} is missing in the backup")
+            raise InputInvalid(f"{path.name} is missing in the backup")
     ring = KeyRing.load(ring_path if ring_path.exists() else keys / "ring")
     target_files = open_files(files)
     check_free(target_files)
@@ -182,7 +180,7 @@ def _files_with_keys(bulk: sa.Connection, keys: sa.Connection) -> list[str]:
 
 def _check_keys(bulk: sa.Connection, keys: sa.Connection, ring: KeyRing) -> None:
     if {stored_version(bulk), stored_version(keys)} != {SCHEMA_VERSION}:
-        raise ConfigInvalid("the backup is of another version; restore it with that version")
+        raise InputInvalid("the backup is of another version; restore it with that version")
     for connection in (bulk, keys):
         Vault(ring).check(connection)
     for row in keys.execute(sa.select(ticket_key)):
@@ -196,7 +194,7 @@ def _fill(
 ) -> dict[str, int]:
     final = state_dir / "spool.db"
     if conninfo is None and final.exists() and not _unfinished(final):
-        raise ConfigInvalid("there is a store in the state directory already; nothing was changed")
+        raise InputInvalid("there is a store in the state directory already; nothing was changed")
     working = state_dir / "spool.db.new"
     engine = _fresh(working) if conninfo is None else connect_engine(conninfo)
     try:
@@ -241,7 +239,7 @@ def _make_empty(target: sa.Connection) -> None:
     elif version is None:
         upgrade(target)
     elif target.execute(sa.select(ticket.c.id).limit(1)).first() is not None:
-        raise ConfigInvalid("there are tickets in the database already; nothing was changed")
+        raise InputInvalid("there are tickets in the database already; nothing was changed")
     empty(target)
 
 

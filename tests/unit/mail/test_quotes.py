@@ -47,3 +47,32 @@ def test_nothing_but_the_introducing_line_is_lost(lines: list[str]) -> None:
         if line.strip() and line not in (ATTRIBUTION, "-- ", "--", "x wrote:"):
             assert line.rstrip() in kept
     assert all(not line.startswith(">") for line in without_quotes("\n".join(lines)).split("\n"))
+
+
+@pytest.mark.parametrize(
+    "introduction",
+    [
+        "ср, 25 нояб. 2026 г. в 10:11, Support <support@desk.example>:",
+        "2026年11月25日(水) 10:11 Support <support@desk.example>:",
+        "Support <support@desk.example> 于2026年11月25日周三 10:11写道：",
+        "25 Kas 2026 Çar 10:11 tarihinde Support <support@desk.example> şunu yazdı:",
+        "W dniu śr., 25 lis 2026 o 10:11\nSupport <support@desk.example> napisał(a):",
+        "> On 25 Nov 2026, at 10:11, Support <support@desk.example> wrote:\n> ",
+    ],
+)
+def test_quotations_are_introduced_in_many_languages(introduction: str) -> None:
+    sections = divide(f"my new words\n\n{introduction}\n> old words\n> more")
+    assert sections.own == "my new words"
+    assert "old words" in sections.quoted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The log at 10:11 says:\n> ERROR 5\n> ERROR 6",
+        "See what <nobody> said:\n> it works",
+        "I mean this part:\n> set the clock",
+    ],
+)
+def test_a_quotation_that_belongs_to_the_words_stays(text: str) -> None:
+    assert divide(text).own == text

@@ -5,6 +5,7 @@ Ciphertext is put in at run time. `expected.tsv` says what is encrypted, whether
 
 from __future__ import annotations
 
+import base64
 import csv
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from testbed.openpgp_lab import Lab
 from veildesk.core.limits import Limits
-from veildesk.core.message import OpenedMessage
+from veildesk.core.message import OpenedMessage, Scope, Verdict
 from veildesk.service.reading import read_mail
 
 FOLDER = Path(__file__).resolve().parents[2] / "corpus" / "encrypted_shapes"
@@ -42,6 +43,18 @@ async def test_shape(lab: Lab, file: str) -> None:
         assert "body" not in message.text
     opened = wanted["files"] == "notes.txt"
     assert any(one.content == b"in the file\n" for one in message.attachments) == opened
+
+
+async def test_a_body_in_html_is_checked_with_the_key_that_came_along(lab: Lab) -> None:
+    engine = lab.engine()
+    await engine.start()
+    key = base64.b64encode(lab.certificate("user"))
+    raw = filled(lab, (FOLDER / "webmail-html-only.eml").read_bytes())
+    raw = raw.replace(b"Subject:", b"Autocrypt: addr=rosa@example.org; keydata=" + key + b"\r\nSubject:", 1)
+    message = await read_mail(raw, engine, [], Limits())
+    (signature,) = message.signatures
+    assert (signature.verdict, signature.scope) == (Verdict.VALID, Scope.PART)
+    assert signature.bound_to_from
 
 
 async def read(lab: Lab, template: bytes) -> OpenedMessage:

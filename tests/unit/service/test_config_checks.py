@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from veildesk.cli import main
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.ticket import Level
 from veildesk.service import doctor
@@ -86,3 +88,25 @@ def test_sections_of_helpdesks_are_read(tmp_path: Path, change: dict[str, str], 
     changed["backends"]["desk"] |= change
     with pytest.raises(ConfigInvalid, match=said):
         asyncio.run(check_backends(parse_config(changed, tmp_path)))
+
+
+def test_the_helpdesk_that_init_sets_up_can_be_checked(tmp_path: Path) -> None:
+    config = tmp_path / "veildesk.toml"
+    config.write_text(
+        '[gateway]\nname = "Desk"\naddress = "support@example.org"\ndomain = "example.org"\n'
+        f'[keys]\nhome = "g"\nring = "r"\nsupport = "{"A" * 40}"\nnotice = "{"B" * 40}"\n'
+        '[queues.support]\naddresses = ["support@example.org"]\nbackend = "desk"\n'
+        '[backends.desk]\nkind = "maildir"\npath = "tickets"\nreplies = "replies"\n'
+    )
+    result = CliRunner().invoke(main, ["backend", "check", "desk", "--config", str(config)])
+    assert result.exit_code == 0, result.output
+    assert "Maildir for tickets" in result.output
+
+
+def test_what_a_command_was_given_is_not_called_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text("not toml")
+    arguments = ["redact", "--rules", str(tmp_path / "rules.toml"), str(tmp_path / "rules.toml")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 10
+    assert "What was given cannot be used. (the rules file is not TOML)" in result.output
+    assert "veildesk.toml" not in result.output

@@ -95,6 +95,16 @@ def config(lab: Lab, secret: str = "agent") -> Config:
     return load_config(written(lab, secret))
 
 
+def test_list_names_the_heartbeat_key(lab: Lab) -> None:
+    lab.gpg("desk", "--passphrase=", "--quick-generate-key", "--", "Heartbeat", "future-default", "default")
+    other = next(one for one in listed(lab).values() if one["role"] == "earlier")
+    path = written(lab, "agent")
+    path.write_text(path.read_text().replace("[keys]\n", f'[keys]\nheartbeat = "{other["fingerprint"]}"\n'))
+    done = CliRunner().invoke(main, ["keys", "list", "--json", "--config", str(path)])
+    roles = {one["fingerprint"]: one["role"] for one in json.loads(done.stdout)["keys"]}
+    assert roles[other["fingerprint"]] == "heartbeat"
+
+
 def test_list_shows_both_keys(lab: Lab) -> None:
     found = listed(lab)
     assert found["support"]["fingerprint"] == lab.fingerprints["desk"]
