@@ -39,7 +39,7 @@ class ListenerSettings:
 
     `hostname` is the fixed name in greetings. `path` (a Unix socket, created with `socket_mode`) or
     `host` and `port` (0 picks a free one) say where. `bytes_in_flight` bounds the raw size of all
-    unfinished mails together; each is in memory once until it is kept.
+    unfinished mails together; each is in memory once until it is kept, with lines of ours in front twice.
     `timeout` is seconds of silence before a client is dropped (RFC 5321 § 4.5.3.2).
     """
 
