@@ -68,7 +68,7 @@ class Eraser:
             unfinished = error
         try:
             async with asyncio.timeout(_NOW):
-                job = await self.attempt(job)
+                job = await self.attempt(job, here=unfinished is None)
         except TimeoutError:
             job = await self.jobs.get(job.name) or job
         if unfinished is not None and job.here != "gone":
@@ -94,13 +94,13 @@ class Eraser:
             here="open",
         )
 
-    async def attempt(self, job: EraseJob) -> EraseJob:
-        """Try what is still open once, and store how far it came."""
+    async def attempt(self, job: EraseJob, *, here: bool = False) -> EraseJob:
+        """Try what is still open once, and store how far it came. `here`: our own copy has just gone."""
         async with self._turn:
             job = await self.jobs.get(job.name) or job
             # After a crash in between, the ticket itself may still be there: it goes before its copies. What
             # keeps its files here (a bucket that does not answer) keeps nobody from asking the others.
-            job, why = await self._erase_here(job)
+            job, why = (dataclasses.replace(job, here="gone"), "") if here else await self._erase_here(job)
             if job.helpdesk in ("open", "requested"):
                 try:
                     found = await erase_in_helpdesk(self.backends, job.place, job.ticket_id)
