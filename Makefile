@@ -43,6 +43,7 @@ chaos:
 	@$(ROOT) .venv/bin/python tests/chaos/run.py --engine bucket --no-points --no-postfix --kills 60
 	@$(ROOT) .venv/bin/python tests/chaos/power_cut.py
 	@$(ROOT) .venv/bin/python tests/chaos/real_helpdesk.py
+	@$(ROOT) .venv/bin/python tests/chaos/leaks.py
 
 fuzz:
 	@scripts/install dev
