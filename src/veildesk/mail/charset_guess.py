@@ -98,12 +98,12 @@ def _decodes(data: bytes, name: str) -> bool:
 
 def _share(text: str, wanted: frozenset[str]) -> float:
     """How many of the characters beyond ASCII are among these."""
-    beyond = [char for char in text if not char.isascii()]
+    beyond = [char for char in text[:_LOOKED_AT] if not char.isascii()]
     return sum(char in wanted for char in beyond) / max(len(beyond), 1)
 
 
 def _between(text: str, first: str, last: str) -> float:
-    beyond = [char for char in text if not char.isascii()]
+    beyond = [char for char in text[:_LOOKED_AT] if not char.isascii()]
     return sum(first <= char <= last for char in beyond) / max(len(beyond), 1)
 
 

@@ -33,6 +33,7 @@ _BLANK = b" \t\r\xc2\xa0"
 _SIGNED = "SIGNED MESSAGE"
 _MAX_BLOCKS = 64
 _MAX_HEADERS = 32
+_MAX_LINES_ABOVE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _loose_headers(text: bytes, position: int, *, indented: bool) -> tuple[tuple
     """
     headers: list[tuple[str, str]] = []
     separated = False
-    while True:
+    for _ in range(_MAX_LINES_ABOVE):
         begin = position
         line, position = _line_at(text, position)
         stripped = line.strip(_BLANK)
@@ -170,7 +171,8 @@ def _loose_headers(text: bytes, position: int, *, indented: bool) -> tuple[tuple
         elif _BASE64.fullmatch(stripped) or stripped.startswith(b"-----END PGP "):
             return tuple(headers), begin
         else:
-            raise Unparsable("armor-header")
+            break
+    raise Unparsable("armor-header")
 
 
 def _body(text: bytes, position: int, label: str) -> tuple[bytes, int]:

@@ -63,6 +63,7 @@ def test_traces_of_webmail_and_relays_change_nothing(text: bytes) -> None:
     [
         b"-----BEGIN PGP MESSAGE-----\n\nAAAA\n",
         b"-----BEGIN PGP MESSAGE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n",
+        b"-----BEGIN PGP MESSAGE-----\nA: b\n" + b" c\n" * 300 + b"\nAAAA\n-----END PGP MESSAGE-----\n",
         b"-----BEGIN PGP MESSAGE-----\n\n> AAAA\n> -----END PGP MESSAGE-----\n",
         b" " + CLEAR % b"" + b"-----BEGIN PGP MESSAGE-----\n",
         b"-----BEGIN PGP MESSAGE-----\n\nA*AA\n-----END PGP MESSAGE-----\n",
