@@ -39,5 +39,9 @@ def test_portal_mail_and_notices_over_tor_send_no_packet_elsewhere() -> None:
     assert "example.org" in said
     assert not [word for word in (told["host"].lower(), "aiosmtpd", "python", "localhost") if word in said]
     assert told["foreign"] == []
+    # The same with the portal as a process of its own: the gateway publishes, that process serves.
+    apart = told["apart"]
+    assert (apart["receipt"], apart["path"], apart["notices"]) == ("200", "/en/receipt", [200, 404])
+    assert (apart["portal"], apart["foreign"]) == ("answers", [])
     assert (told["packets"], told["dropped"]) == ([], 0)
     assert told["probe"], "packets beyond loopback would not have been seen"

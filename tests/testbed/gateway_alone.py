@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import shutil
 import smtplib
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -22,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy" / "demo")]
 
-from gateway import GatewayProcess  # noqa: E402
+from gateway import VEILDESK, GatewayProcess  # noqa: E402
 from visitor import form_with, submit  # noqa: E402
 
 from testbed.onion_http import OnionClient, socks_connect, wait_reachable  # noqa: E402
@@ -107,6 +109,29 @@ def published(gateway: GatewayProcess) -> dict[str, Any]:
     raise TimeoutError("not published")
 
 
+def apart(net: PrivateTor, gateway: GatewayProcess) -> dict[str, Any]:
+    """The same onions, served by a portal process; the gateway only publishes them."""
+    gateway.stop()
+    run = gateway.folder / "run"
+    gateway.configure(
+        portal={"socket": str(run / "apart.sock"), "status_socket": str(run / "alone.sock")},
+        **{"portal.process": {"user": str(os.geteuid()), "socket": str(run / "link.sock")}},
+    )
+    words = [*VEILDESK, "portal", "serve", "--gateway", str(run / "link.sock")]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as portal:
+        try:
+            gateway.start()
+            status = published(gateway)
+            told: dict[str, Any] = dict(ticket(net, status["onion"]))
+            told["notices"] = notices(net, status["status_onion"])
+            told["portal"] = published(gateway)["portal"]
+            gateway.wait("the third", 60, delivered=3)
+            told["foreign"] = foreign_sockets(portal.pid)
+        finally:
+            portal.terminate()
+    return told
+
+
 def main() -> None:
     """Everything once."""
     folder = Path(tempfile.mkdtemp(prefix="vd-"))
@@ -130,6 +155,7 @@ def main() -> None:
             gateway.wait("both", 60, delivered=2)
             told["tickets"] = sorted(path.read_text() for path in (folder / "tickets" / "new").iterdir())
             told["foreign"] = foreign_sockets(pid) + net.foreign_connections()
+            told["apart"] = apart(net, gateway)
     finally:
         gateway.stop()
         shutil.rmtree(folder, ignore_errors=True)
