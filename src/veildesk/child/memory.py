@@ -4,14 +4,21 @@ given back when it is free (mallopt(3))."""
 from __future__ import annotations
 
 import ctypes
+import gc
 import resource
 
-__all__ = ["forbid_core_files", "give_back_large_blocks", "lock_memory", "process_control"]
+__all__ = [
+    "forbid_core_files",
+    "give_back_free_memory",
+    "give_back_large_blocks",
+    "lock_memory",
+    "process_control",
+]
 
 _SET_DUMPABLE = 4
 _CURRENT_AND_FUTURE = 3
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_LARGE_BLOCK, _LOOSE_END = 512 * 1024, 4 * 1024 * 1024
+_MMAP_THRESHOLD = -3
+_LARGE_BLOCK = 512 * 1024
 
 
 def process_control(option: int, value: int) -> None:
@@ -39,5 +46,11 @@ def give_back_large_blocks() -> None:
     change = getattr(ctypes.CDLL(None), "mallopt", None)
     if change is not None:
         change(_MMAP_THRESHOLD, _LARGE_BLOCK)
-        # Small change of the heap's end is no reason to ask the system each time.
-        change(_TRIM_THRESHOLD, _LOOSE_END)
+
+
+def give_back_free_memory() -> None:
+    """Once, when a program has started: what only the start needed goes back to the system."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
-from veildesk.child.memory import forbid_core_files, give_back_large_blocks
+from veildesk.child.memory import forbid_core_files, give_back_free_memory, give_back_large_blocks
 from veildesk.core.errors import VeildeskError
 from veildesk.ops.control import ControlServer
 from veildesk.ops.notify import notify
@@ -44,6 +44,7 @@ async def serve(config: Config) -> int:
                 jobs = await running.start(stack)
                 tasks = [group.create_task(job, name=name) for name, job in jobs]
                 _log.info("ready parts=%s", ",".join(name for name, _ in jobs))
+                give_back_free_memory()
                 notify("READY=1", "STATUS=running")
                 await stop.wait()
                 notify("STOPPING=1")
