@@ -67,7 +67,10 @@ async def test_a_listener_that_is_away_loses_and_doubles_nothing(servers, intake
     await asyncio.to_thread(post, range(15, 30))
     second = listener(intake, port)
     await second.start()
-    await intake.wait_kept(30, 200)
+    try:
+        await intake.wait_kept(30, 200)
+    except TimeoutError:
+        raise AssertionError(servers.mail_log.read_text(errors="replace")[-8000:]) from None
     await until(lambda: servers.queued() == 0)
     subjects = sorted(payload.partition(b"Subject: n")[2].split(b"\r")[0] for payload in intake.payloads)
     assert subjects == sorted(str(number).encode() for number in range(30))

@@ -90,7 +90,7 @@ async def test_after_deleting_the_file_is_gone(answered: Visitor) -> None:
 async def test_a_missing_or_damaged_piece_is_an_error_and_not_a_short_file(answered: Visitor) -> None:
     pieces = answered.world.spool.pieces
     first = next(iter(pieces))
-    pieces[first] = pieces[first][:-1] + b"\0"
+    pieces[first] = pieces[first][:-1] + bytes([pieces[first][-1] ^ 1])
     damaged = await answered.client.get(PATH)
     assert (damaged.status_code, damaged.headers["content-type"]) == (503, "text/html; charset=utf-8")
     pieces.clear()
