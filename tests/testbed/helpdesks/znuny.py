@@ -102,6 +102,7 @@ def znuny_server() -> Iterator[ZnunyServer]:
             "password_file": "password",
             "queue": "Raw",
             "customer": "veildesk",
+            "timeout": 90,  # Its Perl takes long to start on a busy machine.
             "erase_command": [str(home / "erase")],
             "setup_command": [str(home / "setup")],
         }
