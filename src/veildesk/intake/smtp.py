@@ -145,7 +145,7 @@ class Listener:
         """Stop listening, let acceptances under way end (at most `grace` seconds), drop the sessions."""
         if self._server is None:
             return
-        self._server.close()
+        await _stop_accepting(self._server)
         for session in list(self._sessions):
             if session.idle.is_set():
                 session.hang_up()
@@ -170,6 +170,20 @@ class Listener:
             return MailSession(self._rules, loop)
 
         return make
+
+
+async def _stop_accepting(server: asyncio.Server) -> None:
+    """Close the listening sockets; who was let in just before has a session by then.
+
+    A connection that asyncio has accepted and not yet given to a session when the server closes stays open
+    without a word until the process ends (CPython 3.11), and its client waits for a greeting as long.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(3):  # The task that accepts, the call that connects, the session's first step.
+        await asyncio.sleep(0)
+    server.close()
 
 
 def _unix_socket(path: Path, mode: int) -> socket.socket:

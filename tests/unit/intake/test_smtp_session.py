@@ -1,6 +1,7 @@
 """LMTP and SMTP sessions, byte by byte, against a recording intake."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -125,6 +126,22 @@ async def test_a_client_that_leaves_does_not_stop_the_acceptance(listen, intake)
     assert (await again.reply()).startswith("250")
     assert len(intake.kept) == 1
     await again.close()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_connects_while_the_listener_closes_is_not_left_waiting(listen, turns):
+    listener = await listen()
+    clients = [socket.create_connection(("127.0.0.1", listener.port), 10) for _ in range(5)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await listener.close(grace=0)
+
+    def left(client: socket.socket) -> bytes:
+        with client, contextlib.suppress(ConnectionResetError):
+            return client.recv(1000) and client.recv(1000)
+        return b""
+
+    assert [await asyncio.to_thread(left, client) for client in clients] == [b""] * 5
 
 
 async def test_closing_lets_a_mail_under_way_be_answered(listen, intake):
