@@ -160,7 +160,7 @@ async def test_clear_signed_text_comes_back(pair: Pair) -> None:
     assert opened.data.decode() == "All systems are up.\nSecond line.\n"
     assert not opened.encrypted
     assert [one.verdict for one in opened.signatures] == [Verdict.VALID]
-    forged = pair.user.open(signed.replace("up", "down").encode(), known)
+    forged = pair.user.open(signed.replace("are up", "are down").encode(), known)
     assert await verdicts(pair, forged) == [Verdict.INVALID]
 
 
