@@ -70,4 +70,5 @@ class Turns:
         while self._waiting and self._used + self._waiting[0][0] <= self._together:
             size, place = self._waiting.popleft()
             self._used += size
-            place.set_result(None)
+            if not place.done():  # Else cancelled in this moment; whoever waited gives it back.
+                place.set_result(None)

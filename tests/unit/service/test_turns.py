@@ -69,3 +69,23 @@ async def test_a_fault_gives_the_place_back() -> None:
         with pytest.raises(ZeroDivisionError):
             async with turns.turn(LARGE):
                 raise ZeroDivisionError
+
+
+async def test_one_that_is_cancelled_as_another_leaves_breaks_neither() -> None:
+    turns = Turns(LARGE)
+    leaving = turns.turn(LARGE)
+    await leaving.__aenter__()
+
+    async def wait() -> None:
+        async with turns.turn(LARGE):
+            pass
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    # Before the cancelled one has run again.
+    await leaving.__aexit__(None, None, None)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(5), turns.turn(LARGE):
+        assert turns.waiting == 0
