@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -161,9 +162,13 @@ class SandboxCleaner:
     async def check(self) -> list[CheckResult]:
         """Whether files are cleaned in a sandbox, tried out and not assumed."""
         name, title = "attachments-sandbox", "Attachments are cleaned in a sandbox"
-        if await self._is_confined():
-            return [CheckResult(name, title, Level.OK, "bubblewrap", "bubblewrap"), self._check_mat2()]
-        gaps = await self._gaps(confined=False)
+        try:
+            if await self._is_confined():
+                return [CheckResult(name, title, Level.OK, "bubblewrap", "bubblewrap"), self._check_mat2()]
+            gaps = await self._gaps(confined=False)
+        except TimeExceeded:
+            fix = "Ask again when the machine has memory and time; files are refused until it is known."
+            return [CheckResult(name, title, Level.FAIL, "the probe was ended or slow", "bubblewrap", fix)]
         if gaps is None:
             fix = "Mend the Python installation."
             return [CheckResult(name, title, Level.FAIL, "the worker does not start", "bubblewrap", fix)]
@@ -184,6 +189,7 @@ class SandboxCleaner:
         return CheckResult(name, title, Level.OK, "mat2 and ffmpeg", "mat2")
 
     async def _is_confined(self) -> bool:
+        """Found out once, for good. Raises `TimeExceeded` while a busy machine does not let it be told."""
         async with self._probing:
             if self._confined is None:
                 self._confined = self._layout.bwrap is not None and await self._gaps(confined=True) == ()
@@ -192,11 +198,13 @@ class SandboxCleaner:
             return self._confined
 
     async def _gaps(self, *, confined: bool) -> tuple[str, ...] | None:
-        """What the probe could do; None if it did not run to its end."""
+        """What the probe could do; None if it failed. Raises `TimeExceeded` if it got no chance to."""
         try:
             ended = await self._run(_HERE / "probe.py", b"", confined=confined)
-        except (OSError, OutputExceeded, TimeExceeded):
+        except (OSError, OutputExceeded):
             return None
+        if ended.killed:
+            raise TimeExceeded
         words = ended.output.decode("ascii", "replace").split()
         return tuple(words) if ended.code == 0 else None
 
@@ -205,6 +213,16 @@ class SandboxCleaner:
         return await self._start(command(self._layout, program, self._bounds, confined=confined), given)
 
     async def _start(self, arguments: list[str], given: bytes) -> Finished:
+        """Once more if the system ended it: without its own fault a file would be gone for the agent."""
+        begun = time.monotonic()
+        ended = await self._once(arguments, given)
+        # Its own limit of processor time ends it in the same way.
+        if ended.killed and time.monotonic() - begun < self._bounds.cpu:
+            _LOG.warning("worker-killed")
+            ended = await self._once(arguments, given)
+        return ended
+
+    async def _once(self, arguments: list[str], given: bytes) -> Finished:
         return await run_bounded(
             arguments,
             stdin=given,

@@ -23,6 +23,7 @@ _LOG = logging.getLogger("veildesk.child")
 _STATUS_LIMIT = 1024 * 1024
 _CHUNK = 256 * 1024
 _LAST_SECONDS = 5.0
+_ENDED_BY_OTHERS = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,14 @@ class Finished:
     code: int
     output: bytes = field(repr=False)
     status: bytes = field(repr=False)
+
+    @property
+    def killed(self) -> bool:
+        """Whether somebody else ended it, as a system short of memory does: not by a fault of its input.
+
+        A sandbox around the child tells the signal as exit code 128 + its number.
+        """
+        return -self.code in _ENDED_BY_OTHERS or self.code - 128 in _ENDED_BY_OTHERS
 
 
 class OutputExceeded(Exception):

@@ -140,7 +140,7 @@ class GnuPGProcess:
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "GNUPGHOME": str(self._home), "TZ": "UTC"}
         try:
             async with self._slots:
-                return await run_bounded(
+                done = await run_bounded(
                     command,
                     stdin=stdin,
                     environment=environment,
@@ -154,6 +154,10 @@ class GnuPGProcess:
             raise EngineUnavailable("process-seconds") from None
         except OSError as error:
             raise EngineUnavailable("process-start") from error
+        if done.killed:
+            # Half a run: what it said so far would look like a damaged mail or a key of no use.
+            raise EngineUnavailable("process-killed")
+        return done
 
     @asynccontextmanager
     async def _folder(self) -> AsyncIterator[Path]:

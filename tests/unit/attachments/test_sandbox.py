@@ -8,14 +8,17 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from testbed import attachment_files as files
 from testbed.namespaces import bubblewrap_works
+from veildesk.attachments import sandbox
 from veildesk.attachments.bounds import Bounds
 from veildesk.attachments.reasons import Refusal
 from veildesk.attachments.sandbox import SandboxCleaner
+from veildesk.child.bounded import Finished, run_bounded
 from veildesk.core.ticket import Level
 
 MEBIBYTE = 1024 * 1024
@@ -163,6 +166,43 @@ async def test_a_worker_that_misbehaves_means_refusal(
     result = await subject.clean("a.txt", "", b"x")
     assert (result.content, result.refused) == (None, reason.sentence)
     assert await gone(tmp_path)
+
+
+async def test_a_worker_that_the_system_ends_gets_a_second_chance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, confined: bool
+) -> None:
+    """Short of memory, a machine ends whom it likes: the file is not to blame, and would be gone."""
+    subject = cleaner(tmp_path, SAY + "say('fine')", monkeypatch, confined)
+    ended: list[Finished] = []
+
+    async def first_killed(*words: Any, **options: Any) -> Finished:
+        ended.append(await run_bounded(*words, **options))
+        return ended[-1] if len(ended) > 1 else Finished(128 + 9 if confined else -9, b"", b"")
+
+    await subject.check()
+    with monkeypatch.context() as patch:
+        patch.setattr(sandbox, "run_bounded", first_killed)
+        assert (await subject.clean("a.txt", "", b"x")).content == b"fine"
+    assert len(ended) == 2
+    killed = cleaner(tmp_path, "import os; os.kill(os.getpid(), 9)", monkeypatch, confined)
+    assert (await killed.clean("a.txt", "", b"x")).refused == Refusal.FAILED.sentence
+
+
+async def test_a_probe_that_the_system_ends_decides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither this file nor those after it are cleaned without a sandbox because of one bad moment."""
+    subject = cleaner(tmp_path, None, monkeypatch, True)
+
+    async def killed(*words: Any, **options: Any) -> Finished:
+        return Finished(-9, b"", b"")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sandbox, "run_bounded", killed)
+        assert (await subject.clean("a.txt", "", b"hello")).refused == Refusal.TIMEOUT.sentence
+        assert [one.level for one in await subject.check()] == [Level.FAIL]
+    assert (await subject.check())[0].level is (Level.OK if bubblewrap_works() else Level.WARN)
+    assert (await subject.clean("a.txt", "", b"hello")).content == b"hello"
 
 
 async def test_a_cancelled_cleaning_leaves_no_process(

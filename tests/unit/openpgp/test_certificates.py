@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from testbed.openpgp_lab import BASE, Lab, new_lab, packet
-from veildesk.core.errors import EngineUnavailable, KeyUnusable
+from veildesk.core.errors import EngineUnavailable, KeyUnusable, VeildeskError
 from veildesk.core.limits import Limits
 from veildesk.core.message import Verdict
 from veildesk.openpgp.key_listing import address_of, read_listing
@@ -223,6 +223,50 @@ async def test_missing_or_stuck_program_is_a_passing_fault(lab: Lab) -> None:
     stuck = lab.engine(program=str(script), limits=Limits(crypto_seconds=0.2))
     with pytest.raises(EngineUnavailable):
         await stuck.start()
+
+
+_KILLED = """#!/bin/sh
+for word in "$@"; do
+  case "$word" in
+    --version) exec gpg "$@" ;;
+    --status-fd=*) echo "[GNUPG:] DECRYPTION_INFO 2 9 0" >"/dev/fd/${word#*=}" ;;
+  esac
+done
+kill -s %s $$
+"""
+
+
+@pytest.mark.parametrize("sent", ["KILL", "TERM"])
+async def test_a_program_killed_from_outside_says_nothing_about_mail_or_key(lab: Lab, sent: str) -> None:
+    """Short of memory, the system ends gpg: the mail is not damaged by that, nor the key of no use."""
+    script = lab.root / "killed"
+    script.write_text(_KILLED % sent)
+    script.chmod(0o700)
+    engine = lab.engine(program=str(script))
+    await engine.start()
+    name, user = lab.fingerprints["desk"], lab.certificate("user")
+    for call in (
+        engine.open(lab.encrypt(DATA), []),
+        engine.open(lab.gpg("user", "--sign", stdin=DATA), [user]),
+        engine.seal(DATA, [user], name),
+        engine.sign_detached(DATA, name),
+        engine.certificate_status(user),
+        engine.export(name),
+        engine.own_fingerprints(),
+    ):
+        with pytest.raises(EngineUnavailable):
+            await call
+
+
+async def test_a_program_that_crashes_on_a_mail_is_not_tried_for_days(lab: Lab) -> None:
+    script = lab.root / "crashing"
+    script.write_text(_KILLED % "SEGV")
+    script.chmod(0o700)
+    engine = lab.engine(program=str(script))
+    await engine.start()
+    with pytest.raises(VeildeskError) as raised:
+        await engine.open(lab.encrypt(DATA), [])
+    assert not raised.value.temporary
 
 
 @pytest.mark.parametrize("case", ["later-end", "more-user-ids", "shorter", "expired", "revoked"])
