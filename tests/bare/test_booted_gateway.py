@@ -106,7 +106,9 @@ def test_doctor_finds_nothing_but_the_missing_network(gateway):
         doctor += f"SupplementaryGroups=_tor-veildesk /opt/veildesk/.venv/bin/veildesk doctor {CONFIG}"
     said = machine.run(doctor, check=False)
     bad = [line for line in said.splitlines() if line.startswith(("fail", "warn"))]
-    assert [line for line in bad if "tor reaches its network" not in line] == []
+    # Neither tor's network nor a time server is there, as far as the host's own clock has none.
+    outside = ("tor reaches its network", "a time service keeps the clock right")
+    assert [line for line in bad if not any(words in line for words in outside)] == []
     assert "ok    the gateway runs" in said
 
 

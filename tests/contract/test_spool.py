@@ -652,3 +652,15 @@ async def test_a_claimed_message_of_an_erased_ticket_brings_nothing(spool: Spool
     assert await spool.ticket_part(accepted.ticket_id, "contact") is None
     with pytest.raises(WorkLost):
         await spool.advance(work, State.DELIVERING, parts={"entry": b"entry"})
+
+
+async def test_no_last_day_lies_beyond_a_given_one(spool: Spool, clock: SetClock) -> None:
+    today = START // DAY
+    first = await spool.accept(mail(b"1"))
+    clock.at += 400 * DAY
+    ahead = await spool.accept(mail(b"2", b"k" * 32))
+    assert await spool.shorten(today + 31) == 1
+    assert await spool.shorten(today + 31) == 0
+    assert await spool.expired(today + 31) == [first.ticket_id]
+    assert set(await spool.expired(today + 32)) == {first.ticket_id, ahead.ticket_id}
+    assert not (await spool.accept(mail(b"2", b"k" * 32))).fresh

@@ -7,6 +7,7 @@ import click
 from veildesk import __version__
 from veildesk.cli import (
     backend,
+    clock,
     deletion,
     gateway,
     identity,
@@ -48,6 +49,7 @@ main.add_command(gateway.accept)
 main.add_command(gateway.check_config)
 main.add_command(gateway.status)
 main.add_command(gateway.doctor)
+main.add_command(clock.clock)
 main.add_command(store.check)
 main.add_command(store.backup)
 main.add_command(store.restore)

@@ -285,6 +285,9 @@ class Spool(Intake, Protocol):
     async def expired(self, today: int, queue_days: Mapping[str, int] = ...) -> list[str]:
         """Tickets whose last day of retention is over, or of queues that keep less long: by name, days."""
 
+    async def shorten(self, last_day: int) -> int:
+        """Let no ticket's last day lie beyond this one; returns how many did."""
+
     async def listing(
         self,
         states: Collection[State] | None = None,

@@ -27,6 +27,7 @@ from veildesk.replies.mailer import SmtpMailer, SmtpMailerSettings, SocksProxy, 
 from veildesk.replies.onion_routes import OnionRoutes, parse_onion_routes
 from veildesk.service.adopt_files import adopt_files
 from veildesk.service.cleaning import make_cleaner
+from veildesk.service.clock_guard import ClockGuard, GuardedClock
 from veildesk.service.config import AttachmentsConfig, Config, OutgoingConfig
 from veildesk.service.database import database_of, files_of, read_secret
 from veildesk.service.dispatch import Dispatch
@@ -72,6 +73,7 @@ class Gateway:
     outbound: Outbound
     eraser: Eraser
     clock: SystemClock
+    guard: ClockGuard
     limits: Limits
 
 
@@ -93,15 +95,19 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
         keyring = KeyRing.load(config.keys.ring)
         if keyring.bind():
             _log.info("ring-bound")
+        # The ring is made anew each day: for a gateway that never noted the time, it says what has been.
+        before = int(config.keys.ring.stat().st_mtime)
+        guard = ClockGuard(config.gateway.state_dir / "clock", before)
         spool = await SqlSpool.open(
             config.gateway.state_dir,
             keyring,
-            clock,
+            GuardedClock(guard.latest),
             config.gateway.retention_days,
             database=database_of(config),
             files=files_of(config),
         )
         stack.push_async_callback(spool.close)
+        guard.look()
         await adopt_files(config.gateway.state_dir, spool, keyring)
         engine, key_watch = await open_engine(config.keys, runtime, limits, stack, clock.now)
         cleaner = cleaner_from(config.attachments or AttachmentsConfig())
@@ -117,7 +123,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
                 stack.push_async_callback(backend.close)
         contacts = await asyncio.to_thread(_contacts, config.keys.contacts)
         inbound, outbound = _pipeline(config, spool, keyring, engine, cleaner, cipher, backends, contacts)
-        eraser = make_eraser(config, spool, backends, clock)
+        eraser = make_eraser(config, spool, backends, GuardedClock(guard.earliest))
         inbound = dataclasses.replace(inbound, erase=eraser.erase, say_deleted=outbound.say_deleted)
         yield Gateway(
             config=config,
@@ -132,6 +138,7 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
             outbound=outbound,
             eraser=eraser,
             clock=clock,
+            guard=guard,
             limits=limits,
         )
 

@@ -19,6 +19,7 @@ from veildesk.deliver.registry import load_backend
 from veildesk.ops.control import ask
 from veildesk.service.build import cleaner_from
 from veildesk.service.config import AttachmentsConfig, Config
+from veildesk.service.doctor_clock import check_clock
 from veildesk.service.doctor_keys import check_keys, check_memory
 from veildesk.service.doctor_mail import check_mail
 from veildesk.service.doctor_portal import check_portal_process
@@ -39,6 +40,7 @@ async def examine(config: Config) -> list[CheckResult]:
     groups: list[tuple[str, Callable[[Config], Awaitable[list[CheckResult]]]]] = [
         ("files", _files),
         ("memory", check_memory),
+        ("clock", check_clock),
         ("ring", _ring),
         ("spool", _store),
         ("keys", check_keys),

@@ -26,12 +26,14 @@ class Measuring:
         done: Callable[[], int],
         healthy: Callable[[], Mapping[str, bool]],
         deletions: Callable[[], Awaitable[Mapping[str, int]]],
+        clock_doubted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._spool = spool
         self._lag = lag
         self._done = done
         self._healthy = healthy
         self._deletions = deletions
+        self._clock_doubted = clock_doubted
 
     async def gather(self) -> list[Gauge]:
         """All gauges; those of the store are left out while it does not answer."""
@@ -44,6 +46,7 @@ class Measuring:
                 self._spool.failed,
             ),
             Gauge("finished", "Messages this process brought to an end since it started.", self._done()),
+            Gauge("clock_doubted", "1 while deletions go by the time before a leap.", self._clock_doubted()),
             Gauge("memory_peak_bytes", "Highest resident memory of this process.", _peak()),
         ]
         for name, healthy in self._healthy().items():

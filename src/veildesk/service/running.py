@@ -31,6 +31,7 @@ from veildesk.service.accept_only import place_of
 from veildesk.service.approving import approve
 from veildesk.service.backlog import backlog
 from veildesk.service.build import Gateway, tls_context
+from veildesk.service.clock_guard import GuardedClock
 from veildesk.service.config import ListenConfig, PortalConfig
 from veildesk.service.eraser import look_up_erasure
 from veildesk.service.eraser_wiring import old_mail_expunger
@@ -82,7 +83,12 @@ class Running:
         self._desk: PortalDesk | None = None
         self._lag = LoopLag()
         self._measuring = Measuring(
-            gateway.spool, self._lag, self._done, self._healthy, gateway.eraser.counts
+            gateway.spool,
+            self._lag,
+            self._done,
+            self._healthy,
+            gateway.eraser.counts,
+            lambda: gateway.guard.doubt is not None,
         )
         self._feedback = FeedbackCounts(self._config.gateway.state_dir / "feedback.json", gateway.clock)
         self._parking = Parking(self._config.gateway.state_dir / "parking", gateway.spool)
@@ -128,6 +134,7 @@ class Running:
             jobs.append((f"poll-{name}", self._alone(f"poll-{name}", poller.run)))
         if (webhooks := webhook_server(self._config, self._pollers)) is not None:
             await stack.enter_async_context(await webhooks.start())
+        jobs.append(("clock", gateway.guard.run()))
         jobs.append(("sweep", self._alone("sweep", self._sweeper().run)))
         jobs.append(("erase", self._alone("erase", gateway.eraser.run)))
         jobs.append(("store", self._watch_store()))
@@ -175,12 +182,13 @@ class Running:
         return Sweeper(
             gateway.spool,
             gateway.backends,
-            gateway.clock,
+            GuardedClock(gateway.guard.earliest),
             gateway.spool.rotate,
             due,
             contacts=gateway.spool.contacts,
             retention_days=self._config.gateway.retention_days,
             eraser=gateway.eraser,
+            latest=gateway.guard.latest,
             expunge_before=old_mail_expunger(self._config),
             queue_days={n: q.retention_days for n, q in self._config.queues.items() if q.retention_days},
         )
@@ -292,6 +300,7 @@ class Running:
             "spool-approve": self._spool_approve,
             "keys": self._look_at_keys,
             "erasure": self._erasure,
+            "clock": self._clock,
         }
         return handlers
 
@@ -315,6 +324,7 @@ class Running:
             "key_days": self._gateway.key_watch.days,
             "key_trouble": self._gateway.key_watch.trouble,
             "feedback": self._feedback.totals(),
+            "clock": self._gateway.guard.told(),
             "portal": self._portal_state(),
             "parking": self._parking.on,
             "parked": len(await self._parking.waiting()),
@@ -371,6 +381,10 @@ class Running:
     async def _erasure(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
         found = await look_up_erasure(self._gateway.eraser, str(request["code"]))
         return None if found is None else {"gateway": "gone", **dataclasses.asdict(found)}
+
+    async def _clock(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        confirmed = bool(request.get("confirm")) and self._gateway.guard.confirm()
+        return {**self._gateway.guard.told(), "confirmed": confirmed}
 
     async def _spool_approve(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return _row(await approve(self._gateway.spool, str(request["message"])))

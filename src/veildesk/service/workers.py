@@ -32,6 +32,7 @@ __all__ = ["Poller", "Sweeper", "Worker", "reason_of"]
 _log = logging.getLogger("veildesk.service")
 _UNDER_WAY = (State.ACCEPTED, State.DELIVERING, State.COLLECTED, State.SENDING)
 _GRACE_DAYS = 2
+_UNNOTICED_DAYS = 2
 _LEAST_PAUSE = 0.5
 _QUARANTINE = frozenset(
     {
@@ -227,7 +228,10 @@ class Poller:
 
 @dataclass(slots=True)
 class Sweeper:
-    """Ends retention: the ticket's key first, then what the helpdesk holds."""
+    """Ends retention: the ticket's key first, then what the helpdesk holds.
+
+    `clock` says what time has passed for certain, `latest` (seconds since 1970) what it may be at most.
+    """
 
     spool: Spool
     backends: Mapping[str, Backend]
@@ -239,6 +243,7 @@ class Sweeper:
     eraser: Eraser | None = None
     queue_days: Mapping[str, int] = field(default_factory=dict)
     expunge_before: Callable[[int], Awaitable[None]] | None = None
+    latest: Callable[[], int] | None = None
     _expunged_day: int = 0
     seconds: float = 3600.0
 
@@ -246,6 +251,7 @@ class Sweeper:
         """Sweep until cancelled."""
         while True:
             try:
+                await self.shorten()
                 await self.sweep()
                 await self.forget_contacts()
                 await self._rotate()
@@ -282,6 +288,17 @@ class Sweeper:
             return
         await self.expunge_before(today - self.retention_days)
         self._expunged_day = today
+
+    async def shorten(self) -> int:
+        """What came while the clock was ahead stays no longer than the rest; returns how many tickets.
+
+        A clock that is behind by as little as goes unnoticed shortens nothing.
+        """
+        now = self.clock.now() if self.latest is None else self.latest()
+        shortened = await self.spool.shorten(now // 86400 + self.retention_days + _UNNOTICED_DAYS)
+        if shortened:
+            _log.info("shortened tickets=%d", shortened)
+        return shortened
 
     async def sweep(self) -> int:
         """Erase every ticket whose time is over; returns how many.

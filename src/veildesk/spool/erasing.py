@@ -27,6 +27,7 @@ __all__ = [
     "files_of",
     "finish_erasing",
     "keyless",
+    "shorten",
 ]
 
 _OF_TICKET = (message, anchor, marker, hold, ticket_key)
@@ -133,6 +134,14 @@ def expired(connection: sa.Connection, today: int) -> list[str]:
     """Tickets whose last day lies before `today` (days since 1970), longest overdue first."""
     query = sa.select(ticket.c.id).where(ticket.c.expires_day < today).order_by(ticket.c.expires_day)
     return list(connection.execute(query).scalars())
+
+
+def shorten(connection: sa.Connection, last_day: int) -> int:
+    """No ticket's last day, nor a digest's, lies beyond this one; returns how many tickets did."""
+    for table in (dedup, ticket):
+        beyond = table.c.expires_day > last_day
+        changed = connection.execute(sa.update(table).where(beyond).values(expires_day=last_day)).rowcount
+    return changed
 
 
 def expired_early(connection: sa.Connection, queue: str, before: int) -> list[str]:

@@ -351,6 +351,13 @@ class MemorySpool:
                 over += [ticket] if last + days < today and ticket not in over else []
         return over
 
+    async def shorten(self, last_day: int) -> int:
+        """Let no ticket's last day lie beyond this one; returns how many did."""
+        beyond = [ticket for ticket in self._tickets.values() if ticket.expires_day > last_day]
+        for ticket in beyond:
+            ticket.expires_day = last_day
+        return len(beyond)
+
     async def listing(
         self,
         states: Collection[State] | None = None,

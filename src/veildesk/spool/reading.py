@@ -150,6 +150,10 @@ class StoreReader:
             over += await self._read(partial(erasing.expired_early, queue=queue, before=today - days))
         return list(dict.fromkeys(over))
 
+    async def shorten(self, last_day: int) -> int:
+        """Let no ticket's last day lie beyond this one; returns how many did."""
+        return await self._writer.do("shorten", lambda connection: erasing.shorten(connection, last_day))
+
     def _today(self) -> int:
         raise NotImplementedError
 
