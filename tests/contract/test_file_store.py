@@ -11,7 +11,8 @@ import pytest
 from testbed.s3_server import S3Server
 from veildesk.core.errors import KeyUnusable, SpoolUnavailable
 from veildesk.spool.chunks import CHUNK
-from veildesk.spool.file_store import MISSING, FileStore, Where, open_files
+from veildesk.spool.file_places import open_files
+from veildesk.spool.file_store import MISSING, FileStore, Where
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -33,7 +33,9 @@ from veildesk.service.initialise import initialise
 from veildesk.spool import AcceptOnlySpool, KeyRing, SqlSpool
 from veildesk.spool.archiving import back_up_bulk, back_up_keys, restore
 from veildesk.spool.examining import examine_store
-from veildesk.spool.file_store import FolderStore, ObjectSettings, open_files
+from veildesk.spool.file_places import open_files
+from veildesk.spool.file_store import ObjectSettings
+from veildesk.spool.folder_store import FolderStore
 from veildesk.spool.moving import move
 from veildesk.spool.object_store import ObjectStore
 from veildesk.spool.sweeping import sweep, tidy

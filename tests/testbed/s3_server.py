@@ -23,7 +23,8 @@ from pathlib import Path
 import httpx
 
 from veildesk.core.errors import FilesUnavailable
-from veildesk.spool.file_store import ObjectSettings, open_files
+from veildesk.spool.file_places import open_files
+from veildesk.spool.file_store import ObjectSettings
 
 __all__ = ["ACCESS_KEY", "SECRET_KEY", "S3Server", "s3_server", "short"]
 

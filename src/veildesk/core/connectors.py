@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+from veildesk.core.engine import Engine
 from veildesk.core.ticket import AgentReply, CheckResult
-
-if TYPE_CHECKING:
-    from veildesk.core.ports import Engine
 
 __all__ = ["Acknowledges", "Closes", "Hints", "Listens", "SetsUp", "VerifiesAnswers"]
 

@@ -291,7 +291,13 @@ def _check(config: Config) -> None:
         raise ConfigInvalid("[gateway] reply_delimiter: expected one of + - = _ . or an empty text")
     if not 1 <= config.gateway.workers <= 64:
         raise ConfigInvalid("[gateway] workers: 1 to 64")
-    check_names(config)
+    listeners = {"lmtp": config.lmtp, "smtp": config.smtp}
+    check_names(
+        config.gateway.address,
+        config.gateway.domain,
+        {name: queue.addresses for name, queue in config.queues.items()},
+        {name: one.listen for name, one in listeners.items() if one is not None},
+    )
     heartbeat = (config.keys.heartbeat,) if config.keys.heartbeat else ()
     for key in (config.keys.support, config.keys.notice, *heartbeat, *config.notices.signers):
         if len(key) not in (40, 64) or any(c not in "0123456789ABCDEF" for c in key):

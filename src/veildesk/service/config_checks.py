@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from veildesk.core.errors import ConfigInvalid
 from veildesk.mail.address import valid_address
-
-if TYPE_CHECKING:
-    from veildesk.service.config import Config
 
 __all__ = ["check_names", "unknown"]
 
@@ -26,20 +22,22 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {what}; " + (f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}")
 
 
-def check_names(config: Config) -> None:
-    """Raises `ConfigInvalid` for addresses and places that nothing could be reached at."""
-    if not valid_address(config.gateway.address):
+def check_names(
+    address: str, domain: str, queues: Mapping[str, Iterable[str]], places: Mapping[str, str]
+) -> None:
+    """Raises `ConfigInvalid` for addresses and places that nothing could be reached at.
+
+    `queues` have the addresses of each; `places` say where each listener listens.
+    """
+    if not valid_address(address):
         raise ConfigInvalid("[gateway] address: expected an address such as support@example.org")
-    if not _DOMAIN.fullmatch(config.gateway.domain):
+    if not _DOMAIN.fullmatch(domain):
         raise ConfigInvalid("[gateway] domain: expected a domain such as example.org")
-    for name, queue in config.queues.items():
-        for address in queue.addresses:
-            if not valid_address(address):
-                raise ConfigInvalid(f"[queues.{name}] addresses: {address!r} is no mail address")
-    for name, listener in (("lmtp", config.lmtp), ("smtp", config.smtp)):
-        if listener is None:
-            continue
-        place = listener.listen
+    for name, addresses in queues.items():
+        for one in addresses:
+            if not valid_address(one):
+                raise ConfigInvalid(f"[queues.{name}] addresses: {one!r} is no mail address")
+    for name, place in places.items():
         match = _HOST_AND_PORT.fullmatch(place)
         if place.startswith("unix:") and len(place) > 5:
             continue

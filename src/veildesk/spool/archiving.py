@@ -22,7 +22,9 @@ from veildesk.spool.contact_tables import contact, contact_name
 from veildesk.spool.copying import copy_files, copy_tables, empty, named_files
 from veildesk.spool.durable import sync_directory, write_file
 from veildesk.spool.erasing import finish_erasing
-from veildesk.spool.file_store import FolderStore, Where, open_files
+from veildesk.spool.file_places import open_files
+from veildesk.spool.file_store import Where
+from veildesk.spool.folder_store import FolderStore
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import IMPORTING, set_version, stored_version, upgrade
 from veildesk.spool.postgres_database import connect_engine

@@ -17,7 +17,8 @@ from veildesk.core.errors import ConfigInvalid
 from veildesk.spool.copying import named_files
 from veildesk.spool.cursors import Cursors
 from veildesk.spool.database import Database
-from veildesk.spool.file_store import FileStore, FolderStore
+from veildesk.spool.file_store import FileStore
+from veildesk.spool.folder_store import FolderStore
 from veildesk.spool.schema import cursor
 
 __all__ = ["bind_files", "check_bound", "check_free", "forget_binding"]

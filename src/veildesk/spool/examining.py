@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from veildesk.core.errors import ConfigInvalid, KeyUnusable, VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.spool.examining_files import examine_files
-from veildesk.spool.file_store import Where, open_files
+from veildesk.spool.file_places import open_files
+from veildesk.spool.file_store import Where
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import IMPORTING, MOVED, stored_version
 from veildesk.spool.postgres_database import connect_engine, server_checks

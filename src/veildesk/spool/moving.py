@@ -18,7 +18,9 @@ from veildesk.core.errors import ConfigInvalid, SpoolUnavailable
 from veildesk.spool.belonging import check_free
 from veildesk.spool.copying import copy_files, copy_tables, empty, named_files
 from veildesk.spool.crashpoint import crashpoint
-from veildesk.spool.file_store import FileStore, FolderStore, Where, open_files
+from veildesk.spool.file_places import open_files
+from veildesk.spool.file_store import FileStore, Where
+from veildesk.spool.folder_store import FolderStore
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import IMPORTING, MOVED, set_version, stored_version, upgrade
 from veildesk.spool.postgres_database import PostgresDatabase

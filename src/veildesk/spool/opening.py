@@ -15,7 +15,8 @@ from veildesk.spool.cursors import Cursors
 from veildesk.spool.database import Database
 from veildesk.spool.durable import disk_error
 from veildesk.spool.erasing import files_of, finish_erasing, keyless
-from veildesk.spool.file_store import Where, open_files
+from veildesk.spool.file_places import open_files
+from veildesk.spool.file_store import Where
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import stored_version, upgrade
 from veildesk.spool.parts import PartFiles

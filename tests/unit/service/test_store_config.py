@@ -12,7 +12,8 @@ import pytest
 from veildesk.core.errors import ConfigInvalid
 from veildesk.service.config import Config, parse_config
 from veildesk.service.database import files_of
-from veildesk.spool.file_store import ObjectSettings, open_files
+from veildesk.spool.file_places import open_files
+from veildesk.spool.file_store import ObjectSettings
 
 S3: dict[str, Any] = {
     "endpoint": "https://s3.example.org",

@@ -21,7 +21,8 @@ from veildesk.core.submission import Channel, PortalAnchor, Submission
 from veildesk.core.work import Reason, State
 from veildesk.ops.clock import SystemClock
 from veildesk.spool import KeyRing, SqlSpool
-from veildesk.spool.file_store import ObjectSettings, open_files
+from veildesk.spool.file_places import open_files
+from veildesk.spool.file_store import ObjectSettings
 
 NAMES = ("small", "large", "reply", "contact", "ref", "cursor", "wire", "position", "thread", "queue")
 

@@ -17,7 +17,7 @@ from veildesk.core.submission import Accepted, Channel, Submission
 from veildesk.core.work import State
 from veildesk.ops.clock import SystemClock
 from veildesk.spool import AcceptOnlySpool, KeyRing, SqlSpool
-from veildesk.spool.file_store import FolderStore
+from veildesk.spool.folder_store import FolderStore
 from veildesk.spool.parts import PartFiles
 from veildesk.spool.sweeping import tidy
 
