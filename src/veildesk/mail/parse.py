@@ -9,7 +9,7 @@ reassembled or fetched. Positions let a signature be checked over the exact byte
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from veildesk.core.errors import Unparsable
@@ -21,7 +21,7 @@ from veildesk.mail.transfer import decode_transfer
 
 __all__ = ["HeaderField", "Part", "parse_mail", "read_header_block", "read_outer_header"]
 
-_DELIMITER = re.compile(rb"^--([^\r\n]*)", re.MULTILINE)
+_LINE = re.compile(rb"[^\r\n]*")
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -207,16 +207,16 @@ def _scan(source: bytes, root: _Node, budget: Budget) -> None:
     boundaries: dict[bytes, int] = {}
     _push(root, stack, boundaries)
     skip = root.body_start
-    for match in _DELIMITER.finditer(source, root.body_start):
+    for begun, ended in _delimiters(source, root.body_start):
         if not stack:
             break
-        if match.start() < skip:
+        if begun < skip:
             continue
-        text = match.group(1).rstrip(b" \t")
+        text = source[begun + 2 : ended].rstrip(b" \t")
         level = _level(text, boundaries)
         if level is None:
             continue
-        end = _before_line_break(source, match.start())
+        end = _before_line_break(source, begun)
         while len(stack) > level + 1:
             node, boundary = stack.pop()
             del boundaries[boundary]
@@ -227,7 +227,7 @@ def _scan(source: bytes, root: _Node, budget: Budget) -> None:
             stack.pop()
             del boundaries[boundary]
             continue
-        begin = min(match.end() + (2 if source.startswith(b"\r\n", match.end()) else 1), len(source))
+        begin = min(ended + (2 if source.startswith(b"\r\n", ended) else 1), len(source))
         default = "message/rfc822" if parent.media_type == "multipart/digest" else "text/plain"
         child = _open_node(source, begin, budget, boundaries, default)
         budget.part(len(stack))
@@ -236,6 +236,23 @@ def _scan(source: bytes, root: _Node, budget: Budget) -> None:
         _push(child, stack, boundaries)
     if stack:
         stack[0][0].defects.append("no-closing-boundary")
+
+
+def _delimiters(source: bytes, start: int) -> Iterator[tuple[int, int]]:
+    """Begin and end (before CR or LF) of each line from `start` on that begins with two hyphens."""
+    begins = start == 0 or source[start - 1] == 0x0A
+    at = start if begins and source.startswith(b"--", start) else _after_break(source, start)
+    while at >= 0:
+        line = _LINE.match(source, at + 2)
+        assert line is not None
+        yield at, line.end()
+        at = _after_break(source, line.end())
+
+
+def _after_break(source: bytes, start: int) -> int:
+    """The next line that begins with two hyphens after a line break from `start` on; -1 for none."""
+    found = source.find(b"\n--", start)
+    return found if found < 0 else found + 1
 
 
 def _push(node: _Node, stack: list[tuple[_Node, bytes]], boundaries: dict[bytes, int]) -> None:
