@@ -155,16 +155,22 @@ def run(mails: int, folder: Path) -> dict[str, object]:
         feeder.end()
         before = _rows(gateway)
         left: dict[str, object] = {}
+        doubted: list[str] = []
         for days in (_PAST_RETENTION, _PAST_DELETIONS):
             clock.jump(days)
             gateway.end()
             gateway.start()
+            wait_until(gateway.ready, 120)
+            # A leap that nothing explains: retention waits until somebody says that the clock is right.
+            doubted.append(gateway.ask("clock")["clock"])
+            gateway.ask("clock", confirm=True)
             wait_until(lambda: not set(_rows(gateway)) - {"erase_job"}, 1200)
             wait_until(lambda days=days: days < _PAST_DELETIONS or not _rows(gateway), 120)
             left = dict(_rows(gateway))
         left["files/"] = len(list((gateway.state / "files").iterdir()))
         gateway.end()
         wrong = [name for name, count in left.items() if count]
+        wrong += ["a leap of the clock was believed"] if doubted != ["ahead", "ahead"] else []
         second, last = looks[1], looks[3]
         if last["rss_mb"] > second["rss_mb"] * _ALLOWED + _SLACK:
             wrong.append("memory")
