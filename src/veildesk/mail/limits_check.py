@@ -6,6 +6,7 @@ method raises `LimitExceeded` with a code that names the limit and nothing from 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from veildesk.core.errors import LimitExceeded, Unparsable
@@ -13,10 +14,12 @@ from veildesk.core.limits import Limits
 
 __all__ = ["Budget", "check_size"]
 
+_ANYTHING = re.compile(rb"[^\r\n\t ]")
+
 
 def check_size(raw: bytes, limits: Limits) -> None:
     """Refuse what is empty or too large before anything else is done with it."""
-    if not raw.strip(b"\r\n\t "):
+    if not _ANYTHING.search(raw):
         raise Unparsable("empty")
     if len(raw) > limits.mail_size:
         raise LimitExceeded("mail-size")

@@ -16,7 +16,7 @@ from veildesk.core.errors import VeildeskError
 from veildesk.mail.charset import decode_bytes
 from veildesk.mail.html import html_to_text
 from veildesk.mail.parse import Part
-from veildesk.openpgp.armor import Block, find_blocks, single_block
+from veildesk.openpgp.armor import Block, find_blocks, outside, single_block
 from veildesk.openpgp.packets import Kind, classify
 
 __all__ = [
@@ -123,24 +123,29 @@ def _pgp_mime(children: tuple[Part, ...], *, repaired: bool) -> Layer:
     control, body = children
     if control.media_type != "application/pgp-encrypted" or body.media_type.startswith("text/html"):
         return Layer(notes=("encrypted-structure",))
-    if _posing(body.content):
+    content = _ciphertext(body.content)
+    if content is None:
         return Layer(notes=("not-encrypted-posing",))
     notes = ("repaired-structure",) if repaired else ()
-    return Layer(LayerKind.ENCRYPTED, body.content, notes=notes)
+    return Layer(LayerKind.ENCRYPTED, content, notes=notes)
 
 
-def _posing(content: bytes) -> bool:
-    """Whether readable OpenPGP data is something else than ciphertext."""
+def _ciphertext(content: bytes) -> bytes | None:
+    """Packets if it is just one armor block, so that large ones are decoded once; as it is if it cannot be
+    read, for the engine to refuse; None if it is readable and something else.
+    """
     try:
-        if content[:1] and content[0] & 0x80:
-            return classify(content).kind is not Kind.ENCRYPTED
-        labels = {one.label for one in find_blocks(content)}
-        if labels and labels != {"MESSAGE"}:
-            return True
-        block = single_block(content)
-        return block is not None and classify(block.data).kind is not Kind.ENCRYPTED
+        data = content
+        if not (content[:1] and content[0] & 0x80):
+            blocks = find_blocks(content)
+            if any(one.label != "MESSAGE" for one in blocks):
+                return None
+            if len(blocks) != 1 or outside(content, blocks).strip():
+                return content
+            data = blocks[0].data
+        return data if classify(data).kind is Kind.ENCRYPTED else None
     except VeildeskError:
-        return False
+        return content
 
 
 def _multipart_signed(source: bytes, root: Part) -> Layer:
