@@ -65,6 +65,7 @@ class Reason(StrEnum):
     NOT_ENCRYPTED = "not-encrypted"
     NOT_SIGNED = "not-signed"
     AUTOMATIC = "automatic"
+    LIST = "through-a-list"
     SENDER = "ambiguous-sender"
     BACKEND = "backend-refused"
     BACKEND_DOWN = "backend-unavailable"

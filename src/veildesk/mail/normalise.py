@@ -67,7 +67,10 @@ def normalise(
     if len(body.attachments) > limits.attachments:
         raise LimitExceeded("attachments")
     attachments = tuple(_attachment(part, n) for n, part in enumerate(body.attachments, 1))
-    addressed = (list_address(outer) or "") in own
+    # A list encrypts to nobody: who encrypted to us wrote to us, whatever way it took.
+    written_to_us = decrypted or (list_address(outer) or "") in own
+    machine = is_automatic(outer, return_path=return_path, through_list=True)
+    listed = not (machine or written_to_us) and is_automatic(outer, return_path=return_path)
     return OpenedMessage(
         subject=headers.subject,
         subject_protected=_subject_protected(headers, decrypted, signatures),
@@ -80,11 +83,14 @@ def normalise(
         message_id=headers.message_id,
         references=headers.references,
         recipients=_recipients(outer, inner),
-        # A list encrypts to nobody: who encrypted to us wrote to us, whatever way it took.
-        automatic=is_automatic(outer, return_path=return_path, through_list=decrypted or addressed),
+        automatic=machine or listed,
         removed_headers=removed_headers(outer, inner, outer_subject_used=not headers.subject_inside),
         certificates=_certificates(attachments),
-        notes=tuple(dict.fromkeys((*notes, *_sender_notes(outer), *body.notes))),
+        notes=tuple(
+            dict.fromkeys(
+                (*notes, *_sender_notes(outer), *body.notes, *(["through-a-list"] if listed else []))
+            )
+        ),
     )
 
 

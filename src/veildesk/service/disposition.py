@@ -17,7 +17,7 @@ def dispose(message: OpenedMessage) -> tuple[Disposition, str]:
     if message.signatures and "ambiguous-sender" in message.notes:
         return Disposition.QUARANTINE, "ambiguous-sender"
     if message.automatic:
-        return Disposition.AUTOMATIC, "automatic"
+        return Disposition.AUTOMATIC, "through-a-list" if "through-a-list" in message.notes else "automatic"
     if "smime-unsupported" in message.notes and not message.text:
         return Disposition.TICKET, "smime-unsupported"
     if message.references:

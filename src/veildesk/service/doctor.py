@@ -165,6 +165,6 @@ async def _gateway(config: Config) -> list[CheckResult]:
     results = [CheckResult("gateway", "the gateway runs", Level.OK)]
     found = ", ".join(f"{n} {s}" for s, n in waiting.items()) or "none"
     level = Level.WARN if waiting else Level.OK
-    fix = "look with 'veildesk spool list'" if waiting else ""
+    fix = "look with 'veildesk spool list': the reason stands beside each" if waiting else ""
     results.append(CheckResult("gateway.waiting", "nothing waits for a person", level, found, "none", fix))
     return results

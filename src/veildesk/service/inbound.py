@@ -165,9 +165,11 @@ class Inbound:
         work, before, stray = await self._belongs_to(item.work, message, item.extension)
         looped = message.from_address is not None and self.replies.is_own(message.from_address)
         if looped or (message.automatic and before is None):
-            # A bounce or auto-reply without a ticket asks for nobody's help, and what claims to be from
-            # ourselves is a loop or a forgery; it is kept, not dropped.
-            await self.spool.advance(work, State.QUARANTINED, reason=Reason.AUTOMATIC)
+            # A bounce, an auto-reply or a list's mail without a ticket asks for nobody's help, and what
+            # claims to be from ourselves is a loop or a forgery; it is kept, not dropped.
+            listed = not looped and "through-a-list" in message.notes
+            reason = Reason.LIST if listed else Reason.AUTOMATIC
+            await self.spool.advance(work, State.QUARANTINED, reason=reason)
             return dataclasses.replace(item, work=dataclasses.replace(work, state=State.QUARANTINED))
         if work.ticket_id != item.work.ticket_id and await self._has_earlier(work):
             # It turned out to belong behind a message that is still on its way; the spool keeps order.

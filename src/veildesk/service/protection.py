@@ -41,6 +41,7 @@ SMIME = (
     "use OpenPGP."
 )
 AUTOMATIC = "This is an automatic message, not an answer of the person."
+LISTED = "This mail came through a mailing list, so that it may not be an answer of the person."
 NO_TEXT = "This mail has no text."
 
 
@@ -52,7 +53,7 @@ def mail_notices(message: OpenedMessage) -> tuple[str, ...]:
     if "smime-unsupported" in message.notes:
         found.append(SMIME)
     if message.automatic:
-        found.append(AUTOMATIC)
+        found.append(LISTED if "through-a-list" in message.notes else AUTOMATIC)
     if not message.text.strip():
         found.append(NO_TEXT)
     return tuple(found)

@@ -27,6 +27,7 @@ from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.service.disposition import dispose, dispose_failed
 from veildesk.service.inspection_setup import InspectionKeys, inspection
 from veildesk.service.key_files import certificates_in, passphrases_in
+from veildesk.service.protection import mail_notices
 from veildesk.service.runtime import runtime_folder
 
 FIELDS = [
@@ -296,6 +297,13 @@ async def test_a_fault_of_ours_is_a_report_too(tmp_path: Path) -> None:
 )
 def test_disposition_rules(message: OpenedMessage, disposition: Disposition) -> None:
     assert dispose(message)[0] is disposition
+
+
+def test_what_came_through_a_list_is_said_to_have() -> None:
+    listed = OpenedMessage(automatic=True, notes=("through-a-list",))
+    assert dispose(listed) == (Disposition.AUTOMATIC, "through-a-list")
+    assert any("mailing list" in line for line in mail_notices(listed))
+    assert dispose(OpenedMessage(automatic=True))[1] == "automatic"
 
 
 def test_smime_without_text_says_why() -> None:
