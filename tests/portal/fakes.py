@@ -177,11 +177,13 @@ class FakeSpool:
 
 
 class FakeCleaner:
-    """Refuses what is called .exe, cuts off what follows the word GPS elsewhere."""
+    """Refuses what is empty or called .exe, cuts off what follows the word GPS elsewhere."""
 
     async def clean(self, name: str, media_type: str, content: bytes) -> Cleaned:
         if name.endswith(".exe"):
             return Cleaned(name, media_type, None, refused="Programs are not accepted.")
+        if not content:
+            return Cleaned(name, media_type, None, refused="The file is empty.")
         if b"GPS" in content:
             return Cleaned(name, media_type, content.split(b"GPS")[0], removed=("metadata", "location"))
         return Cleaned(name, media_type, content, text=name.endswith(".txt"))

@@ -118,6 +118,10 @@ class Notice:
         """The texts in this language, else in the main one."""
         return self.words.get(language) or next(iter(self.words.values()))
 
+    def language_of(self, language: str) -> str:
+        """The language of the texts that `in_language` gives."""
+        return language if self.words.get(language) else next(iter(self.words))
+
     @property
     def title(self) -> str:
         """The title in the main language."""

@@ -36,6 +36,7 @@ from veildesk.portal.views import (
     files,
     pages,
     proof,
+    reopen,
     report,
     status,
     ticket,
@@ -96,6 +97,7 @@ POST: dict[str, View] = {
     "/ticket/words": words.change,
     "/ticket/feedback": feedback.feedback,
     "/ticket/reply": compose.compose_reply,
+    "/ticket/reopen": reopen.reopen,
     "/ticket/delete": ticket.delete,
     "/erasure": erasure.erasure,
     "/erasure/receipt": erasure.erasure_receipt,
@@ -245,6 +247,7 @@ class ErrorPages:
             status=status,
             title=title,
             advice=advice,
+            again=request.method == "POST" and status in labels.WORTH_SENDING_AGAIN,
             incident=incident,
             path=f"/{visit.language}",
         )

@@ -175,7 +175,7 @@ class _Multipart:
         self._value: bytearray | None = None
         self._writer: SealedWriter | None = None
         self._digest = hashlib.sha256()
-        self._ended = self._file_began = False
+        self._ended = self._file_began = self._named = False
         self._cut: VeildeskError | None = None
         callbacks: Any = {
             "on_part_begin": self._part_begin,
@@ -260,6 +260,7 @@ class _Multipart:
         self._file_began = True
         if self._cut is not None:
             return
+        self._named = bool(options[b"filename"])
         self._filename = safe_name(options[b"filename"].decode(errors="replace"))
         self._media_type = _media_type(self._headers.get(b"content-type", b""))
         self._writer, self._digest = SealedWriter(self._random, self._budget), hashlib.sha256()
@@ -294,7 +295,10 @@ class _Multipart:
         self._forget()
 
     def _part_end(self) -> None:
-        if self._writer is not None and self._writer.size:
+        if self._writer is not None and self._named and not self._writer.size:
+            # Empty, but chosen: a browser sends a part without a name when no file was.
+            self._part_data(b"", 0, 0)
+        if self._writer is not None and (self._writer.size or self._named):
             key, blob = self._writer.key, self._writer.finish()
             digest = self._digest.hexdigest()
             self._form.uploads.append(Upload(self._filename, self._media_type, key, blob, digest))

@@ -12,7 +12,7 @@ from typing import Any
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.portal_entry import decode_numbering, encode_numbering
 
-__all__ = ["Draft", "DraftFile", "new_draft"]
+__all__ = ["Draft", "DraftFile", "new_draft", "own_words"]
 
 
 @dataclass(slots=True)
@@ -112,3 +112,9 @@ class Draft:
 def new_draft(entry: bytes, words: str, numbering: MaskNumbering, *, reply: bool) -> Draft:
     """An empty draft."""
     return Draft(entry=entry.hex(), words=words, numbering=encode_numbering(numbering), reply=reply)
+
+
+def own_words(text: str) -> list[str]:
+    """The user's own words to hide, one a line, without blanks and doubles."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return list(dict.fromkeys(line for line in lines if line))

@@ -23,6 +23,7 @@ __all__ = [
     "STATES",
     "THREAD_STATES",
     "TOPICS",
+    "WORTH_SENDING_AGAIN",
     "kind_label",
 ]
 
@@ -141,25 +142,47 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "empty": ("message", N_("Write what happened. The message is empty.")),
     "too-long": ("message", N_("The message is too long. Shorten it, or put a part into a text file.")),
     "topic": ("topic", N_("Choose a topic.")),
-    "honeypot": ("website", N_("The field that must stay empty was filled in. Clear it and send again.")),
+    "honeypot": (
+        "website",
+        N_(
+            "A field that nobody sees and that must stay empty was filled in, perhaps by an add-on of your "
+            "browser. It is empty again: send once more."
+        ),
+    ),
     "own-words": ("own_words", N_("There are too many own words, or one is shorter than two letters.")),
     "words-in-text": (
         "message",
         N_("Your message contains your ticket words. Take them out: nobody else may see them."),
     ),
     "form-expired": (
-        "message",
+        "",
         N_(
-            "This form was too old, or your browser keeps no cookies. Your text is still here: send it again."
+            "This form was too old, or no cookie came with it, and nothing was sent. Your text is still "
+            "here: send it again. If you see this a second time, allow cookies for this site in your browser."
+        ),
+    ),
+    "form-expired-files": (
+        "files",
+        N_(
+            "This form was too old, or no cookie came with it, and nothing was sent. Your text is still "
+            "here: add the files again and send it. If you see this a second time, allow cookies for this "
+            "site in your browser."
+        ),
+    ),
+    "check-expired": (
+        "",
+        N_(
+            "That page was too old, or no cookie came with it, and it sent nothing. If you sent this message "
+            "before, its ticket words open it: do not send it twice. If not, go on from here: your text is "
+            "still here, add the files again, and note the new ticket words that you will get."
         ),
     ),
     "draft-lost": (
-        "message",
-        N_("Your draft was lost and nothing was sent. Your text is still here, but add the files again."),
-    ),
-    "reply-lost": (
-        "message",
-        N_("Your session is over. To write in your ticket, copy this text and open the ticket again."),
+        "",
+        N_(
+            "Your draft was lost and nothing was sent. Your text is still here, but add the files again, and "
+            "note the new ticket words that you will get: those you saw before open nothing."
+        ),
     ),
     "changed": (
         "as-agents-get-it",
@@ -167,14 +190,14 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "challenge": ("challenge", N_("Type the word that is asked for below. Nothing was sent yet.")),
     "busy": (
-        "message",
+        "",
         N_(
             "Too many people are writing just now. Nothing was sent and nothing is lost: "
             "try again in a minute."
         ),
     ),
     "busy-form": (
-        "message",
+        "",
         N_(
             "Too many people are writing just now, and nothing was sent. Your text is still here: wait a "
             "minute, add your files again and send it."
@@ -195,29 +218,24 @@ PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
         ),
     ),
     "full": (
-        "message",
+        "",
         N_(
             "We cannot keep anything safely just now. Nothing was sent and nothing is lost: try again in a "
             "few minutes."
         ),
     ),
     "unsure": (
-        "message",
+        "",
         N_(
             "We could not find out whether your message arrived, because a part of our service broke off. "
             "Nothing is lost: send it again. If it did arrive, it will not come twice."
         ),
     ),
-    "form-expired-files": (
-        "message",
-        N_(
-            "This form was too old, or your browser keeps no cookies. Your text is still here: add the files "
-            "again and send it."
-        ),
-    ),
     "too-many-files": ("files", N_("There are too many files.")),
-    "too-fast": ("message", N_("Many people write just now. Wait a few seconds, then go on.")),
+    "too-fast": ("", N_("Many people write just now. Wait a few seconds, then go on.")),
 }
+
+"""The field a problem is in, empty if it is in none, and what to say about it."""
 
 FEEDBACK: Final[Mapping[str, str]] = {
     "yes": N_("Yes"),
@@ -280,7 +298,7 @@ THREAD_STATES: Final[Mapping[str, str]] = {
 }
 
 ERRORS: Final[Mapping[int, tuple[str, str]]] = {
-    400: (N_("This request could not be read"), N_("Go back to the page and try again.")),
+    400: (N_("This request could not be read"), N_("It did not come whole. Nothing was kept of it.")),
     403: (N_("This form is no longer valid"), N_("Open the page again and fill in the form once more.")),
     404: (N_("There is no such page"), N_("Check the address, or begin at the first page.")),
     405: (N_("This page cannot be used that way"), N_("Begin at the first page.")),
@@ -290,9 +308,18 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
         N_("Too many people are writing just now"),
         N_("Wait a little and try again. This has nothing to do with you."),
     ),
-    500: (N_("Something went wrong on our side"), N_("Nothing new was kept. Try again in a few minutes.")),
-    503: (N_("We cannot keep anything safely just now"), N_("Nothing was kept. Try again in a few minutes.")),
+    500: (
+        N_("Something went wrong on our side"),
+        N_("Try again in a few minutes. A message that arrived already will not come twice."),
+    ),
+    503: (
+        N_("This does not work just now"),
+        N_("A part of our service does not answer. Try again in a few minutes."),
+    ),
 }
+
+WORTH_SENDING_AGAIN: Final = frozenset({400, 429, 500, 503})
+"""Errors after which a form may be sent once more as it was. Going back would lose what is written in it."""
 
 
 def kind_label(kind: str) -> str:

@@ -115,7 +115,8 @@ def test_back_never_loses_text_nor_sends_twice(page: Page, site: str, world: Wor
     page.reload()
     assert words_on(page) == words
     page.go_back()
-    expect(page.locator("h1")).to_have_text("There is no message to send here")
+    expect(page.locator("h1")).to_have_text("We have your message")
+    assert words_on(page) == words
     assert len(world.spool.submissions) == 1
 
 

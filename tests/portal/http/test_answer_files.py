@@ -71,7 +71,7 @@ async def test_without_cookies_a_file_is_named_and_how_to_get_it(answered: Visit
     reader = Visitor(answered.world, cookies=False)
     page = Page(await reader.post((await reader.get("/en/track")).form().set(words=answered.words)))
     assert "steps.txt" in page.text
-    assert "To answer or to save files, allow cookies" in page.text
+    assert "To answer, to save files or to delete the ticket, allow cookies" in page.text
     assert not [node for node in page.tree.iter("a") if "/file/" in (node.get("href") or "")]
 
 

@@ -200,7 +200,7 @@ async def test_a_full_store_keeps_the_draft(visitor: Visitor, world: World) -> N
     check = await visitor.write(MESSAGE)
     world.spool.full = True
     response = await visitor.post(check.form(), op="send")
-    assert response.headers["location"] == "/en/new/check"
+    assert response.headers["location"] == "/en/new/check#problems"
     world.spool.full = False
     again = await visitor.get("/en/new/check")
     assert again.words == check.words
@@ -240,9 +240,9 @@ async def test_a_faulty_message_cannot_be_sent_by_going_straight_to_the_check_pa
 ) -> None:
     check = await visitor.write("fine")
     await visitor.submit((await visitor.get("/en/new")).form().set(message="x" * 32_001))
-    assert (await visitor.client.get("/en/new/check")).headers["location"] == "/en/new"
+    assert (await visitor.client.get("/en/new/check")).headers["location"] == "/en/new#problems"
     response = await visitor.post(check.form(), op="send")
-    assert response.headers["location"] == "/en/new"
+    assert response.headers["location"] == "/en/new#problems"
     assert world.spool.attempts == 0
 
 

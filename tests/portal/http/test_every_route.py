@@ -38,6 +38,9 @@ async def html_pages(visitor: Visitor) -> list[tuple[str, httpx.Response]]:
     pages = []
     for path in (path for path, method in ROUTES if method == "GET"):
         response = await visitor.client.get(concrete(path))
+        if response.status_code == 303:  # Nothing is left to check: on to what became of it.
+            assert response.headers["location"].endswith("/receipt"), path
+            continue
         assert response.status_code in (200, 410), path
         if response.headers["content-type"].startswith("text/html"):
             pages.append((path, response))
@@ -132,7 +135,7 @@ async def test_links_lead_somewhere(inside: Visitor) -> None:
         tree = html5lib.parse(response.text, namespaceHTMLElements=False)
         targets |= {node.get("href").partition("#")[0] for node in tree.iter("a")}
     for target in targets - {""}:
-        assert (await inside.client.get(target)).status_code in (200, 410), target
+        assert (await inside.client.get(target)).status_code in (200, 303, 410), target
 
 
 async def test_posts_without_a_genuine_form_change_nothing(inside: Visitor) -> None:

@@ -15,12 +15,12 @@ from starlette.responses import Response
 from veildesk.core.errors import SpoolUnavailable
 from veildesk.portal import challenge
 from veildesk.portal.body import Form
-from veildesk.portal.draft import Draft
+from veildesk.portal.draft import Draft, own_words
 from veildesk.portal.redaction import Checked, examine
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import Overloaded, Visit
 from veildesk.portal.views import send
-from veildesk.portal.views.compose import expired, own_words, problems
+from veildesk.portal.views.compose import problems
 
 __all__ = ["check", "choose", "confirm"]
 
@@ -47,7 +47,7 @@ async def check(visit: Visit) -> Response:
     """The check page, 410 when there is nothing to check (any more)."""
     draft = visit.draft(visit.session())
     if draft is None:
-        return visit.page("draft-gone.html", status=410)
+        return _nothing_here(visit)
     if not MENDED_HERE.issuperset(draft.problems):
         return _back(visit, draft)
     session = visit.session()
@@ -56,11 +56,17 @@ async def check(visit: Visit) -> Response:
     return visit.page("check.html", forms=("check",), draft=draft, checked=checked, question=question)
 
 
+def _nothing_here(visit: Visit) -> Response:
+    """Who goes back after sending must not read that nothing was sent."""
+    over = visit.session().data.get("over")
+    return visit.go(over) if over else visit.page("draft-gone.html", status=410)
+
+
 async def confirm(visit: Visit) -> Response:
     """Before a message with secrets goes: they stay hidden, and why; or are chosen a second time."""
     draft = visit.draft(visit.session())
     if draft is None:
-        return visit.page("draft-gone.html", status=410)
+        return _nothing_here(visit)
     checked = await look(visit, draft)
     secrets = [
         (group.kind, choice)
@@ -75,7 +81,7 @@ async def choose(visit: Visit) -> Response:
     """Take the check page's form: send, look again, change or discard."""
     form = await visit.form()
     if visit.age(form, "check") is None:
-        return expired(visit, form)
+        return send.lost(visit, form, status=403, problem="check-expired")
     operation = form.get("op") or "send"
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
@@ -96,7 +102,8 @@ async def choose(visit: Visit) -> Response:
         draft.problems = problems(visit, session, draft)
         if operation in SENDING and form.get("shown") != draft.shown:
             draft.problems.append("changed")
-        asks = operation in SENDING and _asks(visit, session, draft)
+        wanted = operation in SENDING or (operation == "update" and form.get("challenge"))
+        asks = wanted and _asks(visit, session, draft)
         if asks and not challenge.answered(session, draft, form.get("challenge")):
             draft.problems.append("challenge")
         session.data["draft"] = draft.encode()
@@ -104,7 +111,7 @@ async def choose(visit: Visit) -> Response:
         if operation == "change":
             return _back(visit, draft)
         if operation not in SENDING or draft.problems:
-            return visit.go("new/check")
+            return visit.go("new/check#problems" if draft.problems else "new/check")
         if draft.exposed and operation == "send":
             return visit.go("new/confirm")
         try:
@@ -114,7 +121,7 @@ async def choose(visit: Visit) -> Response:
             draft.problems = ["unsure" if draft.sent_as else problem]
             session.data["draft"] = draft.encode()
             visit.save(session)
-            return visit.go("new/check")
+            return visit.go("new/check#problems")
 
 
 async def _said_twice(visit: Visit, draft: Draft, form: Form) -> list[str]:
@@ -154,11 +161,14 @@ def _asks(visit: Visit, session: Session, draft: Draft) -> bool:
 
 def _back(visit: Visit, draft: Draft) -> Response:
     """To the form where the message itself is changed."""
-    return visit.go("ticket" if draft.reply else "new")
+    if draft.problems:
+        return visit.go("ticket#problems" if draft.reply else "new#problems")
+    return visit.go("ticket#reply" if draft.reply else "new")
 
 
 def _discard(visit: Visit, session: Session, draft: Draft) -> Response:
     session.data.pop("draft", None)
+    session.data.pop("over", None)
     session.data["discarded"] = draft.entry
     session.data["unsure"] = bool(draft.sent_as)
     session.blobs.clear()

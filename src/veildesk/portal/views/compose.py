@@ -22,9 +22,10 @@ from veildesk.core.finding import MaskNumbering
 from veildesk.core.ports import Cleaned
 from veildesk.core.receipt import WordsMalformed, generate, parse
 from veildesk.portal.body import CutForm, Form, Upload, safe_name
-from veildesk.portal.draft import Draft, DraftFile, new_draft
+from veildesk.portal.draft import Draft, DraftFile, new_draft, own_words
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import SESSION_COST, Overloaded, Site, Visit
+from veildesk.portal.views.reopen import reopen_page
 from veildesk.portal.views.thread import next_numbering
 from veildesk.redact.engine import find
 from veildesk.redact.rules import RuleSet
@@ -38,7 +39,6 @@ __all__ = [
     "expired",
     "fill",
     "new",
-    "own_words",
     "problems",
 ]
 
@@ -104,7 +104,7 @@ async def compose(visit: Visit) -> Response:
         draft = _open_draft(visit, session)
         draft.topic = form.get("topic")
         await _take(visit, session, draft, form, age)
-        return visit.go("new" if draft.problems else "new/check")
+        return visit.go("new#problems" if draft.problems else "new/check")
 
 
 def _open_draft(visit: Visit, session: Session) -> Draft:
@@ -149,7 +149,8 @@ async def compose_reply(visit: Visit) -> Response:
         return _reply_later(visit, cut.form, *_cut_says(cut))
     age = visit.age(form, "reply")
     if age is None or "ticket" not in before.data:
-        return expired(visit, form, problem="reply-lost")
+        form.drop()
+        return reopen_page(visit, form)
     try:
         visit.spend(SESSION_COST)
     except Overloaded:
@@ -163,7 +164,7 @@ async def compose_reply(visit: Visit) -> Response:
             numbering = await next_numbering(visit, session)
             draft = new_draft(visit.site.ports.random_bytes(16), "", numbering, reply=True)
         await _take(visit, session, draft, form, age)
-        return visit.go("ticket" if draft.problems else "new/check")
+        return visit.go("ticket#problems" if draft.problems else "new/check")
 
 
 def expired(visit: Visit, form: Form, *, status: int = 403, problem: str = "form-expired") -> Response:
@@ -202,12 +203,6 @@ def fill(draft: Draft, form: Form, site: Site) -> None:
         raise LimitExceeded("draft-text")
 
 
-def own_words(text: str) -> list[str]:
-    """The user's own words to hide, one a line, without blanks and doubles."""
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return list(dict.fromkeys(line for line in lines if line))
-
-
 async def _take(visit: Visit, session: Session, draft: Draft, form: Form, age: int) -> None:
     """Put a posted form into the draft and note what is wrong with it."""
     site = visit.site
@@ -220,6 +215,7 @@ async def _take(visit: Visit, session: Session, draft: Draft, form: Form, age: i
     fits = len(draft.files) + len(form.uploads) <= site.settings.files
     # Before the files, which somebody else's code looks into: whatever happens there costs no text.
     session.data["draft"] = draft.encode()
+    session.data.pop("over", None)
     visit.save(session)
     if fits:
         try:

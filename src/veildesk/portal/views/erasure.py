@@ -59,7 +59,8 @@ async def _looked_up(visit: Visit) -> Response | tuple[str, Erasure | None]:
             kind, status = "busy", 429
     if kind:
         mistake = {"kind": kind, "typed": typed}
-        return visit.page("erasure.html", status=status, forms=("erasure",), mistake=mistake)
+        path = f"/{visit.language}/erasure"
+        return visit.page("erasure.html", status=status, forms=("erasure",), mistake=mistake, path=path)
     code = "".join(typed.split()).replace("-", "").lower()
     return code, await visit.site.ports.erasure(code)
 

@@ -42,7 +42,7 @@ async def paste(visit: Visit) -> Response:
         kind = "long" if found or not whole else "empty"
         session.data["report-mistake"] = {"kind": kind, "typed": text}
         visit.save(session)
-        return visit.go("new/report")
+        return visit.go("new/report#problems")
     session.data["report"] = [[line.text, list(line.kinds), line.chosen] for line in found]
     visit.save(session)
     return visit.go("new/report/lines")

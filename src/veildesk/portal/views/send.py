@@ -25,9 +25,10 @@ from veildesk.portal.redaction import Checked
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import Visit
 from veildesk.portal.views.compose import expired
+from veildesk.portal.views.reopen import reopen_page
 from veildesk.portal.views.thread import OpenThread, decode_keys, encode_keys, open_thread
 
-__all__ = ["again", "now"]
+__all__ = ["again", "lost", "now"]
 
 
 async def now(visit: Visit, session: Session, draft: Draft, checked: Checked) -> Response:
@@ -48,8 +49,9 @@ async def now(visit: Visit, session: Session, draft: Draft, checked: Checked) ->
         _remember(session, keys, draft.words, draft.entry)
     else:
         session.data |= {"sent": draft.entry, "told": False}
+    session.data["over"] = "ticket" if draft.reply else "receipt"
     visit.save(session)
-    return visit.go("ticket" if draft.reply else "receipt")
+    return visit.go(session.data["over"])
 
 
 async def _accept(visit: Visit, draft: Draft, write: Callable[[], Submission]) -> None:
@@ -126,10 +128,13 @@ def _submission(
     )
 
 
-def _lost(visit: Visit, form: Form) -> Response:
+def lost(visit: Visit, form: Form, *, status: int = 410, problem: str = "draft-lost") -> Response:
+    """Give the text of a check form back whose draft is not here."""
     if not form.get("message"):
-        return visit.page("draft-gone.html", status=410)
-    return expired(visit, form, status=410, problem="draft-lost" if form.get("words") else "reply-lost")
+        return visit.page("draft-gone.html", status=status)
+    if not form.get("words"):
+        return reopen_page(visit, form, status=status)
+    return expired(visit, form, status=status, problem=problem)
 
 
 async def again(visit: Visit, session: Session, form: Form) -> Response:
@@ -145,11 +150,11 @@ async def again(visit: Visit, session: Session, form: Form) -> Response:
     try:
         words = " ".join(parse(form.get("words")))
     except WordsMalformed:
-        return _lost(visit, form)
+        return lost(visit, form)
     keys = await visit.derive(words)
     thread = await open_thread(visit, keys)
     if thread is None or all(item is None or item.entry_id != entry for item in thread.entries):
-        return _lost(visit, form)
+        return lost(visit, form)
     _remember(session, keys, words, entry)
     visit.save(session)
     return visit.go("receipt")

@@ -100,7 +100,7 @@ def _malformed(visit: Visit, error: WordsMalformed, typed: str, hidden: bool) ->
     session = visit.session()
     session.data["mistake"] = mistake
     visit.save(session)
-    return visit.go("track?hidden=1" if hidden else "track")
+    return visit.go("track?hidden=1#problems" if hidden else "track#problems")
 
 
 async def unknown(visit: Visit) -> Response:
@@ -212,14 +212,14 @@ async def delete(visit: Visit) -> Response:
         if form.get("sure") != "yes":
             session.data["unsure"] = True
             visit.save(session)
-            return visit.go("ticket/delete")
+            return visit.go("ticket/delete#problems")
         try:
             deletion = await visit.site.ports.erase(keys.lookup_id)
         except SpoolUnavailable:
             # What was begun goes on by itself; how far it came cannot be told here.
             session.data["unsure"] = "unfinished"
             visit.save(session)
-            return visit.go("ticket/delete")
+            return visit.go("ticket/delete#problems")
         session.blobs.clear()
         session.data = {
             "deleted": deletion.outcome.value,

@@ -67,7 +67,7 @@ async def change(visit: Visit) -> Response:
         if not done:
             session.data["next-problem"] = "later"
             visit.save(session)
-            return visit.go("ticket/words")
+            return visit.go("ticket/words#problems")
         _remember(session, keys, words)
         visit.save(session)
         return visit.go("receipt")
@@ -115,7 +115,7 @@ async def recover(visit: Visit) -> Response:
         session = visit.session()
         session.data["code-mistake"] = {"kind": "form", "typed": form.get("code")[:200]}
         visit.save(session)
-        return visit.go("recover")
+        return visit.go("recover#problems")
     keys = await _recalled(visit, code)
     if keys is None or await open_thread(visit, keys) is None:
         return visit.go("recover/unknown")
