@@ -21,6 +21,7 @@ from veildesk.attachments.bubblewrap import Layout, command
 from veildesk.attachments.kind import Kind, tell
 from veildesk.attachments.mat2 import Mat2, ending_for_mat2
 from veildesk.attachments.reasons import FileRefused, Refusal, Removed
+from veildesk.attachments.render import find_renderer
 from veildesk.attachments.texts import declared_charset
 from veildesk.attachments.wire import BadAnswer, Item, Request, decode_item, encode_request
 from veildesk.child.bounded import Finished, OutputExceeded, TimeExceeded, run_bounded
@@ -164,7 +165,8 @@ class SandboxCleaner:
         name, title = "attachments-sandbox", "Attachments are cleaned in a sandbox"
         try:
             if await self._is_confined():
-                return [CheckResult(name, title, Level.OK, "bubblewrap", "bubblewrap"), self._check_mat2()]
+                confined = CheckResult(name, title, Level.OK, "bubblewrap", "bubblewrap")
+                return [confined, _check_pdf(), self._check_mat2()]
             gaps = await self._gaps(confined=False)
         except TimeExceeded:
             fix = "Ask again when the machine has memory and time; files are refused until it is known."
@@ -231,3 +233,12 @@ class SandboxCleaner:
             seconds=self._bounds.wall,
             folder=Path("/"),
         )
+
+
+def _check_pdf() -> CheckResult:
+    """The worker sees the programs that are there at this moment."""
+    name, title = "attachments-pdf", "PDF files are cleaned"
+    if find_renderer() is not None:
+        return CheckResult(name, title, Level.OK, "poppler", "poppler")
+    fix = "Install poppler-utils (pdftoppm and pdftotext)."
+    return CheckResult(name, title, Level.WARN, "no poppler: PDF files are refused", "poppler", fix)

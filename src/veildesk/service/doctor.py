@@ -7,38 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import shutil
-import stat
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from veildesk.core.errors import VeildeskError
 from veildesk.core.ports import Closes
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.deliver.registry import load_backend
-from veildesk.ops.control import ask
 from veildesk.service.build import cleaner_from
 from veildesk.service.config import AttachmentsConfig, Config
 from veildesk.service.doctor_clock import check_clock
+from veildesk.service.doctor_files import check_files
 from veildesk.service.doctor_keys import check_keys, check_memory
 from veildesk.service.doctor_mail import check_mail
 from veildesk.service.doctor_portal import check_portal_process
+from veildesk.service.doctor_running import check_running
 from veildesk.service.notice_checks import check_notices
+from veildesk.service.routing import places_of
 from veildesk.service.safekeeping import check_store
 from veildesk.spool.keyring import KeyRing
 
 __all__ = ["examine"]
 
-_MONTH = 30 * 86400
-_ROOM = 256
-"""MiB that are enough for some days of mail at a small desk."""
-_LEAST_ROOM = 16
-
 
 async def examine(config: Config) -> list[CheckResult]:
     """Run every check; a check that breaks is a failure of its own, not of the report."""
     groups: list[tuple[str, Callable[[Config], Awaitable[list[CheckResult]]]]] = [
-        ("files", _files),
+        ("files", check_files),
         ("memory", check_memory),
         ("clock", check_clock),
         ("ring", _ring),
@@ -50,7 +44,7 @@ async def examine(config: Config) -> list[CheckResult]:
         ("mail", check_mail),
         ("onion", _onion),
         ("portal", check_portal_process),
-        ("gateway", _gateway),
+        ("gateway", check_running),
     ]
     results: list[CheckResult] = []
     for name, group in groups:
@@ -61,44 +55,11 @@ async def examine(config: Config) -> list[CheckResult]:
         except OSError as error:
             found = f"{type(error).__name__} {error.errno}"
             results.append(CheckResult(name, name, Level.FAIL, found, fix="check paths and permissions"))
+        except Exception as error:
+            # Its text may hold what was looked at.
+            found, fix = f"internal fault ({type(error).__name__})", "report it: 'veildesk report'"
+            results.append(CheckResult(name, name, Level.FAIL, found, fix=fix))
     return results
-
-
-async def _files(config: Config) -> list[CheckResult]:
-    results = []
-    places = {"state": config.gateway.state_dir, "keys.home": config.keys.home, "keys.ring": config.keys.ring}
-    for name, path in places.items():
-        if not path.exists():
-            fix = "correct the path, put it back from a backup, or, for a new gateway, run 'veildesk init'"
-            results.append(
-                CheckResult(f"files.{name}", f"{name} exists", Level.FAIL, "missing", "present", fix)
-            )
-            continue
-        mode = stat.S_IMODE(path.stat().st_mode)
-        good = not mode & 0o077
-        results.append(
-            CheckResult(
-                f"files.{name}",
-                f"{name} is private",
-                Level.OK if good else Level.FAIL,
-                f"mode {mode:04o}",
-                "no access for others",
-                "" if good else f"chmod go= {path}",
-            )
-        )
-    return [*results, *_room(config.gateway.state_dir)]
-
-
-def _room(state: Path) -> list[CheckResult]:
-    """Whether mail can still be kept: without room every sender is told to come again."""
-    if not state.exists():
-        return []
-    free = shutil.disk_usage(state).free // 2**20
-    level = Level.OK if free >= _ROOM else Level.WARN if free >= _LEAST_ROOM else Level.FAIL
-    fix = "" if level is Level.OK else "free space there, or move state_dir to a larger disk"
-    return [
-        CheckResult("files.room", "there is room for mail", level, f"{free} MiB free", f"{_ROOM} MiB", fix)
-    ]
 
 
 async def _ring(config: Config) -> list[CheckResult]:
@@ -122,7 +83,9 @@ async def _attachments(config: Config) -> list[CheckResult]:
 async def _backends(config: Config) -> list[CheckResult]:
     results = []
     for name, settings in config.backends.items():
-        backend = load_backend(settings.kind, name, settings.settings)
+        places = list(places_of(name, config.queues, config.routes))
+        given = {**settings.settings, "places": places} if places else settings.settings
+        backend = load_backend(settings.kind, name, given)
         try:
             results += await backend.check()
         finally:
@@ -151,20 +114,4 @@ async def _onion(config: Config) -> list[CheckResult]:
             for check in alone
             if check.id in ("onion.key", "onion.published", "onion.alone", "onion.proof-of-work")
         ]
-    return results
-
-
-async def _gateway(config: Config) -> list[CheckResult]:
-    try:
-        path = config.gateway.state_dir / "control"
-        status = (await asyncio.to_thread(ask, path, {"command": "status"}, 5.0))["result"]
-    except (OSError, TimeoutError, ValueError, KeyError):
-        fix = "start it with 'veildesk run' and look again"
-        return [CheckResult("gateway", "the gateway runs", Level.SKIP, "not running", "running", fix)]
-    waiting = {s: n for s, n in status["messages"].items() if s in ("parked", "held", "quarantined") and n}
-    results = [CheckResult("gateway", "the gateway runs", Level.OK)]
-    found = ", ".join(f"{n} {s}" for s, n in waiting.items()) or "none"
-    level = Level.WARN if waiting else Level.OK
-    fix = "look with 'veildesk spool list': the reason stands beside each" if waiting else ""
-    results.append(CheckResult("gateway.waiting", "nothing waits for a person", level, found, "none", fix))
     return results

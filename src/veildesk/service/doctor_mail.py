@@ -6,12 +6,14 @@ import asyncio
 import os
 from pathlib import Path
 
-from veildesk.core.errors import SendFailed, SendRefused
+from veildesk.core.errors import SendFailed, SendRefused, VeildeskError
 from veildesk.core.ticket import CheckResult, Level
+from veildesk.intake.imap_connection import Disconnected, ImapConnection
 from veildesk.intake.recipients import Recipients
 from veildesk.mail.reply_address import TOKEN_BYTES, ReplyAddresses, new_token
-from veildesk.service.build import outgoing_server
-from veildesk.service.config import Config, ListenConfig
+from veildesk.service.build import outgoing_server, tls_context
+from veildesk.service.config import Config, ImapConfig, ListenConfig
+from veildesk.service.doctor_running import is_running
 
 __all__ = ["check_mail"]
 
@@ -36,6 +38,8 @@ async def check_mail(config: Config) -> list[CheckResult]:
     for name, listen in (("lmtp", config.lmtp), ("smtp", config.smtp)):
         if listen is not None:
             results.append(await _listener(config, name, listen, address))
+    if config.imap is not None:
+        results.append(await _mailbox(config.imap))
     return results + await _outgoing(config, address)
 
 
@@ -51,12 +55,39 @@ def _has_queue(config: Config, address: str) -> CheckResult:
     return CheckResult("mail.reply-address", title, Level.OK)
 
 
+async def _mailbox(imap: ImapConfig) -> CheckResult:
+    """Log in and look for the folder; no mail is looked at."""
+    title = "the mailbox opens"
+    fix = "check host, port, ca_file, user, password_file and folder in [imap]"
+    try:
+        password = imap.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        async with asyncio.timeout(3 * _SECONDS):
+            mailbox = await ImapConnection.open(
+                imap.host, imap.port, imap.user, password, tls_context(imap.ca_file), _SECONDS
+            )
+            try:
+                there = await mailbox.has_folder(imap.folder)
+            finally:
+                await mailbox.close()
+    except (OSError, ValueError, Disconnected) as error:
+        found = str(error) if isinstance(error, Disconnected) else type(error).__name__
+        return CheckResult("mail.imap", title, Level.FAIL, found, "a login", fix)
+    except VeildeskError as error:
+        return CheckResult("mail.imap", title, Level.FAIL, error.detail, "a login", fix)
+    if not there:
+        return CheckResult("mail.imap", title, Level.FAIL, f"no folder {imap.folder}", "", fix)
+    return CheckResult("mail.imap", title, Level.OK)
+
+
 async def _listener(config: Config, name: str, listen: ListenConfig, address: str) -> CheckResult:
     title = f"the {name} listener takes mail to a reply address"
     try:
         async with asyncio.timeout(_SECONDS):
             code = await _ask(config, listen, "LHLO" if name == "lmtp" else "EHLO", address)
     except (OSError, TimeoutError, EOFError, ValueError):
+        if await asyncio.to_thread(is_running, config):
+            fix = "look into the gateway's log, then restart it"
+            return CheckResult(f"mail.{name}", title, Level.FAIL, "no answer", "250", fix)
         fix = "start it with 'veildesk run' and look again"
         return CheckResult(f"mail.{name}", title, Level.SKIP, "no answer", fix=fix)
     level = Level.OK if code == 250 else Level.FAIL

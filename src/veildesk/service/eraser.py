@@ -183,13 +183,15 @@ class Eraser:
         return await self.jobs.get(self.jobs.name_of(plain)) if plain.isalnum() and plain.isascii() else None
 
     async def counts(self) -> dict[str, int]:
-        """Deletions of the last 30 days: all, not finished ones, those that somebody wished, and how many
-        hours the finished ones took, half of them and all."""
-        jobs = await self.jobs.all()
+        """Deletions of the last 30 days: all, not finished ones, those of them that were asked for before
+        yesterday, those that somebody wished, and how many hours the finished ones took, half of them and
+        all."""
+        jobs, today = await self.jobs.all(), self.clock.now() // 86400
         hours = sorted(job.hours for job in jobs if job.finished and job.hours >= 0)
         return {
             "asked": len(jobs),
             "unfinished": sum(not job.finished for job in jobs),
+            "late": sum(not job.finished and job.asked_day < today - 1 for job in jobs),
             "wished": sum(job.wished for job in jobs),
             "median_hours": hours[len(hours) // 2] if hours else 0,
             "most_hours": hours[-1] if hours else 0,

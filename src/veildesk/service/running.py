@@ -312,6 +312,7 @@ class Running:
             "messages": dict(await self._gateway.spool.counts()),
             "files": self._gateway.spool.files_state,
             "deletions": await self._gateway.eraser.counts(),
+            "oldest_days": dict(await self._gateway.spool.oldest()),
             "done": sum(worker.done for worker in self._workers),
             "backends": {name: "ok" if p.healthy else "failing" for name, p in self._pollers.items()},
             "backlog": await backlog(self._gateway.spool, self._pollers),

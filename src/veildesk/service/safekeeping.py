@@ -12,6 +12,7 @@ from pathlib import Path
 from veildesk.core.errors import ConfigInvalid, SpoolUnavailable, VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.ops.clock import SystemClock
+from veildesk.service.backup_mark import mark_backup
 from veildesk.service.config import Config
 from veildesk.service.database import database_of, files_of
 from veildesk.spool.archiving import back_up_bulk, back_up_keys, restore
@@ -57,6 +58,7 @@ def back_up(config: Config, config_file: Path, bulk: Path | None, keys: Path | N
                     shutil.copy2(path, keys / name)
     except (OSError, shutil.Error):
         raise SpoolUnavailable("the backup folder cannot be written") from None
+    mark_backup(state, [name for name, made in (("bulk", bulk), ("keys", keys)) if made is not None])
     return done
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from veildesk.cli import main
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.ticket import Level
-from veildesk.service import doctor
+from veildesk.service import doctor_files
 from veildesk.service.config import parse_config
 from veildesk.service.routing import check_backends
 
@@ -56,7 +56,7 @@ def test_doctor_says_how_much_room_there_is(
 ) -> None:
     usage = type(shutil.disk_usage(tmp_path))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free * 2**20, 0, free * 2**20))
-    (found,) = doctor._room(tmp_path)
+    (found,) = doctor_files.room(tmp_path)
     assert found.level is level
     assert found.found == f"{free} MiB free"
     assert bool(found.fix) == (level is not Level.OK)

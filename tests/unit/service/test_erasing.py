@@ -86,9 +86,12 @@ async def test_what_deletions_took_is_counted_without_saying_whose(house: House,
     house.backend.outage = "down"
     await eraser.erase(tickets[2])
     assert await eraser.counts() == {
-        **{"asked": 3, "unfinished": 1, "wished": 2},
+        **{"asked": 3, "unfinished": 1, "late": 0, "wished": 2},
         **{"median_hours": 1, "most_hours": 1},
     }
+    house.clock.seconds += 2 * 86400
+    assert (await eraser.counts())["late"] == 1
+    house.clock.seconds -= 2 * 86400
     house.backend.outage = ""
     house.clock.seconds += 5 * 3600
     await eraser.work()

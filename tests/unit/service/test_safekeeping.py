@@ -15,6 +15,7 @@ from testbed.postgres import Cluster
 from veildesk.cli import main
 from veildesk.core.ticket import Level
 from veildesk.ops.clock import SystemClock
+from veildesk.service.backup_mark import backed_up
 from veildesk.service.config import load_config
 from veildesk.service.doctor import examine
 from veildesk.service.initialise import initialise
@@ -49,6 +50,7 @@ async def test_a_store_is_backed_up_lost_restored_checked_and_moved(
     (subscribers / "a").write_bytes(b"sealed")
     code, out, _ = await asyncio.to_thread(run, "backup", *config, *classes)
     assert (code, out["keys"], out["missing"]) == (0, 5, 0)
+    assert backed_up(folder / "state").keys() == {"bulk", "keys"}
     await spool.close()
     assert (tmp_path / "keys" / "veildesk.toml").exists()
     assert list((tmp_path / "keys" / "gnupg" / "private-keys-v1.d").iterdir())

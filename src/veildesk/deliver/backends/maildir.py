@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import re
+import stat
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -36,11 +37,17 @@ __all__ = ["MaildirBackend", "from_config"]
 _log = logging.getLogger("veildesk.deliver")
 _SETTLE = 0.2
 _KNOWN = {"base", "path", "replies", "from", "to", "domain"}
+_NO_PLACES = (
+    "a Maildir has no queues inside; name another [backends] section in the route, with a path of its own, "
+    "and leave place away"
+)
 _TOKEN = re.compile(r"[A-Za-z0-9]{8,64}\Z")
 
 
 def from_config(name: str, settings: Mapping[str, Any]) -> MaildirBackend:
     """Make the connector from `[backends.NAME]`: path, replies, from, to, domain."""
+    if settings.get("places"):
+        raise ConfigInvalid(f"[routes] place for [backends.{name}]: {_NO_PLACES}")
     unknown = set(settings) - _KNOWN
     if unknown:
         known = ", ".join(sorted({*_KNOWN, "kind", "poll_seconds"} - {"base"}))
@@ -84,6 +91,9 @@ class MaildirBackend:
             # A folder that does not exist yet is made at the first delivery; checking changes nothing.
             nearest = next(path for path in (folder, *folder.parents) if path.exists())
             good = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+            if good and nearest == folder and _open_to_all(folder):
+                results.append(self._exposed(title, folder))
+                continue
             results.append(
                 CheckResult(
                     id=f"backend.{self.name}.{'path' if folder is self._path else 'replies'}",
@@ -96,10 +106,23 @@ class MaildirBackend:
             )
         return results
 
+    def _exposed(self, title: str, folder: Path) -> CheckResult:
+        return CheckResult(
+            id=f"backend.{self.name}.{'path' if folder is self._path else 'replies'}",
+            title=title,
+            level=Level.FAIL,
+            found="open to every user of the machine",
+            expected="for the gateway and the agents' program alone",
+            fix=f"chmod o= {folder}",
+        )
+
     def _prepare(self) -> None:
+        for folder in (self._path, self._replies):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True, mode=0o700)
         for part in ("tmp", "new", "cur"):
-            (self._path / part).mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self._replies / "refused").mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self._path / part).mkdir(exist_ok=True, mode=0o700)
+        (self._replies / "refused").mkdir(exist_ok=True, mode=0o700)
 
     # ------------------------------------------------------------------ in
     async def deliver(self, entry: TicketEntry) -> Delivered:
@@ -269,3 +292,13 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open_to_all(folder: Path) -> bool:
+    """Whether every user of the machine could read what lies here, or write here: whoever writes an answer
+    speaks for the agents."""
+    within = [folder / part for part in ("tmp", "new", "cur")]
+    parts = [part for part in within if part.is_dir()] or [folder]
+    about = folder.stat().st_mode
+    reachable = any(part.stat().st_mode & stat.S_IRWXO for part in parts)
+    return bool(about & stat.S_IWOTH) or bool(about & stat.S_IXOTH and reachable)
