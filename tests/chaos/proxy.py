@@ -32,18 +32,25 @@ class Proxy:
         self._ready.set()
         self._loop.run_forever()
         server.close()
-        left = asyncio.all_tasks(self._loop)
-        for task in left:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(self._end())
         self._loop.close()
+
+    async def _end(self) -> None:
+        """Until nothing is left: a connection accepted last makes its task only now."""
+        await asyncio.sleep(0)
+        while left := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.sleep(0)  # One that has not begun could suppress nothing.
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         way = self._random.random()
         kind = self._random.choice(["refuse", "delay", "cut-request", "cut-answer", "truncate"])
         kind = kind if way < self.trouble else ""
         self.spoiled += bool(kind)
-        with contextlib.suppress(OSError):
+        # A task that ends cancelled would be told on standard error.
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             try:
                 if kind != "refuse":
                     await self._forward(reader, writer, kind)

@@ -162,14 +162,15 @@ class Worker:
                     await self.outages.failed(current, reason)
             return
         if current.state is State.ACCEPTED and reason in _QUARANTINE:
-            _log.warning("message-quarantined id=%s reason=%s", work.message_id, reason.value)
             await self.spool.advance(current, State.QUARANTINED, reason=reason)
+            _log.warning("message-quarantined id=%s reason=%s", work.message_id, reason.value)
             return
+        # Told when it is true: the ticket may have been erased, which is what made a stage fail.
+        parked = await self.spool.advance(current, State.PARKED, reason=reason)
         if reason is Reason.INTERNAL:
             _log.error("message-parked id=%s reason=internal", work.message_id, exc_info=error)
         else:
             _log.error("message-parked id=%s reason=%s", work.message_id, reason.value)
-        parked = await self.spool.advance(current, State.PARKED, reason=reason)
         if work.direction is Direction.OUT:
             self.told(parked)
 

@@ -377,3 +377,16 @@ async def test_a_reply_to_a_ticket_that_is_deleted_at_that_moment_becomes_a_tick
     assert [row.state for row in await house.rows()] == [State.DELIVERED]
     (second,) = [entry for entry in house.entries() if entry.thread != first.thread]
     assert second.text.strip() == "Two."
+
+
+async def test_a_message_whose_ticket_was_erased_while_it_was_claimed_is_gone_and_not_called_parked(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.take(mail())
+    (work,) = await house.spool.claim((State.ACCEPTED,))
+    await house.spool.erase(work.ticket_id)
+    caplog.set_level(logging.INFO)
+    await house.worker.step(work)
+    assert "message-gone" in caplog.text
+    assert "message-parked" not in caplog.text
+    assert "Traceback" not in caplog.text
