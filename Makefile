@@ -49,6 +49,7 @@ fuzz:
 	@scripts/install dev
 	@.venv/bin/python tests/fuzz/fuzz_mail.py --seconds $(or $(SECONDS),60)
 	@.venv/bin/python tests/fuzz/fuzz_openpgp.py --seconds $(or $(SECONDS),60)
+	@.venv/bin/python tests/fuzz/fuzz_link.py --seconds $(or $(SECONDS),60)
 
 fix:
 	@scripts/fix
