@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 
-from fuzz_mail import mutate, search
+from fuzz_mail import search
 
 from portal.fakes import settings as portal_settings
 from veildesk.core.notice import Board

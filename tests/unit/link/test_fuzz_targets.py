@@ -1,4 +1,4 @@
-"""Every fuzz target of the link runs and finds nothing in its first inputs; `make fuzz` goes on for longer."""
+"""Every fuzz target of the link runs and finds nothing in its first inputs; `make fuzz` goes on."""
 
 from __future__ import annotations
 
