@@ -14,6 +14,8 @@ from veildesk.mail.charset import decode_bytes, decode_words
 __all__ = ["parse_parameters"]
 
 _MAX = 200
+# A comma between parameters is wrong and in use; it counts only right behind a quoted value.
+_COMMA = re.compile(r"[ \t\r\n]{0,20},")
 _SEGMENT = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?")
 
 
@@ -61,7 +63,7 @@ def _split(text: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _value(text: str, pos: int) -> tuple[str, int]:
-    """One value and the position of the semicolon after it (or the length of the text)."""
+    """One value and the position of the separator after it (or the length of the text)."""
     while pos < len(text) and text[pos] in " \t\r\n":
         pos += 1
     if not text.startswith('"', pos):
@@ -75,7 +77,8 @@ def _value(text: str, pos: int) -> tuple[str, int]:
             pos += 1
         out.append(text[pos])
         pos += 1
-    end = text.find(";", pos)
+    comma = _COMMA.match(text, pos + 1)
+    end = comma.end() - 1 if comma is not None else text.find(";", pos)
     return "".join(out), len(text) if end < 0 else end
 
 

@@ -16,6 +16,10 @@ _BLANK = bytes(string.whitespace, "ascii")
 # Bytes to delete: for files of many megabytes this is some twenty times as fast as a pattern.
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _PADDING = re.compile(rb"=+")
+# The end of armor as only unencoded text has it: encoded, a checksum begins with "=3D".
+_ARMOR_END = re.compile(
+    rb"={0,2}[ \t]{0,9}\r?\n(?:=[A-Za-z0-9+/]{4}[ \t]{0,9}\r?\n)?(?=-----END PGP [A-Z ]{3,20}-----)"
+)
 _BLANK_AT_END = re.compile(rb"[ \t]\r?\n")
 
 
@@ -25,8 +29,15 @@ def decode_transfer(body: bytes, encoding: str) -> bytes:
         case "base64":
             return _base64(body)
         case "quoted-printable":
-            return binascii.a2b_qp(_trim_lines(body))
+            return binascii.a2b_qp(_trim_lines(_with_armor_encoded(body)))
     return body
+
+
+def _with_armor_encoded(body: bytes) -> bytes:
+    """Some programs declare quoted-printable and put armor in as it is, which decoding would break."""
+    if b"-----END PGP " not in body:
+        return body
+    return _ARMOR_END.sub(lambda end: end[0].replace(b"=", b"=3D"), body)
 
 
 def _trim_lines(body: bytes) -> bytes:

@@ -4,7 +4,8 @@ Programs that encrypt inline send such mail: the first part is the message, each
 itself. Webmail adds a copy in HTML, or writes HTML only. The text is opened as the body it is. Opened is only
 what is the whole shown text of the mail: with any other text beside it, somebody could have put another's
 ciphertext there (RFC 9787 § 4), and the mail stays as it is. For the same reason a file is opened only if it
-is signed with the key that signed the text. The encryption is told to cover a part, never the whole.
+is signed with the key that signed the text. The same holds for a PGP/MIME part with files beside it that were
+left in the clear. The encryption is told to cover a part, never the whole.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from veildesk.core.ports import Engine
 from veildesk.mail.address import single_address
 from veildesk.mail.parse import Part, parse_mail
 from veildesk.openpgp.armor import single_block
-from veildesk.openpgp.opening import OpenedMail
+from veildesk.openpgp.opening import OpenedMail, open_mail
 from veildesk.openpgp.packets import read_certificate
 from veildesk.openpgp.plain_entity import file_entity, text_entity
 from veildesk.openpgp.structure import is_blank, is_copy, is_message, shown_html
 
-__all__ = ["Body", "body_block", "open_inline_body"]
+__all__ = ["Body", "body_block", "encrypted_body", "open_inline_body"]
 
 _MAX_FILES = 20
 
@@ -53,6 +54,17 @@ def body_block(root: Part) -> Body | None:
     return Body(first, content)
 
 
+def encrypted_body(root: Part) -> Part | None:
+    """The PGP/MIME part (RFC 3156 § 4) that is the text of a mail with nothing beside it but files.
+
+    Some programs leave attachments in the clear, and relays attach notes of their own.
+    """
+    kept = [one for one in root.children if not is_blank(one)] if root.media_type == "multipart/mixed" else []
+    if not kept or kept[0].media_type != "multipart/encrypted":
+        return None
+    return kept[0] if not any(one.children or _is_shown(one) for one in kept[1:]) else None
+
+
 def _is_shown(part: Part) -> bool:
     attached = part.disposition == "attachment" or part.filename is not None
     return part.media_type.startswith("text/") and not attached
@@ -68,6 +80,9 @@ async def open_inline_body(
     if opened.payload != raw or opened.encryption.scope is not Scope.PART:
         return opened
     root = opened.outer or parse_mail(raw, limits)
+    closed = encrypted_body(root)
+    if closed is not None:
+        return await _open_entity(raw, opened, closed, engine, certificates, limits)
     body = body_block(root)
     if body is None:
         return opened
@@ -94,6 +109,35 @@ async def open_inline_body(
         payload=_put_in(raw, inside),
         inner=None,
         notes=tuple(dict.fromkeys((*opened.notes, "legacy-inline"))),
+    )
+
+
+async def _open_entity(
+    raw: bytes,
+    opened: OpenedMail,
+    closed: Part,
+    engine: Engine,
+    certificates: Sequence[bytes],
+    limits: Limits,
+) -> OpenedMail:
+    """`opened` with the entity in place of the ciphertext, if that is sound and holds no boundary."""
+    root = opened.outer or parse_mail(raw, limits)
+    try:
+        inside = await open_mail(raw[closed.start : closed.end], engine, certificates, limits)
+    except VeildeskError:
+        return opened
+    boundary = root.params.get("boundary", "").encode("utf-8", "replace")
+    if inside.encryption.scope is not Scope.WHOLE or not boundary or b"--" + boundary in inside.payload:
+        return opened
+    address = (single_address(root.values("From")) or "").lower()
+    found = [await _bound(one, address, engine, certificates) for one in inside.signatures]
+    return replace(
+        opened,
+        encryption=Encryption(Scope.PART, inside.encryption.integrity),
+        signatures=(*opened.signatures, *found),
+        payload=_put_in(raw, {closed.start: (closed.end, inside.payload)}),
+        inner=None,
+        notes=tuple(dict.fromkeys((*opened.notes, *inside.notes))),
     )
 
 

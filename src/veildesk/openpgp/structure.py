@@ -46,6 +46,7 @@ _CONTROL = re.compile(rb"\s*Version: *1\s*")
 _BODIES = frozenset({"application/octet-stream", "application/pgp-encrypted", "text/plain"})
 _SMIME = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
 _SMIME_DATA = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_SMIME_NAMES = (".p7m", ".p7z")
 
 
 class LayerKind(StrEnum):
@@ -98,7 +99,7 @@ def find_layer(source: bytes, root: Part) -> Layer:
         return _pgp_mime(root.children, repaired=False) if _protocol(root, "encrypted") else Layer()
     if root.media_type == "multipart/signed":
         return _multipart_signed(source, root)
-    if root.media_type in _SMIME_DATA:
+    if _is_smime(root):
         return Layer(notes=("smime-unsupported",))
     if root.media_type in ("multipart/mixed", "multipart/related", "multipart/alternative"):
         layer = Layer() if root.media_type == "multipart/alternative" else _mangled(root)
@@ -106,9 +107,25 @@ def find_layer(source: bytes, root: Part) -> Layer:
         return layer if text is None else _inline(text)
     if root.media_type in ("text/plain", "application/pgp") and not root.children:
         return _inline(root)
-    if root.media_type in ("application/octet-stream", "application/pgp-encrypted") and not root.children:
-        return _bare(root)
-    return Layer()
+    return _bare(root) if _is_file(root) else Layer()
+
+
+def _is_smime(part: Part) -> bool:
+    """S/MIME data by its type, or by its name where a program knew no type (RFC 8551 § 3.9)."""
+    if part.media_type in _SMIME_DATA:
+        return True
+    named = (part.filename or "").lower().endswith(_SMIME_NAMES)
+    return named and part.media_type == "application/octet-stream"
+
+
+def _is_file(part: Part) -> bool:
+    """A leaf of any type but those that are read as text; attached text is a file as well.
+
+    Programs guess the type of an encrypted file from its name, and name it as they like.
+    """
+    if part.children or part.media_type.startswith(("multipart/", "message/", "text/html")):
+        return False
+    return part.media_type != "text/plain" or part.filename is not None or part.disposition == "attachment"
 
 
 def _protocol(root: Part, word: str) -> bool:
@@ -176,7 +193,9 @@ def _mangled(root: Part) -> Layer:
     kept = [one for one in root.children if not is_blank(one)]
     if len(kept) == 1 and kept[0].media_type == "multipart/encrypted":
         return _pgp_mime(kept[0].children, repaired=True) if _protocol(kept[0], "encrypted") else Layer()
-    if len(kept) == 1 and not kept[0].children and kept[0].media_type.startswith("application/"):
+    if len(kept) == 1 and _is_smime(kept[0]):
+        return Layer(notes=("smime-unsupported",))
+    if len(kept) == 1 and _is_file(kept[0]):
         return _bare(kept[0])
     if len(kept) == 2 and not any(one.children for one in kept):
         control, body = kept
@@ -282,7 +301,7 @@ def has_ciphertext(root: Part) -> bool:
             continue
         if part.media_type == "application/pgp-encrypted" or b"-----BEGIN PGP MESSAGE" in part.content:
             return True
-        if part.media_type.startswith("application/") and _binary_ciphertext(part.content):
+        if part.media_type != "text/plain" and _binary_ciphertext(part.content):
             return True
     return False
 

@@ -85,6 +85,9 @@ def test_header_values(raw: bytes, text: str) -> None:
         (b'attachment; filename="a;b\\"c.txt"; x=y', 'a;b"c.txt'),
         (b'attachment; filename="never closed', "never closed"),
         (b"attachment; ; =x; filename = spaced.txt ; y", "spaced.txt"),
+        (b'attachment; x="y", filename="after a comma"', "after a comma"),
+        (b'attachment; filename="a, b.txt" , x=y', "a, b.txt"),
+        (b"attachment; filename=a, x=y.txt", "a, x=y.txt"),
     ],
 )
 def test_file_names_in_parameters(raw: bytes, name: str) -> None:

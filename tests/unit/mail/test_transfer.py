@@ -39,6 +39,19 @@ def test_what_was_encoded_comes_back(content: bytes) -> None:
     assert decode_transfer(wrapped, "base64") == content
 
 
+ARMOR = b"-----BEGIN PGP MESSAGE-----\n\nwV4DAAAA\nQQ==\n=3DaB\n-----END PGP MESSAGE-----\n"
+
+
+@pytest.mark.parametrize("body", [ARMOR, ARMOR.replace(b"=3DaB\n", b""), ARMOR.replace(b"\n", b"\r\n")])
+def test_armor_that_is_called_quoted_printable_and_is_not(body: bytes) -> None:
+    text = b"caf=C3=A9\n\n"
+    assert decode_transfer(text + body, "quoted-printable") == "café\n\n".encode() + body
+
+
+def test_armor_that_is_quoted_printable() -> None:
+    assert decode_transfer(ARMOR.replace(b"=", b"=3D"), "quoted-printable") == ARMOR
+
+
 _LINES = st.lists(
     st.sampled_from([b"--", b"--b", b"--b--", b"-", b"b", b"\n", b"\r\n", b"\r", b" ", b"\n--b\n", b"\n\nx"])
 )

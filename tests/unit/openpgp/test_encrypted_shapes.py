@@ -57,6 +57,22 @@ async def test_a_body_in_html_is_checked_with_the_key_that_came_along(lab: Lab) 
     assert signature.bound_to_from
 
 
+async def test_a_boundary_inside_keeps_the_part_closed(lab: Lab) -> None:
+    engine = lab.engine()
+    await engine.start()
+    inside = lab.encrypt(ENTITY + b"--b\r\n\r\nwords of nobody\r\n", "--armor", sign=True)
+    raw = (FOLDER / "attachment-left-in-the-clear.eml").read_bytes().replace(b"{{ENTITY}}", inside)
+    message = await read_mail(raw, engine, [lab.certificate("user")], Limits())
+    assert (message.encryption.scope, message.encryption.integrity) == (Scope.PART, None)
+    assert "body" not in message.text
+
+
+async def test_the_signature_of_a_part_with_files_beside_it_covers_a_part(lab: Lab) -> None:
+    message = await read(lab, (FOLDER / "attachment-left-in-the-clear.eml").read_bytes())
+    (signature,) = message.signatures
+    assert (signature.verdict, signature.scope) == (Verdict.VALID, Scope.PART)
+
+
 async def read(lab: Lab, template: bytes) -> OpenedMessage:
     """The mail with its ciphertext, opened."""
     engine = lab.engine()

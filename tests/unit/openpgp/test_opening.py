@@ -281,9 +281,21 @@ async def test_inner_ciphertext_for_somebody_else_stays_inside(lab: Lab) -> None
     assert mail.notes == ("inner-undecryptable",)
 
 
-async def test_smime_is_said_to_be_unsupported(lab: Lab) -> None:
-    entity = crlf("Content-Type: application/pkcs7-mime; smime-type=enveloped-data\n\nAAAA\n")
-    mail = await opened(lab, entity)
+SMIME = "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\n\nAAAA\n"
+SMIME_BY_NAME = 'Content-Type: application/octet-stream; name="smime.p7m"\n\nAAAA\n'
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        SMIME,
+        SMIME_BY_NAME,
+        f"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\n--b\n{SMIME}--b--\n",
+        f"Content-Type: multipart/mixed; boundary=b\n\n--b\n{SMIME_BY_NAME}--b--\n",
+    ],
+)
+async def test_smime_is_said_to_be_unsupported(lab: Lab, entity: str) -> None:
+    mail = await opened(lab, crlf(entity))
     assert summary(mail) == ("none", [])
     assert mail.notes == ("smime-unsupported",)
 
