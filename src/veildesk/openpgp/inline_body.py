@@ -49,9 +49,19 @@ def body_block(root: Part) -> Body | None:
     first, *others = shown
     content = first.content if first.media_type == "text/plain" else shown_html(first)
     block = single_block(content)
-    if block is None or block.label != "MESSAGE" or not all(is_copy(one, block) for one in others):
+    if (
+        block is None
+        or block.label != "MESSAGE"
+        or not all(is_copy(one, block) or _is_apart(one) for one in others)
+    ):
         return None
     return Body(first, content)
+
+
+def _is_apart(part: Part) -> bool:
+    """Whether an HTML part shows nothing but a message of its own: some programs encrypt each alternative."""
+    shown = single_block(shown_html(part)) if part.media_type == "text/html" else None
+    return shown is not None and shown.label == "MESSAGE"
 
 
 def encrypted_body(root: Part) -> Part | None:
@@ -101,15 +111,21 @@ async def open_inline_body(
             text_entity(plain.data, body.part.params.get("charset", ""), inside=True),
         )
     }
-    inside |= await _files(root, names, engine, certificates)
+    files = _closed_files(root)
+    inside |= await _files(files, names, engine, certificates)
+    notes = ["legacy-inline", *(["closed-file"] if len(inside) <= len(files) else [])]
     return replace(
         opened,
         encryption=Encryption(Scope.PART, plain.integrity),
         signatures=(*opened.signatures, *found),
         payload=_put_in(raw, inside),
         inner=None,
-        notes=tuple(dict.fromkeys((*opened.notes, "legacy-inline"))),
+        notes=tuple(dict.fromkeys((*opened.notes, *notes))),
     )
+
+
+def _closed_files(root: Part) -> list[Part]:
+    return [leaf for leaf in root.leaves() if not _is_shown(leaf) and is_message(leaf.content)]
 
 
 async def _open_entity(
@@ -131,22 +147,23 @@ async def _open_entity(
         return opened
     address = (single_address(root.values("From")) or "").lower()
     found = [await _bound(one, address, engine, certificates) for one in inside.signatures]
+    beside = [one for one in root.children if one is not closed]
+    left = ["closed-file"] if any(is_message(one.content) for one in beside) else []
     return replace(
         opened,
         encryption=Encryption(Scope.PART, inside.encryption.integrity),
         signatures=(*opened.signatures, *found),
         payload=_put_in(raw, {closed.start: (closed.end, inside.payload)}),
         inner=None,
-        notes=tuple(dict.fromkeys((*opened.notes, *inside.notes))),
+        notes=tuple(dict.fromkeys((*opened.notes, *inside.notes, *left))),
     )
 
 
 async def _files(
-    root: Part, names: set[str | None], engine: Engine, certificates: Sequence[bytes]
+    closed: list[Part], names: set[str | None], engine: Engine, certificates: Sequence[bytes]
 ) -> dict[int, tuple[int, bytes]]:
     """Files that are encrypted by themselves and signed with one of these keys: where, and what is inside."""
     found: dict[int, tuple[int, bytes]] = {}
-    closed = [leaf for leaf in root.leaves() if not _is_shown(leaf) and is_message(leaf.content)]
     for leaf in closed[:_MAX_FILES] if names else ():
         with contextlib.suppress(VeildeskError):
             plain = await engine.open(leaf.content, certificates)

@@ -47,8 +47,8 @@ class OpenedMail:
     `certificates` are candidates the mail carries, binary; `autocrypt` is the fingerprint of the one from
     its Autocrypt header. `notes` are fixed words: "legacy-inline",
     "mixed-encrypted-plain", "not-encrypted-posing", "repaired-structure", "smime-unsupported",
-    "encrypted-structure", "signed-structure", "inner-undecryptable". `outer` is the mail as parsed,
-    `inner` the parsed payload, None where it is the mail itself or was not parsed.
+    "encrypted-structure", "signed-structure", "inner-undecryptable", "closed-file". `outer` is the mail as
+    parsed, `inner` the parsed payload, None where it is the mail itself or was not parsed.
     """
 
     encryption: Encryption

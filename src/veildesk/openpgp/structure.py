@@ -42,6 +42,9 @@ _EMPTY_HTML = re.compile(
 )
 _LINK_TARGET = re.compile(r" <(?:https?|ftp)://[^<>\s]{1,2000}>$", re.MULTILINE)
 _WORD = re.compile(rb"[0-9A-Za-z\x80-\xff]")
+# What Proton's bridge writes before the ciphertext that another program handed to it.
+_PROTON_BRIDGE = b"Empty Message"
+_MARKUP = re.compile(rb"[<&]")
 _CONTROL = re.compile(rb"\s*Version: *1\s*")
 _BODIES = frozenset({"application/octet-stream", "application/pgp-encrypted", "text/plain"})
 _SMIME = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature"})
@@ -208,7 +211,7 @@ def _mangled(root: Part) -> Layer:
 
 
 def is_blank(part: Part) -> bool:
-    """Plain text without a single letter or digit, or HTML that is nothing but a closed frame.
+    """Plain text without a letter or digit or that calls itself empty, or HTML that is just a closed frame.
 
     HTML that is left open, or that names anything, could be there to take in what follows.
     """
@@ -217,7 +220,9 @@ def is_blank(part: Part) -> bool:
     if part.media_type == "text/html":
         small = len(part.content) <= _BLANK_HTML and not part.filename
         return small and _EMPTY_HTML.fullmatch(part.content) is not None
-    return part.media_type == "text/plain" and not _WORD.search(part.content)
+    if part.media_type != "text/plain":
+        return False
+    return not _WORD.search(part.content) or part.content.strip() == _PROTON_BRIDGE
 
 
 def is_message(content: bytes) -> bool:
@@ -262,7 +267,12 @@ def is_copy(part: Part, block: Block) -> bool:
 
 
 def shown_html(part: Part) -> bytes:
-    """What an HTML part shows, as UTF-8 text without the targets of links."""
+    """What an HTML part shows, as UTF-8 text without the targets of links.
+
+    Text that is only called HTML keeps its line ends: some forms on web sites send such mail.
+    """
+    if not _MARKUP.search(part.content):
+        return part.content
     text = html_to_text(decode_bytes(part.content, part.params.get("charset")))
     return _LINK_TARGET.sub("", text).encode()
 
@@ -307,7 +317,7 @@ def has_ciphertext(root: Part) -> bool:
 
 
 def _binary_ciphertext(content: bytes) -> bool:
-    if content[:1] not in (b"\x84", b"\x85", b"\x86", b"\x8c", b"\xc1", b"\xc3"):
+    if content[:1] not in (b"\x84", b"\x85", b"\x86", b"\x8c", b"\xa8", b"\xc1", b"\xc3", b"\xca"):
         return False
     try:
         return classify(content).kind is Kind.ENCRYPTED

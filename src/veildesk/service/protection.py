@@ -36,6 +36,10 @@ CLOSED = (
     "A part of this mail is encrypted and was not opened: only what is encrypted as a whole is. Ask the "
     "person to encrypt the whole mail (PGP/MIME) and to send it again."
 )
+CLOSED_FILE = (
+    "A file in this mail is encrypted by itself and was not opened, because the key that signed the text did "
+    "not sign it. Ask the person to encrypt the whole mail (PGP/MIME) and to send it again."
+)
 SMIME = (
     "This mail is encrypted or signed with S/MIME, which is not opened or checked here. Ask the person to "
     "use OpenPGP."
@@ -50,6 +54,8 @@ def mail_notices(message: OpenedMessage) -> tuple[str, ...]:
     found = []
     if message.encryption.scope is Scope.PART and message.encryption.integrity is None:
         found.append(CLOSED)
+    if "closed-file" in message.notes:
+        found.append(CLOSED_FILE)
     if "smime-unsupported" in message.notes:
         found.append(SMIME)
     if message.automatic:

@@ -14,6 +14,7 @@ import pytest
 from testbed.openpgp_lab import Lab
 from veildesk.core.limits import Limits
 from veildesk.core.message import OpenedMessage, Scope, Verdict
+from veildesk.service.protection import mail_notices
 from veildesk.service.reading import read_mail
 
 FOLDER = Path(__file__).resolve().parents[2] / "corpus" / "encrypted_shapes"
@@ -71,6 +72,21 @@ async def test_the_signature_of_a_part_with_files_beside_it_covers_a_part(lab: L
     message = await read(lab, (FOLDER / "attachment-left-in-the-clear.eml").read_bytes())
     (signature,) = message.signatures
     assert (signature.verdict, signature.scope) == (Verdict.VALID, Scope.PART)
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("inline-with-signed-file.eml", False),
+        ("inline-with-unsigned-file.eml", True),
+        ("inline-with-file-of-another.eml", True),
+        ("html-beside-text-encrypted-by-itself.eml", True),
+        ("attachment-left-in-the-clear.eml", False),
+    ],
+)
+async def test_agents_are_told_of_a_file_that_stays_closed(lab: Lab, file: str, *, told: bool) -> None:
+    message = await read(lab, (FOLDER / file).read_bytes())
+    assert any("encrypted by itself" in line for line in mail_notices(message)) == told
 
 
 async def read(lab: Lab, template: bytes) -> OpenedMessage:
