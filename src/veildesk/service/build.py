@@ -87,17 +87,8 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
     limits = Limits()
     async with AsyncExitStack() as stack:
         runtime = stack.enter_context(runtime_folder(config.gateway.runtime_dir))
-        if not config.keys.ring.exists():
-            raise ConfigInvalid(
-                "[keys] ring: there is no key ring; put that of the newest backup in its place, or, for a "
-                "new gateway, let 'veildesk init' make one"
-            )
-        keyring = KeyRing.load(config.keys.ring)
-        if keyring.bind():
-            _log.info("ring-bound")
-        # The ring is made anew each day: for a gateway that never noted the time, it says what has been.
-        before = int(config.keys.ring.stat().st_mtime)
-        guard = ClockGuard(config.gateway.state_dir / "clock", before)
+        keyring = _key_ring(config)
+        guard = _clock_guard(config)
         spool = await SqlSpool.open(
             config.gateway.state_dir,
             keyring,
@@ -146,6 +137,24 @@ async def build_gateway(config: Config) -> AsyncIterator[Gateway]:
 def cleaner_from(settings: AttachmentsConfig) -> SandboxCleaner | ScannedCleaner:
     """The cleaner of files, behind a malware scan if one is switched on."""
     return make_cleaner(require_sandbox=settings.require_sandbox, clamd=settings.clamd)
+
+
+def _key_ring(config: Config) -> KeyRing:
+    if not config.keys.ring.exists():
+        raise ConfigInvalid(
+            "[keys] ring: there is no key ring; put that of the newest backup in its place, or, for a "
+            "new gateway, let 'veildesk init' make one"
+        )
+    keyring = KeyRing.load(config.keys.ring)
+    if keyring.bind():
+        _log.info("ring-bound")
+    return keyring
+
+
+def _clock_guard(config: Config) -> ClockGuard:
+    # The ring is made anew each day: for a gateway that never noted the time, it says what has been.
+    before = int(config.keys.ring.stat().st_mtime)
+    return ClockGuard(config.gateway.state_dir / "clock", before)
 
 
 def _pipeline(
