@@ -108,3 +108,26 @@ def test_key_pair_in_base58_unless_it_is_called_a_signature() -> None:
     value = base58(b"\x41" + _octets(random.Random(4), 63))
     assert [f.type for f in find(f"exported {value} yesterday")] == ["PRIVKEY"]
     assert "PRIVKEY" not in {f.type for f in find(f"tx signature {value}")}
+
+
+_SAID = (
+    "Guten Tag, mein Acme-Schlüssel lautet {} und wird abgelehnt.",
+    "Bonjour, ma clé Acme est {} mais elle est refusée.",
+    "Здравствуйте, мой ключ Acme: {} больше не работает.",
+    "Here is the new key for Acme:\n\n{}\n\nPlease check.",
+    "> my Acme key is\n> {}\n",
+    "const client = new Acme('{}');",
+)
+
+
+@pytest.mark.parametrize("form", ["{H32}", "{H40}", "{uuid}", "{A24}", "{L32}", "{A40}"])
+@pytest.mark.parametrize("sentence", _SAID)
+def test_value_behind_a_bare_word_for_a_key(sentence: str, form: str) -> None:
+    rng = random.Random(sentence + form)
+    hidden = 0
+    for _ in range(8):
+        value = made(form, rng)
+        text = sentence.format(value)
+        start = text.index(value)
+        hidden += any(f.start <= start and f.end >= start + len(value) for f in find(text))
+    assert hidden >= 7, "a value that looks by chance like words may stay, not a form"

@@ -16,7 +16,7 @@ from itertools import pairwise
 from veildesk.core.finding import Finding
 from veildesk.redact.rule import Rule, before, finding, pattern_search
 
-__all__ = ["MARKS", "RULES", "drawn"]
+__all__ = ["MARKS", "RULES", "drawn", "special"]
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 MARKS: tuple[tuple[str, str], ...] = (
@@ -149,8 +149,9 @@ def _loosely_drawn(value: str) -> bool:
     return sum(a != b for a, b in pairwise(kinds)) * 3 >= len(kinds)
 
 
-def _special(trigger: bytes, source: str, sure: float) -> Rule:
-    edge = "" if source.startswith(("(?<=", "(?:(?<=")) else r"(?<![A-Za-z0-9])"
+def special(trigger: bytes, source: str, sure: float) -> Rule:
+    """The rule of one form; a group `value` is what is hidden of it."""
+    edge = "" if source.startswith(("(?<=", "(?:(?<=", "(?<!")) else r"(?<![A-Za-z0-9])"
     pattern = re.compile(rf"{edge}(?:{source})(?![A-Za-z0-9])")
 
     def judge(match: re.Match[str], text: str) -> Iterator[Finding]:
@@ -181,14 +182,19 @@ def _unlisted(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(match.start(), match.end(), "API_TOKEN", "unlisted", 0.8)
 
 
-_LONG = re.compile(r"(?<![A-Za-z0-9+/=_.-])[A-Za-z0-9_-]{100,4000}(?![A-Za-z0-9+/=]|\.[a-z])")
+_LONG = re.compile(r"(?<![A-Za-z0-9+/=_.%-])[A-Za-z0-9_-]{40,4000}(?![A-Za-z0-9+/=@%]|\.[a-z])")
 
 
 def _long(match: re.Match[str], text: str) -> Iterator[Finding]:
-    """So long a drawn run tells an agent nothing, whatever it opens."""
-    if drawn(match[0]) and re.search(
-        r"[-_0OIl]", match[0]
-    ):  # addresses and keys in base58 have rules of their own
+    """So long a drawn run tells an agent nothing, whatever it opens; of shorter ones sums and symbols stay."""
+    value = match[0]
+    if len(value) < 100 and (
+        not re.search(r"[-_]", value)  # those without are judged by `_alone`
+        or value.startswith("_Z")
+        or _SUMS.search(before(text, match.start(), 40))
+    ):
+        return
+    if drawn(value) and re.search(r"[-_0OIl]", value):  # base58 has rules of its own
         yield finding(match.start(), match.end(), "API_TOKEN", "unlisted", 0.8)
 
 
@@ -243,8 +249,8 @@ RULES = (
         ahead=210,
     ),
     *(_marked(body, marks) for body, marks in MARKS),
-    *(_special(trigger, source, 1.0) for trigger, source in _SPECIAL),
-    *(_special(trigger, source, 0.6) for trigger, source in _HOOKS),
+    *(special(trigger, source, 1.0) for trigger, source in _SPECIAL),
+    *(special(trigger, source, 0.6) for trigger, source in _HOOKS),
     Rule(
         "unlisted", (rb"[a-z0-9][_-][a-z0-9]{24}",), pattern_search(_UNLISTED, _unlisted), back=80, ahead=620
     ),
@@ -256,5 +262,5 @@ RULES = (
         ahead=4,
         cased=True,
     ),
-    Rule("unlisted", (rb"[^a-z0-9_-][a-z0-9_-]{90}",), pattern_search(_LONG, _long), back=100, ahead=4000),
+    Rule("unlisted", (rb"[^a-z0-9_-][a-z0-9_-]{40}",), pattern_search(_LONG, _long), back=50, ahead=4000),
 )

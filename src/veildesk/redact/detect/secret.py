@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from veildesk.core.finding import Finding
 from veildesk.redact.detect import keywords
+from veildesk.redact.detect.issuers import mixed
 from veildesk.redact.detect.prefixes import drawn
 from veildesk.redact.keyword import Keyword
 from veildesk.redact.masks import BLANK
@@ -350,7 +351,7 @@ def _api_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
 def _drawn_part(value: str) -> bool:
     """Whether what looks like a member of a program's object is a drawn value behind a dot."""
     part = value.rpartition(".")[2]
-    return len(part) >= 20 and drawn(part)
+    return len(part) >= 14 and (drawn(part) or mixed(part))
 
 
 _SCHEME = Keyword(
