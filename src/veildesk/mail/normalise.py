@@ -49,8 +49,7 @@ def normalise(
     signature over the whole mail, with its own header; None or `raw` itself when there is no such envelope.
     `return_path` is the envelope sender, "" for the null path, None when unknown. `notes` are passed on;
     "ambiguous-sender", "html-made-text", "amp-dropped", "returned-headers-dropped", "tnef-opened" and
-    "tnef-damaged" may be added.
-    `own` are our addresses, lower-case: a list with such an address stands in front of us.
+    "tnef-damaged" may be added. `own` are our addresses, lower-case: a list with one is in front of us.
     `parsed` is what `parse_mail` made of `raw` and of `payload` with these limits, None for not parsed yet.
     Raises `LimitExceeded` or `Unparsable`.
     """
