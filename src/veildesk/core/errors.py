@@ -154,6 +154,13 @@ class Unparsable(MailRefused):
     hint = "Send the text as a plain mail without nested messages."
 
 
+class NothingOpened(Unparsable):
+    """All of a mail is ciphertext in parts, which is not opened where it stands."""
+
+    public = "Nothing in this mail could be opened: it is not encrypted as a whole."
+    hint = "Encrypt the whole mail (PGP/MIME) and send it again."
+
+
 class LimitExceeded(MailRefused):
     """Too large, too deep or too many parts."""
 

@@ -69,7 +69,8 @@ def normalise(
     # A list encrypts to nobody: who encrypted to us wrote to us, whatever way it took.
     written_to_us = decrypted or (list_address(outer) or "") in own
     machine = is_automatic(outer, return_path=return_path, through_list=True)
-    listed = not (machine or written_to_us) and is_automatic(outer, return_path=return_path)
+    known = machine or written_to_us or not is_automatic(outer, return_path=return_path)
+    listed = () if known else ("through-a-list",)
     return OpenedMessage(
         subject=headers.subject,
         subject_protected=_subject_protected(headers, decrypted, signatures),
@@ -82,14 +83,10 @@ def normalise(
         message_id=headers.message_id,
         references=headers.references,
         recipients=_recipients(outer, inner),
-        automatic=machine or listed,
+        automatic=machine or bool(listed),
         removed_headers=removed_headers(outer, inner, outer_subject_used=not headers.subject_inside),
         certificates=_certificates(attachments),
-        notes=tuple(
-            dict.fromkeys(
-                (*notes, *_sender_notes(outer), *body.notes, *(["through-a-list"] if listed else []))
-            )
-        ),
+        notes=tuple(dict.fromkeys((*notes, *_sender_notes(outer), *body.notes, *listed))),
     )
 
 

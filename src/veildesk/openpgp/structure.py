@@ -114,7 +114,7 @@ def find_layer(source: bytes, root: Part) -> Layer:
 
 
 def _is_smime(part: Part) -> bool:
-    """S/MIME data by its type, or by its name where a program knew no type (RFC 8551 § 3.9)."""
+    """S/MIME data by its type, or by its name where a program knew no type."""
     if part.media_type in _SMIME_DATA:
         return True
     named = (part.filename or "").lower().endswith(_SMIME_NAMES)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from veildesk.core.errors import MailRefused, NotSoundCiphertext, Undecryptable, VeildeskError
-from veildesk.core.message import Disposition, OpenedMessage
+from veildesk.core.errors import MailRefused, NotSoundCiphertext, Undecryptable, Unparsable, VeildeskError
+from veildesk.core.message import Disposition, OpenedMessage, Scope
 
-__all__ = ["dispose", "dispose_failed"]
+__all__ = ["dispose", "dispose_failed", "nothing_open"]
 
 
 def dispose(message: OpenedMessage) -> tuple[Disposition, str]:
@@ -14,6 +14,8 @@ def dispose(message: OpenedMessage) -> tuple[Disposition, str]:
     A signed mail that names several authors, or one that programs read differently, is put aside:
     whoever signed it, it could be read as written by somebody else.
     """
+    if nothing_open(message):
+        return Disposition.REFUSE, Unparsable.code
     if message.signatures and "ambiguous-sender" in message.notes:
         return Disposition.QUARANTINE, "ambiguous-sender"
     if message.automatic:
@@ -23,6 +25,12 @@ def dispose(message: OpenedMessage) -> tuple[Disposition, str]:
     if message.references:
         return Disposition.REPLY, "answers-a-message"
     return Disposition.TICKET, ""
+
+
+def nothing_open(message: OpenedMessage) -> bool:
+    """Whether all of a mail is ciphertext that is not opened where it stands: a ticket would be empty."""
+    closed = message.encryption.scope is Scope.PART
+    return closed and not (message.text.strip() or message.attachments)
 
 
 def dispose_failed(error: VeildeskError) -> tuple[Disposition, str]:

@@ -20,13 +20,12 @@ from veildesk.core.envelope import split_envelope
 from veildesk.core.errors import (
     NotSoundCiphertext,
     Undecryptable,
-    Unparsable,
     VeildeskError,
     WorkLost,
 )
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.limits import Limits
-from veildesk.core.message import Attachment, OpenedMessage, Scope
+from veildesk.core.message import Attachment, OpenedMessage
 from veildesk.core.portal_entry import decode_numbering, decode_portal_entry, encode_numbering
 from veildesk.core.ports import Backend, Cleaned, Cleaner, Clock, Engine, Spool
 from veildesk.core.submission import Channel, PortalEntry, dedup_key
@@ -144,9 +143,6 @@ class Inbound:
                 item.work, mail.raw, Reason(error.code), null_sender=mail.null_sender
             )
             return dataclasses.replace(item, work=work)
-        if message.encryption.scope is Scope.PART and not (message.text.strip() or message.attachments):
-            # All of it is ciphertext that is not opened where it stands: an empty ticket would lose it.
-            raise Unparsable("encrypted-structure")
         self._reader.require(item.work.queue, message)
         # What a stage is done with goes, so that a large mail is not held several times.
         return dataclasses.replace(item, raw=b"", message=message, extension=mail.extension)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from veildesk.core.contact import decode_contact
 from veildesk.core.envelope import Payload
-from veildesk.core.errors import AmbiguousSender, NotEncrypted, NotSigned
+from veildesk.core.errors import AmbiguousSender, NotEncrypted, NothingOpened, NotSigned
 from veildesk.core.limits import Limits
 from veildesk.core.message import Disposition, OpenedMessage, Scope, Verdict
 from veildesk.core.ports import Clock, Engine, Spool
@@ -15,7 +15,7 @@ from veildesk.core.submission import dedup_key
 from veildesk.mail.reply_address import ReplyAddresses, message_id_of
 from veildesk.openpgp.opening import look_at
 from veildesk.service.config import QueueConfig
-from veildesk.service.disposition import dispose
+from veildesk.service.disposition import dispose, nothing_open
 from veildesk.service.known_keys import KnownKeys
 from veildesk.service.reading import read_mail
 
@@ -81,7 +81,12 @@ class MailReader:
         return tuple(dict.fromkeys((*by_token, *reversed(message.references))))
 
     def require(self, queue: str, message: OpenedMessage) -> None:
-        """Raises what speaks against a mail: `AmbiguousSender`, `NotEncrypted`, `NotSigned`."""
+        """Raises what speaks against a mail: `NothingOpened`, `AmbiguousSender`, `NotEncrypted`, `NotSigned`.
+
+        The sender can be told each of them while the mail is offered.
+        """
+        if nothing_open(message):
+            raise NothingOpened("encrypted-structure")
         if dispose(message)[0] is Disposition.QUARANTINE:
             raise AmbiguousSender
         require = self.queues[queue].require if queue in self.queues else "nothing"

@@ -17,18 +17,23 @@ from veildesk.core.contact import decode_contact
 from veildesk.core.errors import (
     LimitExceeded,
     NotEncrypted,
+    NothingOpened,
     NotSigned,
     SpoolUnavailable,
     Undecryptable,
     Unparsable,
     VeildeskError,
 )
+from veildesk.core.limits import Limits
+from veildesk.core.message import Disposition
 from veildesk.core.portal_entry import encode_portal_entry
 from veildesk.core.submission import Channel, PortalAnchor, PortalEntry, Submission
 from veildesk.core.work import Reason, State
 from veildesk.redact.rules import rule_set
 from veildesk.service.config import QueueConfig
+from veildesk.service.disposition import dispose
 from veildesk.service.known_keys import KnownKeys, MemoryContacts
+from veildesk.service.reading import read_mail
 
 
 async def test_plain_mail_becomes_a_marked_clean_ticket(house: House) -> None:
@@ -108,6 +113,20 @@ async def test_mail_for_another_key_is_quarantined_and_kept(house: House, lab: L
     (entry,) = house.entries()
     assert "none of our keys opens" in entry.text
     assert isinstance(await house.inbound.judge(message.as_bytes(), "support"), Undecryptable)
+
+
+async def test_a_mail_of_which_nothing_is_opened_is_refused_with_what_to_do(house: House) -> None:
+    head = f"From: {USER}\r\nTo: {SUPPORT}\r\nContent-Type: multipart/encrypted; boundary=b\r\n\r\n"
+    part = "--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n--b--\r\n"
+    raw = (head + part).encode()
+    error = await house.inbound.judge(raw, "support")
+    assert isinstance(error, NothingOpened)
+    assert "Encrypt the whole mail" in error.hint
+    assert dispose(await read_mail(raw, house.engine, (), Limits()))[0] is Disposition.REFUSE
+    await house.take(raw)
+    await house.work()
+    assert not house.entries()
+    assert [row.reason for row in await house.rows()] == [Reason.UNPARSABLE]
 
 
 @pytest.mark.parametrize(
