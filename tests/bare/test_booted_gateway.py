@@ -30,18 +30,22 @@ def blocks(title: str) -> list[str]:
     return re.findall(r"^```\n(.*?)^```", section[1], re.M | re.S)
 
 
-def toml_block() -> str:
-    found = re.search(r"^```toml\n(.*?)^```", README.read_text(), re.M | re.S)
-    assert found
+def toml_block(title: str) -> str:
+    """What a section of the instructions says to put into the configuration."""
+    found = re.search(rf"^## \d+\. {re.escape(title)}.*?^```toml\n(.*?)^```", README.read_text(), re.M | re.S)
+    assert found, title
     return found[1]
 
 
 def changed(config: str, changes: str) -> str:
     """`config` with the values of `changes`, as an operator would type them."""
     for table in re.split(r"(?=^\[)", changes, flags=re.M):
-        if not (head := re.match(r"\[(\w+)\]\n", table)):
+        if not (head := re.match(r"\[([\w.]+)\]\n", table)):
             continue
         own = re.search(rf"^(?:# )?\[{head[1]}\].*?(?=^(?:# )?\[|\Z)", config, re.M | re.S)
+        if own is None and "." in head[1]:
+            config = f"{config}\n{table}"  # a table that the configuration does not name yet
+            continue
         assert own, head[1]
         lines = own[0]
         lines = re.sub(rf"^# \[{head[1]}\]", f"[{head[1]}]", lines, flags=re.M)
@@ -60,7 +64,8 @@ def machine():
         chroot.run("cd /opt/veildesk && scripts/install media")
         chroot.run("/opt/veildesk/scripts/install demo")
         chroot.run("systemctl disable tor postfix dovecot 2>/dev/null || true")
-        shutil.copy(HERE / "person.py", chroot.root / "root/person.py")
+        for name in ("person.py", "visitor.py"):
+            shutil.copy(HERE / name, chroot.root / "root" / name)
         with booted(chroot) as inside:
             yield inside
 
@@ -78,7 +83,7 @@ def gateway(machine):
     (sockets,) = blocks("Sockets, keys and configuration")
     machine.run("cd /opt/veildesk\n" + sockets)
     config = machine.root / "var/lib/veildesk/veildesk.toml"
-    config.write_text(changed(config.read_text(), toml_block()))
+    config.write_text(changed(config.read_text(), toml_block("Sockets, keys and configuration")))
     (mail,) = blocks("Mail")
     machine.run("cd /opt/veildesk\n" + mail)
     (unit,) = blocks("Start")
@@ -162,6 +167,49 @@ def test_the_status_site_runs_as_its_own_unit(gateway):
     machine.run("cp /opt/veildesk/deploy/systemd/veildesk-status.service /etc/systemd/system/")
     machine.run("systemctl daemon-reload && systemctl start veildesk-status")
     machine.until("test -S /run/veildesk/status/status.sock")
+
+
+def test_the_portal_runs_apart_as_another_user(gateway):
+    machine, _ = gateway
+    title = "The portal apart (optional)"
+    (units,) = blocks(title)
+    machine.run("cd /opt/veildesk\n" + units)
+    config = machine.root / "var/lib/veildesk/veildesk.toml"
+    config.write_text(changed(config.read_text(), toml_block(title)))
+    start = re.search(r"^Then `(systemctl [^`]+)`", README.read_text(), re.M)
+    assert start
+    machine.run(start[1])
+    machine.until(f"{VEILDESK} status {CONFIG} | grep -Eq '^portal +answers'")
+    uid = machine.run("stat -c %U /proc/$(systemctl show -P MainPID veildesk-portal)").strip()
+    assert uid == "veildesk-portal"
+    apart = "runuser -u veildesk-portal -- cat"
+    for kept in ("/var/lib/veildesk/veildesk.toml", "/run/veildesk/private"):
+        assert "denied" in machine.run(f"{apart} {kept} 2>&1", check=False)
+    doctor = machine.run(
+        f"runuser -u veildesk -G _tor-veildesk -- /opt/veildesk/.venv/bin/veildesk doctor {CONFIG}",
+        check=False,
+    )
+    assert "ok    the portal process is another user than the gateway" in doctor
+    assert "ok    the portal process answers" in doctor
+
+    (host,) = re.findall(r"[a-z2-7]{56}\.onion", machine.run(f"{VEILDESK} status {CONFIG}"))[:1]
+    folder = "/var/lib/veildesk/tickets/new"
+    before = int(machine.run(f"ls {folder} 2>/dev/null | wc -l"))
+    come = "cd /root && PYTHONDONTWRITEBYTECODE=1 python3 visitor.py /run/veildesk/site/portal.sock"
+    assert machine.run(f"{come} {host}").splitlines() == [
+        "Check before you send True False",
+        "We have your message",
+    ]
+    machine.until(f"test $(ls {folder} 2>/dev/null | wc -l) = {before + 1}")
+    ticket = machine.run(f"cat {folder}/$(ls -t {folder} | head -n 1)")
+    assert "[email-1]" in ticket
+    assert "other@mail.example" not in ticket
+    assert "Synthetic Author" not in ticket
+    # It goes on while the gateway is away, and the other way round.
+    machine.run("systemctl kill -s KILL --kill-whom=main veildesk-portal")
+    machine.until("test $(systemctl show -P NRestarts veildesk-portal) -ge 1")
+    machine.until(f"{VEILDESK} status {CONFIG} | grep -Eq '^portal +answers'")
+    machine.until(f"{come} {host} | grep -q 'We have your message'")
 
 
 def test_the_ring_opens_only_with_the_credential_of_the_service_manager(gateway):
