@@ -12,9 +12,10 @@ from pathlib import Path
 with warnings.catch_warnings():  # a dependency of the driver uses an old name of another one
     warnings.simplefilter("ignore", DeprecationWarning)
     from marionette_driver import By
+    from marionette_driver.keys import Keys
     from marionette_driver.marionette import Marionette
 
-__all__ = ["SAFEST", "STOCK", "By", "Marionette", "firefox"]
+__all__ = ["SAFEST", "STOCK", "By", "Keys", "Marionette", "firefox"]
 
 QUIET: Mapping[str, object] = {
     "marionette.port": 0,
@@ -49,7 +50,15 @@ SAFEST: Mapping[str, object] = {
     "dom.securecontext.allowlist_onions": True,
     "security.mixed_content.upgrade_display_content": False,
     "media.webm.enabled": False,
+    "media.autoplay.default": 5,
     "webgl.disabled": True,
+    "gfx.font_rendering.opentype_svg.enabled": False,
+    "gfx.font_rendering.graphite.enabled": False,
+    "browser.display.use_document_fonts": 0,
+    "privacy.firstparty.isolate": True,
+    "browser.cache.disk.enable": False,
+    "browser.formfill.enable": False,
+    "dom.security.https_only_mode": False,
 }
 
 STOCK: Mapping[str, object] = {}
