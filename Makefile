@@ -3,7 +3,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 KEEP ?=
 ONLY ?=
 
-.PHONY: demo test test-backends test-bare check run bench chaos fuzz fix lock clean
+.PHONY: demo test test-backends test-bare test-keyboard check run bench chaos fuzz fix lock clean
 
 demo:
 	@scripts/install demo
@@ -23,6 +23,11 @@ test-bare:
 	@scripts/install dev
 	@$(ROOT) apt-get install -y -q --no-install-recommends debootstrap systemd-container >/dev/null
 	@$(ROOT) env VEILDESK_TEST_BARE=1 .venv/bin/python -m pytest -n 0 --timeout 3600 tests/bare
+
+# The whole portal by keyboard alone, in Firefox as Tor Browser's safest setting has it.
+test-keyboard:
+	@scripts/install dev
+	@$(ROOT) env VEILDESK_TEST_KEYBOARD=1 .venv/bin/python -m pytest -n 0 tests/portal/gecko/test_keyboard.py
 
 check:
 	@scripts/install dev

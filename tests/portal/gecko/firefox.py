@@ -12,10 +12,11 @@ from pathlib import Path
 with warnings.catch_warnings():  # a dependency of the driver uses an old name of another one
     warnings.simplefilter("ignore", DeprecationWarning)
     from marionette_driver import By
+    from marionette_driver.errors import MarionetteException
     from marionette_driver.keys import Keys
     from marionette_driver.marionette import Marionette
 
-__all__ = ["SAFEST", "STOCK", "By", "Keys", "Marionette", "firefox"]
+__all__ = ["SAFEST", "STOCK", "By", "Keys", "Marionette", "MarionetteException", "firefox"]
 
 QUIET: Mapping[str, object] = {
     "marionette.port": 0,
