@@ -88,7 +88,10 @@ class _HyperscanScanner:
         others = [item for item in flat if not _PLAIN.fullmatch(item[0])]
         quick = [item for item in others if _has_literal(item)]
         slow = [item for item in others if not _has_literal(item)]
-        parts = [words, quick, *(slow[at : at + _PART] for at in range(0, len(slow), _PART))]
+        # Those that tell upper from lower case share few states with the others.
+        cased = [item for item in slow if not item[1]]
+        other = [item for item in slow if item[1]]
+        parts = [words, quick, cased, *(other[at : at + _PART] for at in range(0, len(other), _PART))]
         self._parts = [(self._compiled(part), [number for _, _, number in part]) for part in parts if part]
 
     def _compiled(self, part: Sequence[tuple[bytes, int, int]]) -> Any:

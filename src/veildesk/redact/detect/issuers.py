@@ -23,28 +23,42 @@ _MIXED = r"(?=[^0-9\s]{0,40}[0-9])(?=[^A-Z\s]{0,40}[A-Z])(?=[^a-z\s]{0,40}[a-z])
 
 _PAIR = rb"[a-z0-9_-]{8}[.:/|_-][a-z0-9_-]{16}"
 """Two long runs and a sign between: one trigger for all forms without a mark, which cost the scan the most."""
+_BEGIN = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9_.:/|-]{33})[A-Za-z0-9_-]")
+"""Where the shortest of them may begin; only there all are tried."""
 
+_PAIRS: tuple[str, ...] = (
+    r"[0-9a-f]{16}-[0-9a-f]{16}-[0-9a-f]{16}",
+    rf"[0-9]{{12,20}}-{_MIXED}[A-Za-z0-9]{{40}}",
+    rf"{_MIXED}[A-Za-z0-9_-]{{43}}\.{_MIXED}[A-Za-z0-9_-]{{43}}",
+    rf"{_MIXED}[A-Za-z0-9]{{36}}\.{_MIXED}[A-Za-z0-9_.-]{{100,260}}",
+    r"(?:token|kubeconfig)-[a-z0-9-]{5,60}:[a-z0-9]{54}",
+    rf"[0-9]{{15,16}}\|{_MIXED}[A-Za-z0-9_-]{{27}}",
+    rf"[123]{_MIXED}[A-Za-z0-9]{{26}}_[A-Za-z0-9]{{20,24}}",
+    rf"{_MIXED}[A-Za-z0-9_-]{{20}}:{_MIXED}[A-Za-z0-9_-]{{22}}",
+    rf"(?:configcat-sdk-1/)?{_MIXED}[A-Za-z0-9_-]{{22}}/{_MIXED}[A-Za-z0-9_-]{{22}}(?!/)",
+    r"[0-2]/[0-9]{13,18}(?:/[0-9]{13,18})?:[0-9a-f]{32}",
+    r"[0-9a-f]{24}:[0-9a-f]{64}",
+    rf"{_UUID}:[0-9a-f]{{32}}",
+    rf"[0-9a-f]{{32}}\.{_MIXED}[A-Za-z0-9]{{16}}",
+    rf"[A-Za-z0-9]{{8}}\.{_MIXED}[A-Za-z0-9]{{32}}",
+    rf"{_MIXED}[A-Za-z0-9]{{10}}-{_MIXED}[A-Za-z0-9]{{22}}",
+)  # fmt: skip
 _FORMS: tuple[tuple[bytes, str], ...] = (
     (rb"(?:trnsl|dict|pdct)\.1\.1\.", r"(?:trnsl|dict|pdct)\.1\.1\.[0-9]{8}T[0-9]{6}Z\.[0-9a-f]{16}\.[0-9a-f]{40}"),
     (rb"[^a-z0-9]c[ks]_[0-9a-f]{12}", r"c[ks]_[0-9a-f]{40}"),
     (rb"vk1\.a\.", r"vk1\.a\.[A-Za-z0-9_-]{60,400}"),
-    (_PAIR, r"[0-9a-f]{16}-[0-9a-f]{16}-[0-9a-f]{16}"),
     (rb"[^a-z0-9][so]\.[a-z0-9]{16}", rf"[so]\.{_MIXED}[A-Za-z0-9]{{24,32}}"),
     (rb"[^a-z0-9](?:ur?|m)[0-9]{5,9}-[0-9a-f]{12}", r"(?:ur?|m)[0-9]{5,9}-[0-9a-f]{24}"),
     (rb"ucat_[a-z0-9]{12}", r"ucat_[A-Z0-9]{26}"),
     (rb"[a-z*]:[a-z]{2,20}\.[0-9a-f]{16}", r"(?:\*|[a-z0-9_-]{1,30}):[a-z]{2,20}\.[0-9a-f]{56,64}"),
-    (_PAIR, rf"[0-9]{{12,20}}-{_MIXED}[A-Za-z0-9]{{40}}"),
-    (rb"[^a-z0-9][0-9]{1,3}-[a-z0-9]{60}", rf"[0-9]{{1,3}}-{_MIXED}[A-Za-z0-9]{{64}}"),
+    (rb"[0-9]-[a-z0-9]{24}", rf"[0-9]{{1,3}}-{_MIXED}[A-Za-z0-9]{{64}}"),
     (rb"[^a-z0-9](?:act|rft|clt)\.[a-z0-9!]{12}", rf"(?:act|rft|clt)\.{_MIXED}[A-Za-z0-9!*]{{32,160}}"),
     (rb"[^a-z0-9]api-[a-z0-9]{26}", r"api-(?=[A-Z]{0,20}[0-9])[A-Z0-9]{32}"),
     (rb"[^a-z0-9]key-[a-z0-9]{12}", r"key-(?=[a-z]{0,20}[0-9])[0-9a-z]{32}"),
     (rb"scp-(?:live|test)-", r"scp-(?:live|test)-[0-9a-f]{32}"),
     (rb"salad_cloud_", r"salad_cloud_[A-Za-z0-9]{1,20}_[A-Za-z0-9]{20,60}"),
-    (_PAIR, rf"{_MIXED}[A-Za-z0-9_-]{{43}}\.{_MIXED}[A-Za-z0-9_-]{{43}}"),
-    (_PAIR, rf"{_MIXED}[A-Za-z0-9]{{36}}\.{_MIXED}[A-Za-z0-9_.-]{{100,260}}"),
     (rb"[^a-z0-9]v2/[a-z0-9]{40}", rf"v2/{_MIXED}[A-Za-z0-9]{{100,420}}"),
     (rb"[^a-z0-9]key_[0-9a-f]{12}", r"key_[0-9a-f]{28,64}"),
-    (_PAIR, r"(?:token|kubeconfig)-[a-z0-9-]{5,60}:[a-z0-9]{54}"),
     (rb"(?:pub|sub|sec)-c-", rf"(?:pub|sub|sec)-c-(?:{_UUID}|[A-Za-z0-9]{{40,60}})"),
     (rb"PVEAPIToken=", rf"PVEAPIToken=[^\s=!]{{1,60}}![^\s=]{{1,60}}={_UUID}"),
     (rb"[^a-z0-9][ps]k1_[0-9a-f]{12}", r"[ps]k1_[0-9a-f]{64}"),
@@ -52,9 +66,7 @@ _FORMS: tuple[tuple[bytes, str], ...] = (
     (rb"openuv-", r"openuv-[a-z0-9]{14,16}(?:-io)?"),
     (rb"api_(?:live|sandbox)(?:_[a-z]{2})?\.", r"api_(?:live|sandbox)(?:_[a-z]{2})?\.[A-Za-z0-9_-]{8,16}\.[A-Za-z0-9_-]{20,60}"),
     (rb"\|[0-9]{15}", r"(?:OC|FRL)\|[0-9]{15,18}\|[A-Za-z0-9_-]{20,40}"),
-    (_PAIR, rf"[0-9]{{15,16}}\|{_MIXED}[A-Za-z0-9_-]{{27}}"),
     (rb"[^a-z0-9]tk_[a-z0-9]{12}", r"tk_(?=[a-z]{0,20}[0-9])[a-z0-9]{29}"),
-    (_PAIR, rf"[123]{_MIXED}[A-Za-z0-9]{{26}}_[A-Za-z0-9]{{20,24}}"),
     (rb"(?:key|token)-[0-9a-f]{8}-[0-9a-f]{4}-", rf"[A-Z][A-Za-z]{{2,20}}(?:Key|Token)-{_UUID}"),
     (rb"mlsn\.[0-9a-f]{12}", r"mlsn\.[0-9a-f]{64}"),
     (rb"[^a-z0-9]ls-[a-z0-9]{8}-[a-z0-9]{4}-", r"ls-[A-Za-z0-9]{8}(?:-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12}"),
@@ -71,7 +83,6 @@ _FORMS: tuple[tuple[bytes, str], ...] = (
     (rb"[^a-z0-9]ser\.[a-z0-9]{12}", rf"ser\.{_MIXED}[A-Za-z0-9]{{20,24}}"),
     (rb"[^a-z0-9]EXO[0-9a-f]{12}", r"EXO[0-9a-f]{24}"),
     (rb"[^a-z0-9]endr\+[a-z0-9-]{8}", r"endr\+(?=[A-Za-z-]{0,15}[0-9])[A-Za-z0-9-]{16}"),
-    (_PAIR, rf"{_MIXED}[A-Za-z0-9_-]{{20}}:{_MIXED}[A-Za-z0-9_-]{{22}}"),
     (rb"-(?:PRD|SBX)-[0-9a-f]{6}", r"[A-Za-z0-9]{2,40}-[A-Za-z0-9]{2,40}-(?:PRD|SBX)-[0-9a-f]{9}-[0-9a-f]{8}"),
     (rb"(?:PRD|SBX)-[0-9a-f]{9}", r"(?:PRD|SBX)-[0-9a-f]{12}(?:-[0-9a-f]{4}){4}"),
     (rb"SWMTKN-1-", r"SWMTKN-1-[a-z0-9]{40,60}-[a-z0-9]{20,30}"),
@@ -79,7 +90,6 @@ _FORMS: tuple[tuple[bytes, str], ...] = (
     (rb"dvc_(?:server|client|mobile)_", r"dvc_(?:server|client|mobile)_[A-Za-z0-9_]{20,80}"),
     (rb"[0-9a-f]{12}:fx", rf"{_UUID}:fx"),
     (rb"[^a-z0-9]dls_[a-z0-9]{12}", r"dls_[A-Z0-9]{16}_[A-Za-z0-9]{40,80}"),
-    (_PAIR, rf"(?:configcat-sdk-1/)?{_MIXED}[A-Za-z0-9_-]{{22}}/{_MIXED}[A-Za-z0-9_-]{{22}}(?!/)"),
     (rb"CCDB1_", r"CCDB1_[A-Za-z0-9]{22}_[A-Za-z0-9]{40}"),
     (rb"[^a-z0-9]pk_[0-9]{5,10}_[a-z0-9]{12}", r"pk_[0-9]{5,10}_[A-Z0-9]{32}"),
     (rb"_API_KEY:[0-9a-f]{12}", r"(?:TEST|LIVE|SAND)_API_KEY:[0-9a-f]{32}:[0-9a-f]{32}"),
@@ -93,7 +103,6 @@ _FORMS: tuple[tuple[bytes, str], ...] = (
     (rb"bb_(?:pr|ma)_[0-9a-f]{12}", r"bb_(?:pr|ma)_[0-9a-f]{30}"),
     (rb"[^a-z0-9]00[0-9][0-9a-f]{22}", r"00[0-9](?=[0-9]{0,18}[a-f])[0-9a-f]{22}"),
     (rb"[^a-z0-9][0-9]{4,8}-[0-9a-f]{36}", r"[0-9]{4,8}-[0-9a-f]{40}"),
-    (_PAIR, r"[0-2]/[0-9]{13,18}(?:/[0-9]{13,18})?:[0-9a-f]{32}"),
     (rb"[^a-z0-9/]0/[0-9a-f]{30}", r"(?<!/)0/[0-9a-f]{32}"),
     (rb"amzn\.mws\.|amzn1\.(?:oa2|application)", rf"(?:amzn\.mws\.{_UUID}|amzn1\.(?:oa2-cs\.v1|application-oa2-client)\.[0-9a-f]{{32,64}})"),
     (rb"akab-[a-z0-9]{12}", r"akab-[a-z0-9]{16}-[a-z0-9]{16}"),
@@ -107,11 +116,6 @@ _FORMS: tuple[tuple[bytes, str], ...] = (
     (rb"[^a-z0-9]lm[ab]_[a-z0-9+/]{12}", rf"lm[ab]_{_MIXED}[A-Za-z0-9+/]{{20,200}}={{0,2}}"),
     (rb"[^a-z0-9]ak_[a-z0-9_-]{12}", rf"ak_{_MIXED}[A-Za-z0-9_-]{{20,40}}"),
     (rb"[^a-z0-9]lk_[a-z0-9]{12}", rf"lk_{_MIXED}[A-Za-z0-9]{{20,30}}"),
-    (_PAIR, r"[0-9a-f]{24}:[0-9a-f]{64}"),
-    (_PAIR, rf"{_UUID}:[0-9a-f]{{32}}"),
-    (_PAIR, rf"[0-9a-f]{{32}}\.{_MIXED}[A-Za-z0-9]{{16}}"),
-    (_PAIR, rf"[A-Za-z0-9]{{8}}\.{_MIXED}[A-Za-z0-9]{{32}}"),
-    (_PAIR, rf"{_MIXED}[A-Za-z0-9]{{10}}-{_MIXED}[A-Za-z0-9]{{22}}"),
     (rb"[^a-z0-9]PT[0-9a-f]{40}", r"PT[0-9a-f]{48}"),
     (rb"[0-9a-f]{24}-[0-9a-f]{8}-[0-9a-f]{4}-", rf"[0-9a-f]{{32}}-{_UUID}"),
     (rb"[^a-z0-9]service:[a-z0-9_-]", rf"service:[A-Za-z0-9_-]{{1,64}}:{_MIXED}[A-Za-z0-9_-]{{22}}"),
@@ -144,8 +148,22 @@ def _word_marked(match: re.Match[str], text: str) -> Iterator[Finding]:
         yield finding(match.start(), match.end(), "API_TOKEN", "word-marked", 0.8)
 
 
+_ANY_PAIR = re.compile(rf"(?:{'|'.join(_PAIRS)})(?![A-Za-z0-9])")
+
+
+def _pairs(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Forms without a mark, tried where a long run begins."""
+    behind = start
+    for begin in _BEGIN.finditer(text, start, end):
+        match = _ANY_PAIR.match(text, begin.start()) if begin.start() >= behind else None
+        if match is not None and len(set(match[0])) >= 8:
+            yield finding(match.start(), match.end(), "API_TOKEN", "marked", 1.0)
+            behind = match.end()
+
+
 RULES = (
     *(special(trigger, source, 1.0) for trigger, source in _FORMS),
+    Rule("marked", (_PAIR,), _pairs, back=100, ahead=410, exact=True),
     Rule(
         "word-marked",
         tuple(
