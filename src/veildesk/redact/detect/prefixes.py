@@ -10,8 +10,9 @@ hash, identifier or name of a file has them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from operator import ne
 
 from veildesk.core.finding import Finding
 from veildesk.redact.rule import Rule, before, finding, pattern_search
@@ -109,12 +110,30 @@ _HOOKS: tuple[tuple[bytes, str], ...] = (
 )  # fmt: skip
 
 
+_KINDS = {
+    number: "0"
+    if chr(number).isdigit()
+    else "a"
+    if chr(number).islower()
+    else "A"
+    if chr(number).isupper()
+    else None
+    for number in range(128)
+}
+
+
 def drawn(value: str) -> bool:
     """Whether small letters, capitals and digits take turns as often as chance makes them."""
     if value.isascii() and (value.islower() or value.isupper()):
         return False  # Hex and the like, which may be long.
-    kinds = [0 if char.isdigit() else 1 if char.islower() else 2 for char in value if char.isalnum()]
-    turns = sum(a != b for a, b in pairwise(kinds))
+    kinds: Sequence[str]
+    if value.isascii():
+        kinds = value.translate(_KINDS)
+    else:
+        kinds = [
+            "0" if char.isdigit() else "a" if char.islower() else "A" for char in value if char.isalnum()
+        ]
+    turns = sum(map(ne, kinds, kinds[1:]))
     return len(set(kinds)) == 3 and turns * 20 >= len(kinds) * 9
 
 
