@@ -31,7 +31,7 @@ __all__ = ["main", "notice_story"]
 _EPILOG = """\b
 Exit codes: 0 ok, 1 warnings or a refused operation, 2 wrong use, 3 cannot
 reach the gateway, 10 configuration, 11 keys, 12 tor, 13 mail, 14 helpdesk,
-15 spool, 130 interrupted.
+15 spool, 70 a fault of ours, 71 the system refused, 130 interrupted.
 Completion: eval "$(_VEILDESK_COMPLETE=bash_source veildesk)", or zsh_source,
 fish_source.
 """

@@ -1,8 +1,9 @@
 """How commands speak: data to standard output, words to standard error, one exit code for each fault.
 
 Exit codes: 0 ok, 1 warnings or a refused operation, 2 wrong use, 3 cannot reach the gateway or a server,
-10 configuration, 11 keys, 12 tor, 13 mail, 14 helpdesk, 15 spool, 130 interrupted. Any other code is
-a failure too. With `--json` an error is one JSON object on standard error.
+10 configuration, 11 keys, 12 tor, 13 mail, 14 helpdesk, 15 spool, 70 a fault of ours, 71 the system refused
+something (a file, a folder), 130 interrupted. Any other code is a failure too. With `--json` an error is
+one JSON object on standard error.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 __all__ = [
     "AcceptanceUnknown",
+    "AlreadyRunning",
     "AmbiguousSender",
     "AuthenticationFailed",
     "BackendRefused",
@@ -28,12 +29,16 @@ __all__ = [
     "NotSigned",
     "NotSoundCiphertext",
     "OnionUnavailable",
+    "RingOpen",
     "RingSealed",
+    "RingUnusable",
     "ScanUnavailable",
     "SendFailed",
     "SendRefused",
     "SpoolUnavailable",
+    "SystemRefused",
     "Undecryptable",
+    "Unforeseen",
     "Unparsable",
     "VeildeskError",
     "WorkLost",
@@ -93,6 +98,24 @@ class FolderUnusable(ConfigInvalid):
     hint = "Give --dir a folder on a disk with room that this user may write."
 
 
+class SystemRefused(VeildeskError):
+    """The operating system did not do what was asked of it: a file, a folder, a socket, memory."""
+
+    code = "system-refused"
+    public = "The system did not do what was asked of it."
+    exit_code = 71
+    hint = "Check that the path is right, what this user may do there, and the room on the disk."
+
+
+class Unforeseen(VeildeskError):
+    """A fault of ours; `detail` names its class and where it was, nothing else."""
+
+    code = "internal"
+    public = "Something happened that this program did not foresee."
+    exit_code = 70
+    hint = "Run 'veildesk doctor'; if it says nothing of use, report this line: 'veildesk report'."
+
+
 class KeyUnusable(VeildeskError):
     """A key is missing, expired, revoked or cannot do what it is asked to do."""
 
@@ -100,6 +123,19 @@ class KeyUnusable(VeildeskError):
     public = "The key cannot be used for this."
     exit_code = 11
     hint = "Check the key's expiry, revocation and usage with 'veildesk doctor'."
+
+
+class RingUnusable(KeyUnusable):
+    """The store's key ring is missing, damaged, open to others, or another store's."""
+
+    public = "The store's key ring cannot be used."
+    hint = "Put the key ring of the newest backup of the keys in its place; nothing kept opens without it."
+
+
+class RingOpen(RingUnusable):
+    """Other users may read the key ring."""
+
+    hint = "Run 'chmod go=' on the file that [keys] ring names; ask yourself who may have read it."
 
 
 class RingSealed(KeyUnusable):
@@ -251,6 +287,14 @@ class SpoolUnavailable(VeildeskError):
     smtp_status = "4.3.1"
     exit_code = 15
     hint = "Free disk space or mend the state directory; senders will try again by themselves."
+
+
+class AlreadyRunning(SpoolUnavailable):
+    """Another gateway works on this state directory."""
+
+    code = "already-running"
+    public = "A gateway is running already."
+    hint = "Stop that one first ('systemctl stop veildesk'), or use it: 'veildesk status'."
 
 
 class AcceptanceUnknown(SpoolUnavailable):

@@ -12,7 +12,7 @@ import sys
 import traceback
 from typing import TextIO
 
-__all__ = ["QuietFormatter", "set_up_logging"]
+__all__ = ["QuietFormatter", "set_up_logging", "where"]
 
 
 class QuietFormatter(logging.Formatter):
@@ -24,11 +24,12 @@ class QuietFormatter(logging.Formatter):
         message = record.getMessage() if own else "message-withheld"
         line = f"{record.levelname.lower()} {record.name} {message}"
         if record.exc_info and record.exc_info[1] is not None:
-            line += " " + _where(record.exc_info[1])
+            line += " " + where(record.exc_info[1])
         return line.replace("\n", " ").replace("\r", " ")
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
+    """Class of an exception and where it came from, never its text."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     places = ">".join(f"{frame.name}:{frame.lineno}" for frame in frames)
     return f"exception={type(error).__name__} at={places}"
@@ -50,4 +51,4 @@ def set_up_logging(level: int = logging.INFO, stream: TextIO | None = None) -> N
 
 
 def _quiet_hook(kind: type[BaseException], error: BaseException, trace: object) -> None:
-    logging.getLogger("veildesk").critical("unhandled %s", _where(error))
+    logging.getLogger("veildesk").critical("unhandled %s", where(error))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,9 @@ from veildesk.ops.clock import SystemClock
 from veildesk.ops.notify import notify
 from veildesk.service.config import Config, ListenConfig
 from veildesk.service.database import database_of, files_of
+from veildesk.service.sockets import mail_sockets
+from veildesk.service.stopping import stop_at_signals
+from veildesk.service.taken import refuse_taken
 from veildesk.spool.durable import write_file
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.store_intake import AcceptOnlySpool
@@ -61,9 +63,8 @@ async def serve_accepting(config: Config) -> int:
     listeners = [(Channel.LMTP, config.lmtp), (Channel.SMTP, config.smtp)]
     if not any(listen for _, listen in listeners):
         raise ConfigInvalid("[lmtp] or [smtp] is needed to accept anything")
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_at_signals()
+    refuse_taken(mail_sockets(config))
     secret = await asyncio.to_thread(_intake_secret, config.keys.intake)
     async with AsyncExitStack() as stack:
         spool = await AcceptOnlySpool.open(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from veildesk.attachments.clamd import ScannedCleaner
 from veildesk.attachments.sandbox import SandboxCleaner
-from veildesk.core.errors import ConfigInvalid
+from veildesk.core.errors import ConfigInvalid, RingUnusable
 from veildesk.core.limits import Limits
 from veildesk.core.ports import Backend, Cleaner, Closes, Engine, Mailer, VerifiesAnswers
 from veildesk.deliver.registry import load_backend
@@ -141,10 +141,7 @@ def cleaner_from(settings: AttachmentsConfig) -> SandboxCleaner | ScannedCleaner
 
 def _key_ring(config: Config) -> KeyRing:
     if not config.keys.ring.exists():
-        raise ConfigInvalid(
-            "[keys] ring: there is no key ring; put that of the newest backup in its place, or, for a "
-            "new gateway, let 'veildesk init' make one"
-        )
+        raise RingUnusable("[keys] ring: there is no such file; 'veildesk init' makes one for a new gateway")
     keyring = KeyRing.load(config.keys.ring)
     if keyring.bind():
         _log.info("ring-bound")

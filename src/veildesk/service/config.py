@@ -62,6 +62,8 @@ __all__ = [
 
 
 _T = typing.TypeVar("_T")
+_MOST = 86400
+"""Seconds between two polls, deliveries in a minute: beyond it a typing mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +228,18 @@ _CHOICES = {
 def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     """Read and check a file. Raises `ConfigInvalid` with the place and what is expected."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors on Windows begin a file with a mark (U+FEFF) that TOML does not know.
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigInvalid(f"{path}: there is no such file; 'veildesk init' writes one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path}: cannot be read ({type(error).__name__})") from None
+    except OSError as error:
+        raise ConfigInvalid(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ConfigInvalid(f"{path}: it is no text in UTF-8; save it as such") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigInvalid(f"{path}: {error}") from None
+    except RecursionError:
+        raise ConfigInvalid(f"{path}: its lists are nested too deeply") from None
     return parse_config(raw, path.resolve().parent, environment or {})
 
 
@@ -332,8 +339,8 @@ def _backend(content: Any, place: str, base: Path) -> BackendConfig:
     }
     settings = {k: v for k, v in content.items() if k != "kind" and k not in numbers}
     settings["base"] = str(base)
-    if min(numbers.values(), default=0.0) < 0:
-        raise ConfigInvalid(f"[{place}]: numbers from 0 are needed")
+    if any(not 0 <= number <= _MOST for number in numbers.values()):
+        raise ConfigInvalid(f"[{place}]: numbers from 0 to {_MOST} are needed")
     return BackendConfig(
         kind=_convert(str, content["kind"], f"[{place}] kind", base), settings=settings, **numbers
     )

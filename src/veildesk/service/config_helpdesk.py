@@ -17,6 +17,10 @@ __all__ = [
 ]
 
 
+_MOST_DAYS = 3650
+"""Ten years: who writes more means something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouteConfig:
     """Where entries go that meet all named conditions. `place` is a queue of that helpdesk."""
@@ -69,8 +73,8 @@ def check_routes(
 
 def check_retention(gateway: int, queues: Mapping[str, int]) -> None:
     """Raise `ConfigInvalid` unless each queue (0: as the gateway) keeps from 1 day to the gateway's days."""
-    if gateway < 1:
-        raise ConfigInvalid("[gateway] retention_days: at least 1")
+    if not 1 <= gateway <= _MOST_DAYS:
+        raise ConfigInvalid(f"[gateway] retention_days: from 1 to {_MOST_DAYS}")
     for name, days in queues.items():
         if days and not 1 <= days <= gateway:
             raise ConfigInvalid(f"[queues.{name}] retention_days: from 1 to [gateway] retention_days")

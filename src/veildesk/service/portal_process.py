@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import logging
 import os
-import signal
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Final
@@ -31,6 +30,8 @@ from veildesk.portal.ports import PortalPorts
 from veildesk.service.cleaning import make_cleaner
 from veildesk.service.portal_offer import PortalOffer
 from veildesk.service.serving import QuietServer, serve_site, site_server
+from veildesk.service.stopping import stop_at_signals
+from veildesk.service.taken import refuse_taken
 from veildesk.spool.thread_cipher import WordsCipher
 
 __all__ = ["remote_ports", "serve_portal"]
@@ -47,9 +48,7 @@ async def serve_portal(gateway: Path) -> int:
     gateway of another version and for folders that cannot be used.
     """
     forbid_core_files()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_at_signals()
     watchdog = asyncio.create_task(_watchdog())
     notify("READY=1", "STATUS=waiting for the gateway")
     try:
@@ -93,6 +92,7 @@ async def _serve(client: LinkClient, given: bytes, stop: asyncio.Event) -> None:
         sites.append((offer.status, offer.status_socket))
     for _, place in sites:
         _check_place(place)
+    refuse_taken(("[portal] socket", place) for _, place in sites)
     news = RemoteNews(client, SystemClock(), hashlib.sha256(given).digest())
     cipher = WordsCipher(offer.pepper)
     try:

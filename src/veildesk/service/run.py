@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 from veildesk.child.memory import forbid_core_files, give_back_free_memory, give_back_large_blocks
-from veildesk.core.errors import VeildeskError
 from veildesk.ops.control import ControlServer
+from veildesk.ops.fault import each, told
 from veildesk.ops.notify import notify
+from veildesk.service.alone import only_gateway
 from veildesk.service.build import build_gateway
 from veildesk.service.config import Config
 from veildesk.service.running import Running
+from veildesk.service.sockets import gateway_sockets
+from veildesk.service.stopping import stop_at_signals
+from veildesk.service.taken import refuse_taken
 
 __all__ = ["serve"]
 
@@ -26,15 +28,16 @@ _log = logging.getLogger("veildesk.service")
 
 
 async def serve(config: Config) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code."""
+    """Run until SIGTERM or SIGINT; returns the exit code. Raises `VeildeskError` for what cannot start."""
     forbid_core_files()
     give_back_large_blocks()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_at_signals()
     code = 0
-    async with build_gateway(config) as gateway, AsyncExitStack() as stack:
+    async with AsyncExitStack() as outer:
+        outer.enter_context(only_gateway(config.gateway.state_dir))
+        refuse_taken(gateway_sockets(config))
+        gateway = await outer.enter_async_context(build_gateway(config))
+        stack = await outer.enter_async_context(AsyncExitStack())
         running = Running(gateway)
         control = ControlServer(config.gateway.state_dir / "control", running.handlers())
         await control.start()
@@ -52,18 +55,15 @@ async def serve(config: Config) -> int:
                 await running.stop_listening()
                 for task in tasks:
                     task.cancel()
-        except* VeildeskError as faults:
-            code = max(fault.exit_code for fault in _each(faults))
-            for fault in _each(faults):
-                _log.critical("ended reason=%s detail=%s", fault.code, fault.detail)
-                _log.critical("%s %s", fault.public, fault.hint)
+        except* Exception as faults:
+            code = _log_all(faults)
     _log.info("stopped")
     return code
 
 
-def _each(faults: BaseExceptionGroup[VeildeskError]) -> Iterator[VeildeskError]:
-    for fault in faults.exceptions:
-        if isinstance(fault, BaseExceptionGroup):
-            yield from _each(fault)
-        else:
-            yield fault
+def _log_all(faults: BaseExceptionGroup[Exception]) -> int:
+    found = [told(fault) for fault in each(faults)]
+    for fault in found:
+        _log.critical("ended reason=%s detail=%s", fault.code, fault.detail)
+        _log.critical("%s %s", fault.public, fault.hint)
+    return max(fault.exit_code for fault in found)

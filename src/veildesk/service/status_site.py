@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from pathlib import Path
 
 import uvicorn
@@ -26,6 +25,8 @@ from veildesk.portal.status_site import create_status_app
 from veildesk.service.config import Config, StatusConfig
 from veildesk.service.notices import Press, open_press, status_folder
 from veildesk.service.official import own_onions
+from veildesk.service.stopping import stop_at_signals
+from veildesk.service.taken import refuse_taken
 
 __all__ = ["Upkeep", "look", "serve_status_site"]
 
@@ -143,10 +144,8 @@ async def serve_status_site(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     if config.status is None:
         raise ConfigInvalid("[status]: this section is needed for a status site")
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_at_signals()
+    refuse_taken([("[status] socket", config.status.socket)])
     async with open_press(config) as press:
         upkeep = Upkeep(press, config.status.check_seconds)
         await upkeep.once()

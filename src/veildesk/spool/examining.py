@@ -38,8 +38,7 @@ def examine_store(state_dir: Path, conninfo: str | None, ring_path: Path, files:
         results.append(_ok("spool.ring", "The key ring can be read", f"epochs {_said(ring.epochs)}"))
     except KeyUnusable as error:
         ring = None
-        fix = "Put the key ring of the newest backup of the keys in its place."
-        results.append(_fail("spool.ring", "The key ring can be read", error.detail or "", fix))
+        results.append(_fail("spool.ring", "The key ring can be read", error.detail, error.hint))
     try:
         with _read_only(state_dir, conninfo) as connection:
             results += _all(connection, conninfo, ring, files)

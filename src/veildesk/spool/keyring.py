@@ -27,7 +27,7 @@ from typing import Self
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from veildesk.core.errors import KeyUnusable, RingSealed, SpoolUnavailable
+from veildesk.core.errors import KeyUnusable, RingOpen, RingSealed, RingUnusable, SpoolUnavailable
 from veildesk.spool.crashpoint import crashpoint
 from veildesk.spool.durable import write_file
 from veildesk.spool.ring_root import CREDENTIAL, RingRoot, root_credential
@@ -58,9 +58,9 @@ class _Content:
         body, digest = data[:-32], data[-32:]
         fixed = len(_MAGIC) + 33
         if not data.startswith(_MAGIC) or len(body) < fixed or hashlib.sha256(body).digest() != digest:
-            raise KeyUnusable("key ring damaged or of an unknown version")
+            raise RingUnusable("key ring damaged or of an unknown version")
         if len(body) != fixed + body[fixed - 1] * _EPOCH.size or body[fixed - 1] == 0:
-            raise KeyUnusable("key ring damaged or of an unknown version")
+            raise RingUnusable("key ring damaged or of an unknown version")
         epochs = dict(_EPOCH.iter_unpack(body[fixed:]))
         return cls(body[len(_MAGIC) : len(_MAGIC) + 32], epochs)
 
@@ -113,9 +113,9 @@ class KeyRing:
                 mode = os.fstat(stream.fileno()).st_mode
                 data = stream.read()
         except OSError:
-            raise KeyUnusable("key ring cannot be read") from None
+            raise RingUnusable("key ring cannot be read") from None
         if mode & 0o077:
-            raise KeyUnusable("key ring is accessible to other users: 'chmod go=' it")
+            raise RingOpen("key ring is accessible to other users")
         if data.startswith(SEALED):
             if root is None:
                 raise RingSealed(f"the key ring is sealed: the credential {CREDENTIAL} is needed")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from veildesk.core.errors import KeyUnusable, SpoolUnavailable
+from veildesk.core.errors import KeyUnusable, RingUnusable, SpoolUnavailable
 from veildesk.spool import intake_key
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.schema import ring_state, ticket_key
@@ -67,7 +67,7 @@ class Vault:
         """Raise `KeyUnusable` if the store belongs to another ring."""
         proof = connection.execute(sa.select(ring_state.c.proof)).scalar_one_or_none()
         if proof is not None and not hmac.compare_digest(proof, self._proof):
-            raise KeyUnusable("the key ring belongs to another store")
+            raise RingUnusable("the key ring belongs to another store")
 
     def publish(self, connection: sa.Connection) -> None:
         """Let the public half of the store's epoch stand beside it."""

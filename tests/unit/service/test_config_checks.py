@@ -14,8 +14,24 @@ from veildesk.cli import main
 from veildesk.core.errors import ConfigInvalid
 from veildesk.core.ticket import Level
 from veildesk.service import doctor_files
-from veildesk.service.config import parse_config
+from veildesk.service.config import load_config, parse_config
 from veildesk.service.routing import check_backends
+
+SOUND = """\
+[gateway]
+name = "Desk"
+address = "support@example.org"
+domain = "example.org"
+retention_days = 14
+[keys]
+home = "keys/gnupg"
+support = "{key}"
+notice = "{key}"
+[backends.maildir]
+kind = "maildir"
+path = "tickets"
+poll_seconds = 5
+""".replace("{key}", "A" * 40).encode()
 
 
 def raw() -> dict[str, Any]:
@@ -110,3 +126,28 @@ def test_what_a_command_was_given_is_not_called_the_configuration(tmp_path: Path
     assert result.exit_code == 10
     assert "What was given cannot be used. (the rules file is not TOML)" in result.output
     assert "veildesk.toml" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (b"retention_days = 14", b"retention_days = 99999999999999999999", "from 1 to 3650"),
+        (b"poll_seconds = 5", b"poll_seconds = nan", "numbers from 0"),
+        (b"poll_seconds = 5", b"poll_seconds = inf", "numbers from 0"),
+        (b"[gateway]", b"x = " + b"[" * 100_000 + b"\n[gateway]", "nested too deeply"),
+        (b"[gateway]", b"\xff\xfe[gateway]", "no text in UTF-8"),
+    ],
+)
+async def test_values_that_cannot_be_meant_are_refused_in_a_sentence(
+    tmp_path: Path, before: bytes, after: bytes, words: str
+) -> None:
+    path = tmp_path / "veildesk.toml"
+    path.write_bytes(SOUND.replace(before, after, 1))
+    with pytest.raises(ConfigInvalid, match=words):
+        load_config(path)
+
+
+async def test_a_file_from_another_system_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "veildesk.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + SOUND.replace(b"\n", b"\r\n"))
+    assert load_config(path).gateway.retention_days == 14

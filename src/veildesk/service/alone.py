@@ -1,0 +1,34 @@
+"""One gateway for a state directory: a second start by mistake would take the first one's sockets."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from veildesk.core.errors import AlreadyRunning, SpoolUnavailable
+
+__all__ = ["only_gateway"]
+
+
+@contextmanager
+def only_gateway(state: Path) -> Iterator[None]:
+    """Hold the state directory until the end, or the process's. Raises `AlreadyRunning`.
+
+    Raises `SpoolUnavailable` where the directory cannot be written.
+    """
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(state / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SpoolUnavailable(f"state directory: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning("on this state directory") from None
+        yield
+    finally:
+        os.close(handle)
