@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from veildesk.core.errors import KeyUnusable, Undecryptable, VeildeskError
@@ -157,6 +158,9 @@ def _shown(outcome: Any) -> Any:
         return type(outcome).__name__
     if isinstance(outcome, DecryptedData):
         return outcome, outcome.data
+    if isinstance(outcome, CertificateStatus):
+        # gpg's listing does not tell of subkeys what they have confirmed.
+        return replace(outcome, signing=outcome.signing[:1])
     return outcome
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 __all__ = ["Contact", "KeyEvent", "KnownKey", "Provenance", "decode_contact", "encode_contact"]
@@ -44,7 +44,8 @@ class KeyEvent:
 class KnownKey:
     """A certificate and what is known of it.
 
-    `keys` are the fingerprints of all its keys, `addresses` those of its user ids. `expires` is seconds
+    `keys` are fingerprints and `addresses` lower-case addresses under which it is found. What is learned from
+    mails has only such as have proven to belong to it. `expires` is seconds
     since 1970 UTC, None for never or not known; `last_day` is the day it was last used.
     """
 
@@ -57,6 +58,14 @@ class KnownKey:
     last_day: int = 0
     history: tuple[KeyEvent, ...] = ()
 
+    def with_names_of(self, before: KnownKey) -> KnownKey:
+        """This key under the names that it was found by before, too."""
+        return replace(
+            self,
+            keys=tuple(dict.fromkeys((*self.keys, *before.keys))),
+            addresses=tuple(dict.fromkeys((*self.addresses, *before.addresses))),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:
@@ -65,6 +74,7 @@ class Contact:
     `certificate` is the transferable public key answers are encrypted to, pinned for the ticket;
     `fingerprint` is its primary key, `provenance` how it came, `expires` when it ends (seconds since 1970
     UTC, None for never). `wrote_encrypted` forbids plaintext answers for good.
+    `author` is the address in From, "" where it is `address`: an answer may be wished elsewhere.
     `signer` is the fingerprint of the first valid signature, None for unsigned mail. `expected` is that of
     a key which signed but was not there to check it: no other is taken for this ticket. `earlier` are
     fingerprints of keys that were replaced, `history` tells when. `references`
@@ -86,6 +96,7 @@ class Contact:
     earlier: tuple[str, ...] = field(default=(), repr=False)
     history: tuple[KeyEvent, ...] = field(default=(), repr=False)
     unproven: bool = False
+    author: str = field(default="", repr=False)
 
 
 def encode_contact(contact: Contact) -> bytes:
@@ -106,6 +117,7 @@ def encode_contact(contact: Contact) -> bytes:
             "earlier": list(contact.earlier),
             "history": [[one.day, one.word, one.fingerprint] for one in contact.history],
             "unproven": contact.unproven,
+            "author": contact.author,
         }
     ).encode()
 
@@ -129,4 +141,5 @@ def decode_contact(data: bytes) -> Contact:
         earlier=tuple(fields["earlier"]),
         history=tuple(KeyEvent(*one) for one in fields["history"]),
         unproven=fields.get("unproven", fields["encrypted"]),
+        author=fields.get("author", ""),
     )

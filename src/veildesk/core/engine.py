@@ -39,7 +39,9 @@ class CertificateStatus:
     """What a transferable public key is good for at a given moment.
 
     `fingerprint` is the primary key's. `addresses` are the lower-case addr-specs of valid user ids.
-    `expires` is seconds since 1970 UTC, None when never.
+    `expires` is seconds since 1970 UTC, None when never. `signing` are its keys that are known to sign for
+    it, whether they still may or not: the primary key, and of subkeys those that the engine saw confirm it
+    themselves (RFC 9580 § 5.2.1.9). Any other subkey may be somebody else's key, put there by the owner.
     """
 
     fingerprint: str
@@ -49,6 +51,7 @@ class CertificateStatus:
     expired: bool
     revoked: bool
     expires: int | None = None
+    signing: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -120,7 +120,8 @@ class OpenedMessage:
     `references` are message ids without angle brackets, oldest first. `recipients` are the lower-case
     addresses the mail was sent to, as far as its header says. `certificates` are
     transferable public keys carried by the mail; carrying them proves nothing. `autocrypt` is the
-    fingerprint of the one that came in the Autocrypt header.
+    fingerprint of the one that came in the Autocrypt header, which no signature covers; `enclosed` are those
+    of the ones inside, which a signature over the whole speaks for.
     """
 
     subject: str = ""
@@ -138,4 +139,5 @@ class OpenedMessage:
     removed_headers: tuple[str, ...] = ()
     certificates: tuple[bytes, ...] = ()
     autocrypt: str | None = None
+    enclosed: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 
 from veildesk.core.errors import VeildeskError
 from veildesk.mail.address import single_address
@@ -15,7 +16,12 @@ from veildesk.mail.parse import Part
 from veildesk.openpgp.armor import find_blocks
 from veildesk.openpgp.packets import read_certificate
 
-__all__ = ["autocrypt_certificate", "autocrypt_fingerprint", "candidate_certificates"]
+__all__ = [
+    "autocrypt_certificate",
+    "autocrypt_fingerprint",
+    "candidate_certificates",
+    "enclosed_fingerprints",
+]
 
 _MAX_HEADER = 10 * 1024
 _MAX_CANDIDATES = 8
@@ -34,6 +40,15 @@ def candidate_certificates(outer: Part, payload: Part) -> tuple[bytes, ...]:
         if len(found) < _MAX_CANDIDATES:
             found.setdefault(certificate.fingerprint, certificate.data)
     return tuple(found.values())
+
+
+def enclosed_fingerprints(payload: Part) -> frozenset[str]:
+    """Fingerprints of the certificates that are attached or pasted: what covers the payload covers them."""
+    found = set()
+    for data in _attached(payload)[:_MAX_CANDIDATES]:
+        with contextlib.suppress(VeildeskError):
+            found.add(read_certificate(data).fingerprint)
+    return frozenset(found)
 
 
 def _attached(payload: Part) -> list[bytes]:

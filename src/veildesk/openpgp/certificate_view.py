@@ -118,6 +118,7 @@ class CertificateView:
             expired=not revoked and self.primary.expired(at),
             revoked=revoked,
             expires=self.primary.expires,
+            signing=tuple(one.fingerprint for one in self.parts if one is self.primary or one.can_sign),
         )
 
 

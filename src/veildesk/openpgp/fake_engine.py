@@ -131,7 +131,14 @@ class FakeEngine:
         expired = key["expires"] is not None and key["expires"] <= moment
         usable = not expired and not key["revoked"]
         return CertificateStatus(
-            key["fingerprint"], (key["address"],), usable, usable, expired, key["revoked"], key["expires"]
+            key["fingerprint"],
+            (key["address"],),
+            usable,
+            usable,
+            expired,
+            key["revoked"],
+            key["expires"],
+            (key["fingerprint"],),
         )
 
     async def export(self, fingerprint: str) -> bytes:

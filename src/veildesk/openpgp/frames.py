@@ -130,12 +130,15 @@ def status_words(status: CertificateStatus) -> dict[str, Any]:
         "expired": status.expired,
         "revoked": status.revoked,
         "expires": status.expires,
+        "signing": list(status.signing),
     }
 
 
 def read_status(words: Any) -> CertificateStatus:
     """What `status_words` wrote. Raises `FrameMalformed`."""
     try:
-        return CertificateStatus(**{**words, "addresses": tuple(words["addresses"])})
+        return CertificateStatus(
+            **{**words, "addresses": tuple(words["addresses"]), "signing": tuple(words["signing"])}
+        )
     except (KeyError, TypeError) as error:
         raise FrameMalformed("status") from error

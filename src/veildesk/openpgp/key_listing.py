@@ -87,6 +87,8 @@ def _status(key: _Key) -> CertificateStatus:
         expired=key.validity == "e",
         revoked=key.validity == "r",
         expires=key.expires,
+        # gpg lists subkeys as able to sign without a look at their own signatures.
+        signing=(key.fingerprint,),
     )
 
 

@@ -18,7 +18,11 @@ from veildesk.core.ports import Engine
 from veildesk.mail.address import single_address
 from veildesk.mail.headers import Protection, header_protection
 from veildesk.mail.parse import Part, parse_mail
-from veildesk.openpgp.candidates import autocrypt_fingerprint, candidate_certificates
+from veildesk.openpgp.candidates import (
+    autocrypt_fingerprint,
+    candidate_certificates,
+    enclosed_fingerprints,
+)
 from veildesk.openpgp.off_loop import off_loop
 from veildesk.openpgp.packets import read_certificate
 from veildesk.openpgp.plain_entity import file_entity, text_entity
@@ -45,7 +49,8 @@ class OpenedMail:
     inside the envelope, or the raw mail when there is none. `protected` is true when the payload
     declares protected headers and an encryption or a valid signature over the whole backs that.
     `certificates` are candidates the mail carries, binary; `autocrypt` is the fingerprint of the one from
-    its Autocrypt header. `notes` are fixed words: "legacy-inline",
+    its Autocrypt header, `enclosed` those of the ones that stand inside the payload.
+    `notes` are fixed words: "legacy-inline",
     "mixed-encrypted-plain", "not-encrypted-posing", "repaired-structure", "smime-unsupported",
     "encrypted-structure", "signed-structure", "inner-undecryptable", "closed-file". `outer` is the mail as
     parsed, `inner` the parsed payload, None where it is the mail itself or was not parsed.
@@ -59,6 +64,7 @@ class OpenedMail:
     certificates: tuple[bytes, ...] = ()
     notes: tuple[str, ...] = ()
     autocrypt: str | None = None
+    enclosed: frozenset[str] = frozenset()
     outer: Part | None = field(default=None, repr=False)
     inner: Part | None = field(default=None, repr=False)
 
@@ -119,6 +125,7 @@ async def open_mail(
         candidate_certificates(outer, state.root),
         tuple(state.notes),
         autocrypt_fingerprint(outer),
+        enclosed_fingerprints(state.root),
         outer,
         state.root if state.root is not outer else None,
     )

@@ -457,7 +457,10 @@ async def _encoded(entry: TicketEntry) -> bytes:
 def _same_person(message: OpenedMessage, before: Contact) -> bool:
     if before.signer is not None:
         return bool(signers(message) & {before.signer, *before.earlier})
-    return (message.reply_address or "").lower() == before.address.lower()
+    # Servers vouch for From at most: whom answers go to is anybody's to write.
+    known = {before.address.lower(), before.author.lower() or before.address.lower()}
+    author = (message.from_address or "").lower()
+    return author in known and (message.reply_address or "").lower() == before.address.lower()
 
 
 def _needed(value: _T | None) -> _T:

@@ -42,8 +42,14 @@ class MemoryContacts:
             )
 
     def _put(self, key: KnownKey) -> None:
+        before = self._keys.get(key.fingerprint)
+        if before is not None:
+            key = key.with_names_of(before)
         self._keys[key.fingerprint] = key
-        self._by_key.update(dict.fromkeys(key.keys, key.fingerprint))
+        for one in key.keys:
+            # A certificate can hold another's key as if it were its subkey.
+            self._by_key.setdefault(one, key.fingerprint)
+        self._by_key[key.fingerprint] = key.fingerprint
         for address in key.addresses:
             names = self._by_address.setdefault(address, [])
             if key.fingerprint not in names:
@@ -104,5 +110,7 @@ class KnownKeys:
         found = await self.lookup.find(address)
         for key in found:
             if await self.by_key(key.fingerprint) is None:
-                await self.contacts.remember(dataclasses.replace(key, last_day=day))
+                # Its subkeys may be other people's keys; only what has signed is a name.
+                own = dataclasses.replace(key, keys=(key.fingerprint,), last_day=day)
+                await self.contacts.remember(own)
         return found

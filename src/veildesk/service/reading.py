@@ -69,4 +69,6 @@ def _unknown(opened: OpenedMail) -> bool:
 def _with_candidates(message: OpenedMessage, opened: OpenedMail) -> OpenedMessage:
     """Keys from the envelope's headers as well as attached ones."""
     merged = tuple(dict.fromkeys((*opened.certificates, *message.certificates)))
-    return dataclasses.replace(message, certificates=merged, autocrypt=opened.autocrypt)
+    return dataclasses.replace(
+        message, certificates=merged, autocrypt=opened.autocrypt, enclosed=opened.enclosed
+    )

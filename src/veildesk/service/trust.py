@@ -2,8 +2,8 @@
 
 A key that comes with a mail proves nothing about a person, only that later mails are from the same hand.
 So the first key is pinned to the ticket, and afterwards it changes only when a mail signed with the pinned
-key brings the new one. Everything else is told to the agents and changes nothing. Keys that claim our own
-address are never taken.
+key brings the new one inside what is signed. Everything else is told to the agents and changes nothing. Keys
+that claim our own address are never taken.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from veildesk.core.errors import VeildeskError
 from veildesk.core.message import OpenedMessage, Scope, Verdict
 from veildesk.core.ports import CertificateStatus, Clock, Engine
 from veildesk.mail.reply_address import ReplyAddresses
+from veildesk.openpgp.certificate_merge import merged
 from veildesk.openpgp.key_index import index_of
 from veildesk.service.known_keys import KnownKeys
 
@@ -79,21 +80,40 @@ def _unchecked(message: OpenedMessage) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def _made_by(message: OpenedMessage, expected: str) -> str | None:
+    """The certificate's key behind a valid signature that this key made, if there is one in the mail."""
+    proven = signers(message)
+    return next(
+        (
+            one.fingerprint
+            for one in message.signatures
+            if one.fingerprint in proven and expected in (one.fingerprint, one.signing_fingerprint)
+        ),
+        None,
+    )
+
+
 def choose(
     candidates: Sequence[Candidate], address: str, signer: str | None, expected: str | None
 ) -> tuple[Candidate | None, tuple[str, ...]]:
     """The key to pin on first use, and what the agents are told.
 
-    Who signed gets answers to the key that signed, and to no other. For unsigned mail a known key goes
+    Who signed gets answers to the key that signed, and to no other: `signer` is the primary key of a
+    signature that was found valid, `expected` a key that made one which nobody could check, and belongs to a
+    certificate only if that is known to sign with it. For unsigned mail a known key goes
     before one that anybody could have attached, and of several attached ones none is taken.
     """
     usable = [one for one in candidates if one.usable]
     wanted = signer or expected
-    useless = any(
-        one.carried and not one.usable and (wanted is None or wanted in one.key.keys) for one in candidates
-    )
+
+    def fits(one: Candidate) -> bool:
+        if signer is not None:
+            return one.key.fingerprint == signer
+        return wanted is None or wanted in (one.key.fingerprint, *one.status.signing)
+
+    useless = any(one.carried and not one.usable and fits(one) for one in candidates)
     if wanted is not None:
-        found = next((one for one in usable if wanted in one.key.keys), None)
+        found = next((one for one in usable if fits(one)), None)
         if found is None and useless:
             return None, (UNUSABLE,)
         strange = found is None and signer is None and any(one.carried for one in usable)
@@ -144,20 +164,24 @@ class Trust:
         known = await self._known(address, signer)
         candidates = [*known, *await self._carried(message)]
         pin, notices = choose(candidates, address, signer, expected)
-        if signer is not None and any(signer not in one.key.keys for one in known):
+        if signer is not None and any(one.key.fingerprint != signer for one in known):
             notices = (*notices, NEW_FOR_ADDRESS)
         contact = Contact(
             address=address,
             subject=message.subject,
             wrote_encrypted=message.encryption.scope is not Scope.NONE,
             signer=signer,
+            author=message.from_address if message.from_address not in (None, address) else "",
             expected=expected,
             references=tuple(r for r in (*message.references[-5:], message.message_id or "") if r),
         )
         if pin is None:
+            if signer is not None:
+                # What is not encrypted to who signed goes to the address that the signature vouches for.
+                contact = dataclasses.replace(contact, address=message.from_address or address, author="")
             return Learned(contact, notices)
         proven = signer is not None and pin.key.provenance is not Provenance.CONFIGURED
-        key = self._seen(pin, Provenance.SIGNED if proven and pin.carried else pin.key.provenance)
+        key = self._seen(pin, Provenance.SIGNED if proven and pin.carried else pin.key.provenance, message)
         pinned = self._pin(contact, key, "pinned")
         if key.provenance is Provenance.SIGNED and not pin.carried:
             pinned = dataclasses.replace(pinned, provenance=Provenance.EARLIER)
@@ -172,7 +196,11 @@ class Trust:
         carried = await self._carried(message, but=before.certificate)
         if before.certificate is None:
             signed = signers(message)
-            signer = before.signer or (next(iter(signed)) if len(signed) == 1 else None)
+            if before.signer is None and before.expected is not None:
+                # Whoever else signs now is not who wrote first.
+                signer = _made_by(message, before.expected)
+            else:
+                signer = before.signer or (next(iter(signed)) if len(signed) == 1 else None)
             known = await self._known(before.address, signer)
             pin, notices = choose([*known, *carried], before.address, signer, before.expected)
             if pin is None:
@@ -181,10 +209,10 @@ class Trust:
             return Learned(self._pin(contact, key, "pinned"), (*notices, FIRST_KEY))
         same = [one for one in carried if one.key.fingerprint == before.fingerprint]
         others = [one for one in carried if one.key.fingerprint != before.fingerprint]
-        if same and self._is_news(same[0], before):
-            key = self._seen(same[0], before.provenance or same[0].key.provenance)
-            notices = (WITHDRAWN,) if same[0].status.revoked else ()
-            return Learned(self._pin(contact, key, "refreshed"), notices)
+        for one in same:
+            refreshed = await self._refreshed(one, contact)
+            if refreshed is not None:
+                return Learned(refreshed, (WITHDRAWN,) if one.status.revoked else ())
         return self._changed(message, contact, others)
 
     async def look_up(self, contact: Contact) -> Contact:
@@ -197,13 +225,22 @@ class Trust:
         )
         return contact if pin is None else self._pin(contact, self._seen(pin, pin.key.provenance), "pinned")
 
-    def _is_news(self, fresh: Candidate, before: Contact) -> bool:
-        """Whether a newer copy of the pinned key says more. What a key says of itself is signed by it, so
-        it does not matter who brings it; a copy that says less takes nothing away."""
-        if fresh.status.revoked:
-            return True
-        later = fresh.status.expires is None or (before.expires or 0) < fresh.status.expires
-        return fresh.usable and before.expires is not None and later
+    async def _refreshed(self, fresh: Candidate, contact: Contact) -> Contact | None:
+        """The contact with what a copy of its pinned key adds to it; None when that is nothing.
+
+        What a key says of itself is signed by it, so it does not matter who brings it; a copy that says less
+        takes nothing away, above all no revocation.
+        """
+        try:
+            data = merged(contact.certificate or b"", fresh.key.certificate)
+        except VeildeskError:
+            return None
+        if data == contact.certificate:
+            return None
+        one = await self._candidate(dataclasses.replace(fresh.key, certificate=data), carried=True)
+        if one is None or not (one.usable or fresh.usable or one.status.revoked):
+            return None
+        return self._pin(contact, self._seen(one, contact.provenance or fresh.key.provenance), "refreshed")
 
     def _changed(self, message: OpenedMessage, contact: Contact, others: Sequence[Candidate]) -> Learned:
         """A different key: only the pinned one can speak for it, in a mail that brings exactly one."""
@@ -214,9 +251,12 @@ class Trust:
         }
         if not named:
             return Learned(contact, pinned=self._used(message, contact))
-        if len(named) > 1 or not signers(message) & {contact.fingerprint, contact.signer}:
-            return Learned(contact, (SEVERAL_KEYS if len(named) > 1 else OTHER_KEY,))
-        key = self._seen(next(iter(named.values())), Provenance.SUCCESSOR)
+        vouched = signers(message) & {contact.fingerprint, contact.signer}
+        # No signature covers the mail's own header, so a key from there is anybody's.
+        inside = [one for name, one in named.items() if name in message.enclosed]
+        if not vouched or len(inside) != 1:
+            return Learned(contact, (SEVERAL_KEYS if len(inside) > 1 else OTHER_KEY,))
+        key = self._seen(inside[0], Provenance.SUCCESSOR, message)
         old = contact.fingerprint or ""
         history = (KeyEvent(self._today(), "replaces", old), *key.history)
         key = dataclasses.replace(key, history=history)
@@ -233,16 +273,9 @@ class Trust:
             return None
         if contact.provenance in (None, Provenance.CONFIGURED):
             return None
-        names = index_of(contact.certificate)
-        return KnownKey(
-            names.certificate,
-            names.fingerprint,
-            names.keys,
-            names.addresses,
-            Provenance.SUCCESSOR if contact.provenance is Provenance.SUCCESSOR else Provenance.SIGNED,
-            contact.expires,
-            self._today(),
-        )
+        source = Provenance.SUCCESSOR if contact.provenance is Provenance.SUCCESSOR else Provenance.SIGNED
+        key = KnownKey(contact.certificate, contact.fingerprint or "", (), (), source, contact.expires)
+        return self._named(key, message, (message.from_address or "",))
 
     # --------------------------------------------------------------- details
     def _today(self) -> int:
@@ -259,18 +292,27 @@ class Trust:
             history=(*contact.history[-20:], event),
         )
 
-    def _seen(self, one: Candidate, provenance: Provenance) -> KnownKey:
+    def _seen(self, one: Candidate, provenance: Provenance, message: OpenedMessage | None = None) -> KnownKey:
+        key = dataclasses.replace(one.key, provenance=provenance, keys=one.status.signing)
+        key = dataclasses.replace(key, expires=one.status.expires)
+        return self._named(key, message, one.status.addresses)
+
+    def _named(self, key: KnownKey, message: OpenedMessage | None, addresses: Sequence[str]) -> KnownKey:
+        """The key under the names that it has proven: who makes a key writes any address and any other's key
+        into it. That is the address which a signed mail came from, and the keys that have signed."""
+        signatures = message.signatures if message is not None else ()
+        made = [one.signing_fingerprint for one in signatures if one.fingerprint == key.fingerprint]
+        author = (message.from_address or "").lower() if message is not None else ""
         return dataclasses.replace(
-            one.key,
-            provenance=provenance,
-            addresses=one.status.addresses,
-            expires=one.status.expires,
+            key,
+            keys=tuple(dict.fromkeys(one for one in (key.fingerprint, *key.keys, *made) if one)),
+            addresses=tuple(one for one in map(str.lower, addresses) if one and one == author),
             last_day=self._today(),
         )
 
     async def _known(self, address: str, signer: str | None) -> list[Candidate]:
         keys = list(await self.keys.by_address(address))
-        if signer is not None and not any(signer in key.keys for key in keys):
+        if signer is not None and not any(signer == key.fingerprint for key in keys):
             more = await self.keys.by_key(signer)
             keys += [more] if more is not None else []
         return [one for key in keys if (one := await self._candidate(key, carried=False)) is not None]

@@ -36,7 +36,13 @@ def unopened_contact(raw: bytes, limits: Limits, *, null_sender: bool) -> Contac
     if headers.reply_address is None or is_automatic(outer, return_path="" if null_sender else None):
         return None
     references = tuple(one for one in (headers.message_id,) if one)
-    return Contact(headers.reply_address, "", wrote_encrypted=True, references=references)
+    return Contact(
+        headers.reply_address,
+        "",
+        wrote_encrypted=True,
+        references=references,
+        author=headers.from_address or "",
+    )
 
 
 def unopened_entry(work: Work, key: str, reason: Reason) -> TicketEntry:

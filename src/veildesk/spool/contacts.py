@@ -95,14 +95,14 @@ class StoredContacts:
 
     def _remember(self, connection: sa.Connection, key: KnownKey, replaces: str | None) -> None:
         epoch = self._vault.epoch(connection)
-        rows = self._rows(connection, "key", key.fingerprint)
+        rows = self._own_rows(connection, key.fingerprint)
         if rows:
             before = self._open(rows[0])
             events = tuple(dict.fromkeys((*before.history, *key.history)))[-20:]
-            key = dataclasses.replace(key, history=events)
+            key = dataclasses.replace(key.with_names_of(before), history=events)
             if key == before and replaces is None and self._is_named(connection, rows[0], epoch, key):
                 return  # The second mail of a day brings no news.
-        old = self._rows(connection, "key", replaces) if replaces is not None else []
+        old = self._own_rows(connection, replaces) if replaces is not None else []
         if old:
             addresses = [
                 digest
@@ -113,6 +113,11 @@ class StoredContacts:
             connection.execute(sa.delete(contact_name).where(*chosen))
         _delete(connection, [row.digest for row in rows])
         self._insert(connection, epoch, key, self._names(epoch, key))
+
+    def _own_rows(self, connection: sa.Connection, fingerprint: str) -> list[_Row]:
+        """Rows of the certificate with this primary key, not of those that hold it as a subkey."""
+        own = self._digests(connection, "contact", fingerprint)
+        return [row for row in self._rows(connection, "key", fingerprint) if row.digest in own]
 
     def _names(self, epoch: int, key: KnownKey) -> set[bytes]:
         names = {self._digest(epoch, "address", address) for address in key.addresses}

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from testbed.openpgp_lab import Lab, literal, new_lab, packet
 from veildesk.core.message import Verdict
-from veildesk.openpgp.packets import Packet, split_packets
+from veildesk.openpgp.packets import Packet, fingerprint_of, split_packets
 
 DATA = b"Content-Type: text/plain\r\n\r\nHello\r\n"
 PRIMARY, SUBKEY, SIGNATURE, USER_ID = 6, 14, 2, 13
@@ -135,6 +135,21 @@ async def test_a_signing_subkey_of_hers_bound_by_another_is_not_his(
     assert fingerprint != lab.fingerprints["mallory"]
     both = await verdict(lab, signature, alice.joined(), certificate)
     assert both[1] in (None, lab.fingerprints["alice"])
+
+
+async def test_only_subkeys_that_confirm_it_are_known_to_sign_for_a_certificate(
+    lab: Lab, mallory: Maker, alice: Parts
+) -> None:
+    """Any key can be bound for encryption without a word from its owner, her primary key as well."""
+    engine = lab.engine()
+    await engine.start()
+    hers = (lab.fingerprints["alice"], fingerprint_of(signing_subkey(alice)))
+    assert (await engine.certificate_status(alice.joined())).signing == hers
+    for stolen in (next(split_packets(alice.primary)), signing_subkey(alice)):
+        taken = packet(SUBKEY, stolen.body)
+        for bound in (b"", mallory.binding(stolen, ENCRYPT), mallory.binding(stolen, SIGN)):
+            status = await engine.certificate_status(lab.certificate("mallory") + taken + bound)
+            assert status.signing == (lab.fingerprints["mallory"],)
 
 
 async def test_a_subkey_of_his_grafted_onto_her_key_does_not_sign_for_her(lab: Lab, alice: Parts) -> None:

@@ -23,10 +23,16 @@ ANSWER = "Please update to 4.2.18.\n"
 
 
 def candidate(
-    name: str, *, carried: bool = True, address: str = USER, usable: bool = True, keys: Sequence[str] = ()
+    name: str,
+    *,
+    carried: bool = True,
+    address: str = USER,
+    usable: bool = True,
+    keys: Sequence[str] = (),
+    claimed: Sequence[str] = (),
 ) -> Candidate:
-    key = KnownKey(b"", name, (name, *keys), (address,), Provenance.ATTACHED)
-    status = CertificateStatus(name, (address,), usable, True, False, False)
+    key = KnownKey(b"", name, (name, *claimed), (address,), Provenance.ATTACHED)
+    status = CertificateStatus(name, (address,), usable, True, False, False, signing=(name, *keys))
     return Candidate(key, status, carried)
 
 
@@ -49,6 +55,10 @@ KNOWN = candidate("C" * 40, carried=False)
         # A key that could not be checked at first is the only one that is taken later.
         ([A], None, "B" * 40, None, (trust.NOT_EXPECTED,)),
         ([candidate("A" * 40, keys=["D" * 40])], None, "D" * 40, "A", ()),
+        # A key that a certificate only holds need not belong to it.
+        ([candidate("A" * 40, claimed=["D" * 40])], None, "D" * 40, None, (trust.NOT_EXPECTED,)),
+        ([candidate("A" * 40, claimed=["B" * 40]), B], "B" * 40, None, "B", ()),
+        ([candidate("A" * 40, keys=["B" * 40]), B], "B" * 40, None, "B", ()),
         ([candidate("A" * 40, address="x@y.example")], None, None, None, ()),
         ([candidate("A" * 40, usable=False)], None, None, None, (trust.UNUSABLE,)),
         ([candidate("A" * 40, usable=False), B], None, None, "B", ()),

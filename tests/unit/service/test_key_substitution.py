@@ -1,0 +1,190 @@
+"""Somebody who can write to us, or change a mail on its way, wants answers encrypted to a key of his own."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from email import message_from_bytes
+
+import pytest
+
+from testbed.house import USER, House, mail, pgp_mail
+from testbed.openpgp_lab import Lab, packet
+from unit.service.test_trust import ANSWER, answer_to, contact_of, encrypted_with_key, with_keys
+from veildesk.core.contact import KnownKey, Provenance
+from veildesk.openpgp.key_index import index_of
+from veildesk.openpgp.packets import PUBLIC_SUBKEY, split_packets
+from veildesk.service import trust
+from veildesk.service.known_keys import KnownKeys, MemoryContacts
+
+MALLORY = "mallory@example.net"
+
+
+@pytest.fixture
+def evil_key(lab: Lab) -> str:
+    """A key of Mallory's that says to be Rosa's."""
+    if "evil" not in lab.fingerprints:
+        lab.make("evil", f"Rosa Example <{USER}>")
+    return "evil"
+
+
+def with_autocrypt(raw: bytes, certificate: bytes, address: str = USER) -> bytes:
+    """The mail with a key in its header, as anybody on the way can put it there."""
+    data = base64.b64encode(certificate)
+    folded = b"\r\n ".join(data[at : at + 70] for at in range(0, len(data), 70))
+    return b"Autocrypt: addr=" + address.encode() + b"; keydata=\r\n " + folded + b"\r\n" + raw
+
+
+def claiming(lab: Lab, who: str, stolen: str) -> bytes:
+    """A certificate with another's key beside its own ones, as if that were a subkey of it."""
+    primary = next(split_packets(lab.certificate(stolen)))
+    return lab.certificate(who) + packet(PUBLIC_SUBKEY, primary.body)
+
+
+async def test_a_header_outside_the_signature_changes_no_key(house: House, lab: Lab, evil_key: str) -> None:
+    (entry,) = await house.deliver(pgp_mail(lab, "Help\n"))
+    reference, _ = await answer_to(house, entry.thread)
+    raw = encrypted_with_key(lab, "user", None, reference)
+    last = (await house.deliver(with_autocrypt(raw, lab.certificate(evil_key))))[-1]
+    assert last.thread == entry.thread
+    assert "signed by the same key" in last.protection
+    assert trust.CHANGED not in last.notices
+    assert trust.OTHER_KEY in last.notices
+    contact = await contact_of(house, entry.thread)
+    assert contact.fingerprint == contact.signer == lab.fingerprints["user"]
+    # Nor does it keep the owner from changing it.
+    new = lab.make("rosa-next", f"Rosa Example <{USER}>")
+    raw = encrypted_with_key(lab, "user", lab.certificate("rosa-next"), reference)
+    last = (await house.deliver(with_autocrypt(raw, lab.certificate(evil_key))))[-1]
+    assert trust.CHANGED in last.notices
+    assert (await contact_of(house, entry.thread)).fingerprint == new
+
+
+async def test_a_stolen_public_key_in_a_certificate_draws_no_answers(
+    house: House, lab: Lab, evil_key: str
+) -> None:
+    trap = claiming(lab, evil_key, "user")
+    raw = encrypted_with_key(lab, "user", lab.certificate("user"), "<none@example.org>")
+    (entry,) = await house.deliver(with_autocrypt(raw, trap))
+    assert (await contact_of(house, entry.thread)).fingerprint == lab.fingerprints["user"]
+
+
+async def test_a_stolen_public_key_is_no_name_in_the_contact_store(
+    house: House, lab: Lab, evil_key: str
+) -> None:
+    trap = claiming(lab, evil_key, "user")
+    first = encrypted_with_key(lab, evil_key, trap, "<none@example.org>")
+    await house.deliver(first)
+    assert await house.inbound.keys.by_key(lab.fingerprints["user"]) is None
+    raw = encrypted_with_key(lab, "user", lab.certificate("user"), "<none@example.org>")
+    entry = (await house.deliver(raw))[-1]
+    assert (await contact_of(house, entry.thread)).fingerprint == lab.fingerprints["user"]
+
+
+async def test_a_key_is_remembered_for_the_address_that_wrote_and_for_no_other(
+    house: House, lab: Lab
+) -> None:
+    if "several" not in lab.fingerprints:
+        name = lab.make("several", f"Mallory <{MALLORY}>")
+        lab.gpg("several", "--passphrase=", "--quick-add-uid", "--", name, f"Rosa <{USER}>")
+    raw = encrypted_with_key(lab, "several", lab.certificate("several"), "<none@example.org>")
+    await house.deliver(raw.replace(f"A User <{USER}>".encode(), MALLORY.encode()))
+    assert [one.fingerprint for one in await house.inbound.keys.by_address(MALLORY)] == [
+        lab.fingerprints["several"]
+    ]
+    assert await house.inbound.keys.by_address(USER) == ()
+    last = (await house.deliver(with_keys(mail("Help\n"), lab.certificate("user"))))[-1]
+    assert (await contact_of(house, last.thread)).fingerprint == lab.fingerprints["user"]
+
+
+async def test_who_signs_does_not_take_the_place_of_who_signed_first(
+    house: House, lab: Lab, evil_key: str
+) -> None:
+    (entry,) = await house.deliver(pgp_mail(lab, "Help\n", with_key=False))
+    await house.answer(entry.thread, ANSWER)
+    reference = str(message_from_bytes(house.sent()[0])["Message-ID"])
+    forged = encrypted_with_key(lab, evil_key, lab.certificate(evil_key), reference)
+    last = (await house.deliver(forged))[-1]
+    assert trust.NOT_EXPECTED in last.notices
+    assert (await contact_of(house, entry.thread)).certificate is None
+    # Nor a certificate that only claims the key that signed.
+    trap = claiming(lab, evil_key, "user")
+    await house.deliver(encrypted_with_key(lab, evil_key, trap, reference))
+    await house.deliver(with_keys(mail("Mine\n", In_Reply_To=reference), trap))
+    assert (await contact_of(house, entry.thread)).certificate is None
+    assert len(house.sent()) == 1
+    true = encrypted_with_key(lab, "user", lab.certificate("user"), reference)
+    assert trust.FIRST_KEY in (await house.deliver(true))[-1].notices
+    assert (await contact_of(house, entry.thread)).fingerprint == lab.fingerprints["user"]
+
+
+async def test_an_older_copy_brings_nothing_back_that_was_revoked(house: House, lab: Lab) -> None:
+    name = lab.make("leaver", f"Rosa Example <{USER}>", expires="30d")
+    (entry,) = await house.deliver(with_keys(mail("Help\n"), lab.certificate("leaver")))
+    reference, _ = await answer_to(house, entry.thread)
+    # Who stole the secret key can make it last longer, and does not know or hides that it was revoked.
+    lab.gpg("leaver", "--passphrase=", "--quick-set-expire", "--", name, "90d")
+    longer = lab.certificate("leaver")
+    lab.gpg("leaver", "--passphrase=", "--quick-set-expire", "--", name, "30d")
+    revocation = (
+        (lab.home("leaver") / "openpgp-revocs.d" / f"{name}.rev").read_text().replace(":-----", "-----")
+    )
+    lab.gpg("leaver", "--import", stdin=revocation.encode())
+    revoked = with_keys(mail("lost it\n", In_Reply_To=reference), lab.certificate("leaver"))
+    assert trust.WITHDRAWN in (await house.deliver(revoked))[-1].notices
+    await house.deliver(with_keys(mail("still mine\n", In_Reply_To=reference), longer))
+    count = len(house.sent())
+    await house.answer(entry.thread, ANSWER)
+    assert all(b"multipart/encrypted" not in wire for wire in house.sent()[count:])
+    contact = await contact_of(house, entry.thread)
+    assert contact.certificate is not None
+    assert (await house.engine.certificate_status(contact.certificate)).revoked
+
+
+async def test_an_address_to_answer_to_is_no_author(house: House, lab: Lab) -> None:
+    """Mail servers check who is named in From; Reply-To can be anybody's."""
+    (entry,) = await house.deliver(mail("Help\n"))
+    await house.answer(entry.thread, ANSWER)
+    reference = str(message_from_bytes(house.sent()[0])["Message-ID"])
+    forged = mail("It is me.\n", In_Reply_To=reference, Reply_To=USER)
+    forged = with_keys(forged.replace(f"A User <{USER}>".encode(), MALLORY.encode()), lab.certificate("user"))
+    last = (await house.deliver(forged))[-1]
+    assert last.thread != entry.thread
+    assert (await contact_of(house, entry.thread)).certificate is None
+
+
+async def test_who_asks_for_answers_elsewhere_goes_on_in_the_same_ticket(house: House, lab: Lab) -> None:
+    elsewhere = "rosa@home.example"
+    (entry,) = await house.deliver(mail("Help\n", Reply_To=elsewhere))
+    await house.answer(entry.thread, ANSWER)
+    reference = str(message_from_bytes(house.sent()[0])["Message-ID"])
+    again = (await house.deliver(mail("More\n", In_Reply_To=reference, Reply_To=elsewhere)))[-1]
+    assert again.thread == entry.thread
+    there = mail("And more\n", In_Reply_To=reference).replace(USER.encode(), elsewhere.encode())
+    assert (await house.deliver(there))[-1].thread == entry.thread
+
+
+async def test_an_operators_folder_knows_each_certificate_by_its_own_key(lab: Lab, evil_key: str) -> None:
+    trap = claiming(lab, evil_key, "user")
+    for order in ((trap, lab.certificate("user")), (lab.certificate("user"), trap)):
+        found = await KnownKeys(MemoryContacts(order)).by_key(lab.fingerprints["user"])
+        assert found is not None
+        assert found.fingerprint == lab.fingerprints["user"]
+
+
+class Publishing:
+    """A `KeyLookup` of a domain that claims somebody else's key."""
+
+    def __init__(self, certificate: bytes) -> None:
+        self.key = index_of(certificate)
+
+    async def find(self, address: str) -> tuple[KnownKey, ...]:
+        key = self.key
+        return (KnownKey(key.certificate, key.fingerprint, key.keys, key.addresses, Provenance.WKD),)
+
+
+async def test_a_domain_names_no_keys_but_its_own(house: House, lab: Lab, evil_key: str) -> None:
+    keys = KnownKeys(contacts=house.spool.contacts, lookup=Publishing(claiming(lab, evil_key, "user")))
+    house.worker.inbound = dataclasses.replace(house.inbound, keys=keys)
+    await house.deliver(pgp_mail(lab, "Help\n", with_key=False))
+    assert await keys.by_key(lab.fingerprints["user"]) is None
