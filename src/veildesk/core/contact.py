@@ -78,7 +78,8 @@ class Contact:
     `signer` is the fingerprint of the first valid signature, None for unsigned mail. `expected` is that of
     a key which signed but was not there to check it: no other is taken for this ticket. `earlier` are
     fingerprints of keys that were replaced, `history` tells when. `references`
-    are message ids for threading at the user's side, oldest first, without angle brackets. `unproven` says
+    are message ids for threading at the user's side, oldest first, without angle brackets; what a mail says
+    that it answers is among them. `received` are those of the ticket's own mails alone. `unproven` says
     that a message of the ticket came encrypted and was not signed inside by the pinned key: its text may be
     somebody else's, captured and sent again, and is quoted to nobody.
     """
@@ -97,6 +98,7 @@ class Contact:
     history: tuple[KeyEvent, ...] = field(default=(), repr=False)
     unproven: bool = False
     author: str = field(default="", repr=False)
+    received: tuple[str, ...] = field(default=(), repr=False)
 
 
 def encode_contact(contact: Contact) -> bytes:
@@ -118,6 +120,7 @@ def encode_contact(contact: Contact) -> bytes:
             "history": [[one.day, one.word, one.fingerprint] for one in contact.history],
             "unproven": contact.unproven,
             "author": contact.author,
+            "received": list(contact.received),
         }
     ).encode()
 
@@ -142,4 +145,5 @@ def decode_contact(data: bytes) -> Contact:
         history=tuple(KeyEvent(*one) for one in fields["history"]),
         unproven=fields.get("unproven", fields["encrypted"]),
         author=fields.get("author", ""),
+        received=tuple(fields.get("received", fields["references"])),
     )

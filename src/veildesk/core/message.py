@@ -116,7 +116,8 @@ class OpenedMessage:
     """A mail after opening: plaintext in memory only, with everything known about its protection.
 
     `text` is UTF-8 decodable Unicode, NFC, LF line ends. `reply_address` is where an answer goes,
-    taken from protected headers when there are any, else None when no single address can be told.
+    taken from protected headers when there are any, else None when no single address can be told;
+    `outer_from` is the author and `outer_id` the message id that mail servers saw.
     `references` are message ids without angle brackets, oldest first. `recipients` are the lower-case
     addresses the mail was sent to, as far as its header says. `certificates` are
     transferable public keys carried by the mail; carrying them proves nothing. `autocrypt` is the
@@ -131,8 +132,10 @@ class OpenedMessage:
     encryption: Encryption = Encryption()
     signatures: tuple[Signature, ...] = ()
     from_address: str | None = None
+    outer_from: str | None = None
     reply_address: str | None = None
     message_id: str | None = None
+    outer_id: str | None = None
     references: tuple[str, ...] = ()
     recipients: tuple[str, ...] = field(default=(), repr=False)
     automatic: bool = False

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from veildesk.core.errors import LimitExceeded
 from veildesk.core.limits import Limits
 from veildesk.core.message import Attachment, Encryption, OpenedMessage, Scope, Signature, Verdict
-from veildesk.mail.address import parse_mailboxes
+from veildesk.mail.address import parse_mailboxes, single_address
 from veildesk.mail.headers import EffectiveHeaders, effective_headers, removed_headers
 from veildesk.mail.names import default_name, safe_name
 from veildesk.mail.parse import Part, parse_mail
 from veildesk.mail.text import read_body
-from veildesk.mail.thread import is_automatic, list_address
+from veildesk.mail.thread import first_message_id, is_automatic, list_address
 
 __all__ = ["normalise"]
 
@@ -79,8 +79,10 @@ def normalise(
         encryption=encryption,
         signatures=tuple(signatures),
         from_address=headers.from_address,
+        outer_from=single_address(outer.values("From")),
         reply_address=headers.reply_address,
         message_id=headers.message_id,
+        outer_id=first_message_id(outer.values("Message-ID")),
         references=headers.references,
         recipients=_recipients(outer, inner),
         automatic=machine or bool(listed),

@@ -22,6 +22,7 @@ __all__ = [
     "disposition_field",
     "field_line",
     "id_field",
+    "is_message_id",
     "text_field",
 ]
 
@@ -95,11 +96,15 @@ def address_field(address: str, name: str = "") -> str:
     return f'"{escaped}" <{address}>'
 
 
+def is_message_id(value: str) -> bool:
+    """Whether this can be written as a message id (RFC 5322 § 3.6.4); people's programs make others, too."""
+    return len(value) <= 250 and _MESSAGE_ID.fullmatch(value) is not None
+
+
 def id_field(*message_ids: str) -> str:
     """Message ids in angle brackets; given without them."""
-    for message_id in message_ids:
-        if not _MESSAGE_ID.fullmatch(message_id) or len(message_id) > 250:
-            raise SendRefused("message-id")
+    if not all(map(is_message_id, message_ids)):
+        raise SendRefused("message-id")
     return " ".join(f"<{message_id}>" for message_id in message_ids)
 
 

@@ -15,6 +15,9 @@ from veildesk.core.ports import CertificateStatus
 __all__ = ["address_of", "read_listing"]
 
 _ADDRESS = re.compile(r"[^\s<>@,;:\"()\[\]\\]+@[^\s<>@,;:\"()\[\]\\]+\Z")
+_ENDED = frozenset({"r", "e", "i", "d", "n"})
+# RSA and ElGamal (RFC 9580 § 9.1); below 2048 bits they count as broken (NIST SP 800-131A).
+_COUNTED_IN_BITS, _FEWEST_BITS = frozenset({"1", "2", "16", "20"}), 2048
 _ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 
 
@@ -26,6 +29,7 @@ class _Key:
     fingerprint: str = ""
     addresses: list[str] = field(default_factory=list)
     valid_uids: int = 0
+    weak: bool = False
 
 
 def read_listing(raw: bytes) -> tuple[CertificateStatus, ...]:
@@ -38,8 +42,10 @@ def read_listing(raw: bytes) -> tuple[CertificateStatus, ...]:
         if kind == b"pub":
             keys.append(_primary(fields))
             on_primary = True
-        elif kind == b"sub":
+            keys[-1].weak = _is_weak(fields)
+        elif kind == b"sub" and keys:
             on_primary = False
+            keys[-1].weak = keys[-1].weak or _is_weak(fields)
         elif kind == b"fpr" and keys and on_primary and not keys[-1].fingerprint:
             keys[-1].fingerprint = _ascii(fields, 9)
         elif kind == b"uid" and keys:
@@ -50,6 +56,14 @@ def read_listing(raw: bytes) -> tuple[CertificateStatus, ...]:
 def _primary(fields: list[bytes]) -> _Key:
     expires = _ascii(fields, 6)
     return _Key(_ascii(fields, 1), int(expires) if expires.isdigit() else None, _ascii(fields, 11))
+
+
+def _is_weak(fields: list[bytes]) -> bool:
+    """Whether this is a key that one could encrypt to and others could break."""
+    if _ascii(fields, 1) in _ENDED or "e" not in _ascii(fields, 11):
+        return False
+    bits = _ascii(fields, 2)
+    return _ascii(fields, 3) in _COUNTED_IN_BITS and bits.isdigit() and int(bits) < _FEWEST_BITS
 
 
 def _add_user_id(key: _Key, fields: list[bytes]) -> None:
@@ -78,11 +92,12 @@ def address_of(user_id: bytes) -> str | None:
 
 
 def _status(key: _Key) -> CertificateStatus:
-    usable = key.validity not in ("r", "e", "i", "d", "n") and "D" not in key.capabilities
+    usable = key.validity not in _ENDED and "D" not in key.capabilities
     return CertificateStatus(
         fingerprint=key.fingerprint,
         addresses=tuple(key.addresses),
-        can_encrypt=usable and "E" in key.capabilities,
+        # Which of several subkeys is taken is gpg's choice, so that none may be weak.
+        can_encrypt=usable and "E" in key.capabilities and not key.weak,
         can_sign=usable and "S" in key.capabilities,
         expired=key.validity == "e",
         revoked=key.validity == "r",

@@ -79,7 +79,8 @@ class Eraser:
         place = await self.spool.backend_ref(ticket_id)
         delivering = await self.spool.listing((State.DELIVERING,), ticket_id=ticket_id)
         stored = await self.spool.ticket_part(ticket_id, "contact")
-        mails = decode_contact(stored).references if stored else ()
+        # Not what they say that they answer: that may be other people's mail.
+        mails = decode_contact(stored).received if stored else ()
         return EraseJob(
             name=self.jobs.name_of(code),
             ticket_id=ticket_id,

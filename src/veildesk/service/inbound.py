@@ -45,7 +45,7 @@ from veildesk.service.known_keys import KnownKeys
 from veildesk.service.letters import KEPT_NOTE
 from veildesk.service.mail_reader import MailReader, unknown_signers
 from veildesk.service.protection import mail_notices, protection_line
-from veildesk.service.trust import Learned, Trust, signers
+from veildesk.service.trust import Learned, Trust, also_received, signers
 from veildesk.service.turns import Turns
 from veildesk.service.unopened import unopened_contact, unopened_entry
 from veildesk.spool.crashpoint import crashpoint
@@ -180,7 +180,10 @@ class Inbound:
                 raise WorkLost("deleted by its author")
             await self._say_kept(work.ticket_id, deletion.kept_until)
         trust = Trust(self.engine, self.keys, self.replies, self.clock)
-        learned = Learned(before) if message.automatic else await trust.learn(message, before)
+        if message.automatic and before is not None:
+            learned = Learned(also_received(message, before))
+        else:
+            learned = await trust.learn(message, before)
         files = await self._clean(message.attachments)
         return dataclasses.replace(
             item,
@@ -294,7 +297,9 @@ class Inbound:
             if ticket == work.ticket_id:
                 # Joined already, before a crash or a pause.
                 return work, before, False
-            if message.automatic or _same_person(message, before):
+            # Bounces name what we sent; whoever knows what a person sent may call his own mail automatic.
+            bounced = message.automatic and answered.endswith(f"@{self.domain}")
+            if bounced or _same_person(message, before):
                 return await self.spool.join(work, ticket), before, False
             stray = True
         return work, None, stray
@@ -457,10 +462,11 @@ async def _encoded(entry: TicketEntry) -> bytes:
 def _same_person(message: OpenedMessage, before: Contact) -> bool:
     if before.signer is not None:
         return bool(signers(message) & {before.signer, *before.earlier})
-    # Servers vouch for From at most: whom answers go to is anybody's to write.
+    # Servers vouch for the outer From at most. Whom answers go to is anybody's to write, and so is what
+    # stands inside an encryption.
     known = {before.address.lower(), before.author.lower() or before.address.lower()}
-    author = (message.from_address or "").lower()
-    return author in known and (message.reply_address or "").lower() == before.address.lower()
+    authors = {(one or "").lower() for one in (message.from_address, message.outer_from)}
+    return authors <= known and (message.reply_address or "").lower() == before.address.lower()
 
 
 def _needed(value: _T | None) -> _T:

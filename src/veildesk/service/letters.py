@@ -16,6 +16,7 @@ from veildesk.core.ports import Clock, Engine
 from veildesk.core.ticket import Deletion, Erased, File
 from veildesk.mail.compose import Draft, protected_entity, signable_entity, wrap_encrypted, wrap_signed
 from veildesk.mail.reply_address import TOKEN_BYTES, ReplyAddresses, message_id_of, new_token
+from veildesk.mail.wire import is_message_id
 from veildesk.openpgp.autocrypt import autocrypt_value
 
 __all__ = ["DELETED", "KEPT", "KEPT_NOTE", "KEY_REQUEST", "Letters"]
@@ -105,7 +106,7 @@ class Letters:
             subject=subject,
             text=text,
             message_id=message_id_of(token, self.domain),
-            references=contact.references,
+            references=tuple(filter(is_message_id, contact.references)),
             moment=self.clock.now(),
             files=files,
             automatic=automatic,

@@ -89,11 +89,13 @@ def _signed(message: OpenedMessage, before: Contact | None, contact: Contact | N
         return _VERDICTS[worst]
     if len(valid) != len(message.signatures):
         return "several signatures, not all of them valid"
-    if all(s.scope is not Scope.WHOLE for s in valid):
+    whole = [s for s in valid if s.scope is Scope.WHOLE]
+    if not whole:
         return "only a part of it signed"
-    if not any(s.bound_to_from for s in valid):
+    # Of one and the same signature: another's signed text may be enclosed in what somebody else signed.
+    fingerprints = {s.fingerprint for s in whole if s.bound_to_from}
+    if not fingerprints:
         return "signed by a key that does not name the sender"
-    fingerprints = {s.fingerprint for s in valid}
     if before is None:
         source = contact.provenance if contact and contact.fingerprint in fingerprints else None
         return f"signed; {_SOURCES.get(source, 'first message with this key')}"

@@ -21,11 +21,15 @@ from veildesk.openpgp.certificate_merge import merged
 from veildesk.openpgp.key_index import index_of
 from veildesk.service.known_keys import KnownKeys
 
-__all__ = ["Candidate", "Learned", "Trust", "choose", "signers"]
+__all__ = ["Candidate", "Learned", "Trust", "also_received", "choose", "signers"]
+
+_MOST_RECEIVED = 200
 
 OTHER_KEY = "Another key than the known one came with this mail; answers still go to the known key."
 SEVERAL_KEYS = "Several keys for this address came with this mail; none of them was taken."
-UNUSABLE = "A key came with this mail that cannot be used: it is expired, revoked or cannot encrypt."
+UNUSABLE = (
+    "A key came with this mail that cannot be used: it is expired, revoked, too weak or cannot encrypt."
+)
 NOT_EXPECTED = "A key came with this mail that is not the one it was signed with before; it was not taken."
 FIRST_KEY = "A key came with this mail; answers to this ticket are encrypted from now on."
 CHANGED = "Key changed: the mail was signed with the earlier key, and answers now go to the new one."
@@ -78,6 +82,12 @@ def _unchecked(message: OpenedMessage) -> str | None:
         if one.verdict is Verdict.UNKNOWN_KEY and one.scope is Scope.WHOLE
     }
     return found.pop() if len(found) == 1 else None
+
+
+def also_received(message: OpenedMessage, contact: Contact) -> Contact:
+    """The contact that knows of this mail by the id that a mailbox finds it by."""
+    known = (*contact.received, *([message.outer_id] if message.outer_id else []))
+    return dataclasses.replace(contact, received=tuple(dict.fromkeys(known))[-_MOST_RECEIVED:])
 
 
 def _made_by(message: OpenedMessage, expected: str) -> str | None:
@@ -175,6 +185,7 @@ class Trust:
             expected=expected,
             references=tuple(r for r in (*message.references[-5:], message.message_id or "") if r),
         )
+        contact = also_received(message, contact)
         if pin is None:
             if signer is not None:
                 # What is not encrypted to who signed goes to the address that the signature vouches for.
@@ -193,6 +204,7 @@ class Trust:
             wrote_encrypted=before.wrote_encrypted or message.encryption.scope is not Scope.NONE,
             references=tuple(r for r in (*before.references[-20:], message.message_id or "") if r),
         )
+        contact = also_received(message, contact)
         carried = await self._carried(message, but=before.certificate)
         if before.certificate is None:
             signed = signers(message)

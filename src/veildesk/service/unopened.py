@@ -42,6 +42,7 @@ def unopened_contact(raw: bytes, limits: Limits, *, null_sender: bool) -> Contac
         wrote_encrypted=True,
         references=references,
         author=headers.from_address or "",
+        received=references,
     )
 
 

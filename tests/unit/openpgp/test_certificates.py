@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -124,6 +125,25 @@ async def test_only_sign_key_cannot_be_encrypted_to(lab: Lab) -> None:
     assert not status.can_encrypt
     with pytest.raises(KeyUnusable):
         await engine.seal(DATA, [certificate], lab.fingerprints["desk"])
+
+
+async def test_a_key_that_others_can_break_is_not_encrypted_to(lab: Lab) -> None:
+    engine = lab.engine()
+    await engine.start()
+    lab.gpg(
+        "short", "--passphrase=", "--quick-generate-key", "--", "A <a@b.example>", "ed25519", "sign", "never"
+    )
+    (name,) = re.findall(
+        r"^fpr:+([0-9A-F]{40}):", lab.gpg("short", "--with-colons", "-k").decode(), re.MULTILINE
+    )
+    lab.gpg("short", "--passphrase=", "--quick-add-key", "--", name, "rsa1024", "encr")
+    weak = lab.gpg("short", "--export")
+    assert not (await engine.certificate_status(weak)).can_encrypt
+    with pytest.raises(KeyUnusable):
+        await engine.seal(DATA, [weak], lab.fingerprints["desk"])
+    # Which of two is taken would be gpg's choice.
+    lab.gpg("short", "--passphrase=", "--quick-add-key", "--", name, "rsa2048", "encr")
+    assert not (await engine.certificate_status(lab.gpg("short", "--export"))).can_encrypt
 
 
 async def test_own_keys_are_made_exported_and_closed(lab: Lab) -> None:

@@ -94,14 +94,21 @@ class GnuPG:
             made, hash_name, primary = int(fields[2]), int(fields[7]), fields[9]
             if hash_name not in (8, 9, 10):
                 continue
-            if b"] GOODSIG" in one:
+            # Only at the start of a line: behind it stand names that the key's owner chose.
+            word = re.search(rb"(?m)^\[GNUPG:\] (GOODSIG|EXPSIG|EXPKEYSIG|REVKEYSIG) ", one)
+            word = word[1] if word else b""
+            if word == b"GOODSIG":
                 good[primary] = made
-            elif b"] EXPKEYSIG" in one:
+            elif word == b"EXPKEYSIG":
                 # The key is over by now; what counts is whether it was good when it signed.
                 then = self.run(["--decrypt"], data, at=made + 1)[1]
-                if re.search(rb"(?ms)\] GOODSIG[^\n]*\n.*?VALIDSIG " + fields[0].encode(), then):
+                if re.search(
+                    rb"(?m)^\[GNUPG:\] GOODSIG .*\n(?:(?!\[GNUPG:\] NEWSIG).*\n)*?\[GNUPG:\] VALIDSIG "
+                    + fields[0].encode(),
+                    then,
+                ):
                     good[primary] = made
-            elif b"] REVKEYSIG" in one:
+            elif word == b"REVKEYSIG":
                 revoked.add(primary)
         return text.decode("utf-8"), good, revoked
 
