@@ -179,11 +179,7 @@ class Inbound:
                     await self.say_deleted(before, deletion)
                 raise WorkLost("deleted by its author")
             await self._say_kept(work.ticket_id, deletion.kept_until)
-        trust = Trust(self.engine, self.keys, self.replies, self.clock)
-        if message.automatic and before is not None:
-            learned = Learned(also_received(message, before))
-        else:
-            learned = await trust.learn(message, before)
+        learned = await self._learn(message, before)
         files = await self._clean(message.attachments)
         return dataclasses.replace(
             item,
@@ -217,6 +213,11 @@ class Inbound:
             "numbering": json.dumps(encode_numbering(_needed(item.numbering))).encode()
         }
         learned = item.learned or Learned(None)
+        if item.message is not None and item.before is not None:
+            stored = await self.spool.ticket_part(item.work.ticket_id, "contact")
+            if stored is not None and (current := decode_contact(stored)) != item.before:
+                # An answer that was written meanwhile found a key.
+                learned = await self._learn(item.message, current)
         if learned.contact is not None:
             ticket_parts["contact"] = encode_contact(learned.contact)
         own_id = item.message.message_id if item.message else None
@@ -303,6 +304,11 @@ class Inbound:
                 return await self.spool.join(work, ticket), before, False
             stray = True
         return work, None, stray
+
+    async def _learn(self, message: OpenedMessage, before: Contact | None) -> Learned:
+        if message.automatic and before is not None:
+            return Learned(also_received(message, before))
+        return await Trust(self.engine, self.keys, self.replies, self.clock).learn(message, before)
 
     async def _has_earlier(self, work: Work) -> bool:
         on_the_way = (State.ACCEPTED, State.DELIVERING)

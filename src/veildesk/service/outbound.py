@@ -43,10 +43,11 @@ _log = logging.getLogger("veildesk.service")
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One answer on its way out."""
+    """One answer on its way out. `known` is the contact as stored, `contact` with what was found since."""
 
     work: Work
     reply: AgentReply = field(repr=False)
+    known: Contact | None = field(default=None, repr=False)
     contact: Contact | None = field(default=None, repr=False)
     anchor: PortalAnchor | None = field(default=None, repr=False)
     draft: Draft | None = field(default=None, repr=False)
@@ -80,10 +81,7 @@ class Outbound:
             return await self._hand_over(work)
         if await self.spool.part(work.message_id, "note") is not None:
             return await self._send_note(work)
-        kept = await self.spool.part(work.message_id, "reply")
-        if kept is None:
-            raise LookupError("an answer without its text")
-        item = Outgoing(work, decode_reply(kept))
+        item = await self._begin(work)
         for name in OUTBOUND:
             stage: Callable[[Outgoing], Awaitable[Outgoing]] = getattr(self, name)
             item = await stage(item)
@@ -95,7 +93,7 @@ class Outbound:
     async def compose(self, item: Outgoing) -> Outgoing:
         """Decide how it leaves and write it; what must not leave is held with a reason."""
         anchor = await self.spool.anchor(item.work.ticket_id)
-        contact = await self._contact(item.work)
+        contact = known = await self._contact(item.work)
         if self.trust is not None and contact is not None and anchor is None:
             contact = await self.trust.look_up(contact)
         approved = await self.spool.part(item.work.message_id, "approved") is not None
@@ -120,7 +118,9 @@ class Outbound:
             return await self._hold(item, reason)
         reply = dataclasses.replace(screened, text=text)
         draft = None if anchor else self._letters.answer(_needed(contact), text, reply.files)
-        return dataclasses.replace(item, reply=reply, anchor=anchor, contact=contact, draft=draft)
+        return dataclasses.replace(
+            item, reply=reply, anchor=anchor, known=known, contact=contact, draft=draft
+        )
 
     async def seal(self, item: Outgoing) -> Outgoing:
         """Sign; encrypt to the user, or seal into the thread that only the words open."""
@@ -135,9 +135,17 @@ class Outbound:
             # Expired or revoked since it was pinned. Who could be answered encrypted before is not
             # answered in the clear now.
             return await self._hold(item, Reason.NO_KEY)
+        if await self._contact(item.work) != item.known:
+            # A mail came meanwhile and taught how to answer: the answer is written anew, for that.
+            return await self._anew(item.work)
         route = {"to": contact.address, "from": self._letters.return_path(draft)}
-        work = await self._ready(item.work, _pack(route, wire), draft.message_id, contact)
+        found = contact if contact != item.known else None
+        work = await self._ready(item.work, _pack(route, wire), draft.message_id, found)
         return dataclasses.replace(item, work=work, wire=wire)
+
+    async def _anew(self, work: Work) -> Outgoing:
+        item = await self.compose(await self._begin(work))
+        return await self.seal(item) if item.work.state is State.COLLECTED else item
 
     async def _seal_entry(self, item: Outgoing, anchor: PortalAnchor) -> Outgoing:
         """An entry for the thread; its files are stored in the commit that stores the entry's bytes."""
@@ -167,6 +175,12 @@ class Outbound:
             random_bytes=self.random_bytes,
             footer=self.footer,
         )
+
+    async def _begin(self, work: Work) -> Outgoing:
+        kept = await self.spool.part(work.message_id, "reply")
+        if kept is None:
+            raise LookupError("an answer without its text")
+        return Outgoing(work, decode_reply(kept))
 
     async def _contact(self, work: Work) -> Contact | None:
         stored = await self.spool.ticket_part(work.ticket_id, "contact")

@@ -27,6 +27,10 @@ _MOST_RECEIVED = 200
 
 OTHER_KEY = "Another key than the known one came with this mail; answers still go to the known key."
 SEVERAL_KEYS = "Several keys for this address came with this mail; none of them was taken."
+SEVERAL_KNOWN = (
+    "Several keys are known for this address, and this mail is not signed; none of them was taken. Whoever "
+    "has written can send the right one along."
+)
 UNUSABLE = (
     "A key came with this mail that cannot be used: it is expired, revoked, too weak or cannot encrypt."
 )
@@ -111,7 +115,8 @@ def choose(
     Who signed gets answers to the key that signed, and to no other: `signer` is the primary key of a
     signature that was found valid, `expected` a key that made one which nobody could check, and belongs to a
     certificate only if that is known to sign with it. For unsigned mail a known key goes
-    before one that anybody could have attached, and of several attached ones none is taken.
+    before one that anybody could have attached, and of several attached ones none is taken, nor of several
+    known ones unless one of them is attached.
     """
     usable = [one for one in candidates if one.usable]
     wanted = signer or expected
@@ -129,10 +134,17 @@ def choose(
         strange = found is None and signer is None and any(one.carried for one in usable)
         return found, (NOT_EXPECTED,) if strange else ()
     named = [one for one in usable if address.lower() in one.status.addresses]
-    known = next((one for one in named if not one.carried), None)
     fresh = {one.key.fingerprint: one for one in named if one.carried}
-    if known is not None:
-        return known, (OTHER_KEY,) if set(fresh) - {known.key.fingerprint} else ()
+    known = [one for one in named if not one.carried]
+    if known and known[0].key.provenance is not Provenance.CONFIGURED:
+        names = {one.key.fingerprint for one in known}
+        # Whoever forges From can have a key of his own remembered beside theirs: no guess which is whose.
+        chosen = names if len(names) == 1 else names & set(fresh)
+        if len(chosen) != 1:
+            return None, (SEVERAL_KNOWN,)
+        known = [one for one in known if one.key.fingerprint in chosen]
+    if known:
+        return known[0], (OTHER_KEY,) if set(fresh) - {known[0].key.fingerprint} else ()
     if len(fresh) > 1:
         return None, (SEVERAL_KEYS,)
     return next(iter(fresh.values()), None), (UNUSABLE,) if useless and not fresh else ()

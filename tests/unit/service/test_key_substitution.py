@@ -188,3 +188,18 @@ async def test_a_domain_names_no_keys_but_its_own(house: House, lab: Lab, evil_k
     house.worker.inbound = dataclasses.replace(house.inbound, keys=keys)
     await house.deliver(pgp_mail(lab, "Help\n", with_key=False))
     assert await keys.by_key(lab.fingerprints["user"]) is None
+
+
+async def test_a_later_key_under_her_address_does_not_take_the_place_of_hers(
+    house: House, lab: Lab, evil_key: str
+) -> None:
+    await house.deliver(encrypted_with_key(lab, "user", lab.certificate("user"), "<none@example.org>"))
+    forged = encrypted_with_key(lab, evil_key, lab.certificate(evil_key), "<none@example.org>")
+    await house.deliver(forged)
+    unsigned = (await house.deliver(pgp_mail(lab, "Help\n", sign=False, with_key=False)))[-1]
+    assert trust.SEVERAL_KNOWN in unsigned.notices
+    assert (await contact_of(house, unsigned.thread)).certificate is None
+    await house.answer(unsigned.thread, ANSWER)
+    assert b"4.2.18" not in b"".join(house.sent())
+    with_hers = (await house.deliver(pgp_mail(lab, "Help\n", sign=False)))[-1]
+    assert (await contact_of(house, with_hers.thread)).fingerprint == lab.fingerprints["user"]

@@ -37,7 +37,9 @@ def candidate(
 
 
 A, B = candidate("A" * 40), candidate("B" * 40)
-KNOWN = candidate("C" * 40, carried=False)
+KNOWN, OTHER_KNOWN = candidate("C" * 40, carried=False), candidate("D" * 40, carried=False)
+GIVEN = candidate("E" * 40, carried=False)
+GIVEN = dataclasses.replace(GIVEN, key=dataclasses.replace(GIVEN.key, provenance=Provenance.CONFIGURED))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,10 @@ KNOWN = candidate("C" * 40, carried=False)
         ([A, B], None, None, None, (trust.SEVERAL_KEYS,)),
         ([KNOWN, A], None, None, "C", (trust.OTHER_KEY,)),
         ([KNOWN, candidate("C" * 40)], None, None, "C", ()),
+        ([KNOWN, OTHER_KNOWN], None, None, None, (trust.SEVERAL_KNOWN,)),
+        ([KNOWN, OTHER_KNOWN, A], None, None, None, (trust.SEVERAL_KNOWN,)),
+        ([KNOWN, OTHER_KNOWN, candidate("D" * 40)], None, None, "D", ()),
+        ([GIVEN, OTHER_KNOWN], None, None, "E", ()),
         # Who signed gets answers to the key that signed, whatever else is attached.
         ([A, B], "B" * 40, None, "B", ()),
         ([A], "B" * 40, None, None, ()),
