@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from veildesk.core.errors import KeyUnusable, LimitExceeded, NotSoundCiphertext, Unparsable
 from veildesk.core.message import Integrity
@@ -264,6 +265,11 @@ def read_certificate(data: bytes) -> Certificate:
     it found out before) are dropped. Raises `KeyUnusable` for secret packets, several keys, none, or
     more than 1 MiB.
     """
+    # The same few are asked for several times for each mail.
+    return _read_small(bytes(data)) if len(data) <= _SMALL else _read(data)
+
+
+def _read(data: bytes) -> Certificate:
     if len(data) > MAX_CERTIFICATE * 2:
         raise KeyUnusable("certificate-size")
     try:
@@ -280,6 +286,10 @@ def read_certificate(data: bytes) -> Certificate:
     if len(clean) > MAX_CERTIFICATE:
         raise KeyUnusable("certificate-size")
     return Certificate(fingerprint_of(kept[0]), clean)
+
+
+_SMALL = 16 * 1024
+_read_small = lru_cache(maxsize=64)(_read)
 
 
 def fingerprint_of(packet: Packet) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -30,11 +31,16 @@ class Moment:
 
 def moment() -> Moment:
     """Now. A kernel that does not name its boot counts as one boot."""
+    return Moment(int(time.time()), int(time.clock_gettime(time.CLOCK_BOOTTIME)), _boot())
+
+
+@cache
+def _boot() -> str:
+    # No process outlives its boot; the time is asked for several times for each mail.
     try:
-        boot = _BOOT_ID.read_text(encoding="ascii").strip()
+        return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
-        boot = ""
-    return Moment(int(time.time()), int(time.clock_gettime(time.CLOCK_BOOTTIME)), boot)
+        return ""
 
 
 class _Timex(ctypes.Structure):

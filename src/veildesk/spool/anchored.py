@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from veildesk.core.errors import WorkLost
 from veildesk.core.submission import PortalAnchor
 from veildesk.core.work import Reason, State, Work
 from veildesk.spool.accepting import THREAD, Target, target_of
@@ -43,7 +42,14 @@ BACKEND_REF = "backend-ref"
 
 TicketOf = Callable[[sa.Connection], str | None]
 _ANCHOR = "anchor"
-_MARK = Statement(sa.insert(marker), "digest", "ticket_id")
+_MARK = Statement(
+    sa.insert(marker).from_select(
+        [marker.c.digest, marker.c.ticket_id],
+        sa.select(
+            sa.bindparam("of", type_=marker.c.digest.type), sa.bindparam("to", type_=marker.c.ticket_id.type)
+        ).where(~sa.exists().where(marker.c.digest == sa.bindparam("of"))),
+    )
+)
 _BY_MARKER = Statement(sa.select(marker.c.ticket_id).where(marker.c.digest == sa.bindparam("of")))
 _TICKET_OF = Statement(sa.select(message.c.ticket_id).where(message.c.id == sa.bindparam("of")))
 
@@ -107,9 +113,8 @@ def apply(connection: sa.Connection, vault: Vault, owner: str, change: Change) -
         current = target_of(connection, vault, change.work.ticket_id)
         if current is None or current.position != change.target.position:
             return None
-    elif change.target is not None and not vault.has(connection, change.work.ticket_id):
-        raise WorkLost("ticket gone")
-    moved = change_state(connection, owner, change.work, change.to, change.reason)
+    keyed = change.target is not None
+    moved = change_state(connection, owner, change.work, change.to, change.reason, keyed=keyed)
     places = [Place(change.work.ticket_id, *where) for where in change.replaced]
     names = delete_parts(connection, places)
     insert_parts(connection, change.sealed)
@@ -120,8 +125,7 @@ def apply(connection: sa.Connection, vault: Vault, owner: str, change: Change) -
 
 def put_marker(connection: sa.Connection, digest: bytes, ticket_id: str) -> None:
     """Let a digest lead to a ticket; one that leads elsewhere already is left as it is."""
-    if by_marker(connection, digest) is None:
-        _MARK.run(connection, {"digest": digest, "ticket_id": ticket_id})
+    _MARK.run(connection, {"of": digest, "to": ticket_id})
 
 
 def forget_markers(connection: sa.Connection, ticket_id: str) -> int:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from veildesk.core.errors import WorkLost
 from veildesk.core.submission import Channel
 from veildesk.core.work import TRANSITIONS, Direction, Reason, State, Work
-from veildesk.spool.schema import UNFINISHED, message
+from veildesk.spool.schema import UNFINISHED, message, ticket_key
 from veildesk.spool.statements import ListStatement, Statement
 
 __all__ = [
@@ -131,8 +131,11 @@ def _change(connection: sa.Connection, where: tuple[sa.ColumnElement[bool], ...]
     return work_of(row)
 
 
-def change_state(connection: sa.Connection, owner: str, work: Work, to: State, reason: Reason) -> Work:
-    """Move to another state. The claim stays while the message is on its way. Raises `WorkLost`."""
+def change_state(
+    connection: sa.Connection, owner: str, work: Work, to: State, reason: Reason, *, keyed: bool = False
+) -> Work:
+    """Move to another state. The claim stays while the message is on its way. Raises `WorkLost`; with
+    `keyed` also when the ticket's data key was destroyed."""
     given = {
         "to": to.value,
         "why": reason.value,
@@ -142,7 +145,7 @@ def change_state(connection: sa.Connection, owner: str, work: Work, to: State, r
         "in_state": work.state.value,
         "mine": owner,
     }
-    row = (_MOVE if to in MOVING else _END).one(connection, given)
+    row = _CHANGES[to in MOVING, keyed].one(connection, given)
     if row is None:
         raise WorkLost("not there, or not ours")
     return work_of(row)
@@ -159,7 +162,12 @@ _CHANGE = (
     .values(state=sa.bindparam("to"), reason=sa.bindparam("why"), parked_from=sa.bindparam("was"), due_at=0)
     .returning(*message.c)
 )
-_MOVE, _END = Statement(_CHANGE), Statement(_CHANGE.values(owner=None))
+_HAS_KEY = sa.exists().where(ticket_key.c.ticket_id == sa.bindparam("in_ticket"))
+_CHANGES = {
+    (moving, keyed): Statement(change.where(_HAS_KEY) if keyed else change)
+    for moving, change in ((True, _CHANGE), (False, _CHANGE.values(owner=None)))
+    for keyed in (True, False)
+}
 
 
 def postpone(connection: sa.Connection, owner: str, work: Work, reason: Reason, due_at: int) -> None:

@@ -11,7 +11,7 @@ import secrets
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from veildesk.spool.durable import TEMPORARY
 from veildesk.spool.file_store import FileStore
 from veildesk.spool.schema import part
 from veildesk.spool.sealing import Place, open_row, seal_row
-from veildesk.spool.statements import ListStatement, Statement
+from veildesk.spool.statements import Statement
 
 __all__ = [
     "INLINE",
@@ -39,9 +39,7 @@ T = TypeVar("T")
 _INSERT = Statement(sa.insert(part), "ticket_id", "message_id", "name", "sealed", "file")
 _HERE = part.c.ticket_id == sa.bindparam("ticket"), part.c.message_id == sa.bindparam("message")
 _SELECT = Statement(sa.select(part.c.sealed, part.c.file).where(*_HERE, part.c.name == sa.bindparam("part")))
-_DELETE = ListStatement(
-    lambda names: sa.delete(part).where(*_HERE, part.c.name.in_(names)).returning(part.c.file)
-)
+_MOST = 16
 
 INLINE = 256 * 1024
 """Largest part kept as a row, in bytes."""
@@ -185,15 +183,36 @@ def select_part(connection: sa.Connection, place: Place) -> Stored | None:
 
 def delete_parts(connection: sa.Connection, places: Iterable[Place]) -> list[str]:
     """Delete rows; returns the names of files to remove after the commit."""
-    names: dict[tuple[str, str], list[str]] = {}
+    of: dict[str, list[Place]] = {}
     for place in places:
         _check(place)
-        names.setdefault((place.ticket, place.message), []).append(place.part)
+        of.setdefault(place.ticket, []).append(place)
     files: list[str] = []
-    for (ticket, message), parts in names.items():
-        rows = _DELETE.all(connection, parts, {"ticket": ticket, "message": message})
-        files += [file for (file,) in rows if file is not None]
+    for ticket, there in of.items():
+        for begin in range(0, len(there), _MOST):
+            some = there[begin : begin + _MOST]
+            given = {"ticket": ticket}
+            for at, place in enumerate(some):
+                given |= {f"message_{at}": place.message, f"part_{at}": place.part}
+            rows = _deletion(len(some)).all(connection, given)
+            files += [file for (file,) in rows if file is not None]
     return files
+
+
+@cache
+def _deletion(count: int) -> Statement:
+    """Deletes so many parts of one ticket."""
+    messages: list[sa.BindParameter[str]] = [sa.bindparam(f"message_{at}") for at in range(count)]
+    names: list[sa.BindParameter[str]] = [sa.bindparam(f"part_{at}") for at in range(count)]
+    pairs = zip(messages, names, strict=True)
+    chosen = (
+        part.c.ticket_id == sa.bindparam("ticket"),
+        # For the index; a pair alone would be looked for among all parts of the ticket.
+        part.c.message_id.in_(messages),
+        part.c.name.in_(names),
+        sa.or_(*(sa.and_(part.c.message_id == of, part.c.name == name) for of, name in pairs)),
+    )
+    return Statement(sa.delete(part).where(*chosen).returning(part.c.file))
 
 
 def _check(place: Place) -> None:

@@ -20,6 +20,7 @@ _Given = Mapping[str, Any]
 _Clause = sa.Select[Any] | sa.sql.dml.UpdateBase
 _NOTHING: _Given = {}
 _LONGEST = 256
+_ROWS = 16
 
 
 class Statement:
@@ -29,6 +30,7 @@ class Statement:
         self._clause = clause
         self._columns = list(columns) or None
         self._made: dict[str, tuple[str, Callable[[_Given], Any]]] = {}
+        self._rows: dict[int, Statement] = {}
 
     def all(self, connection: sa.Connection, given: _Given) -> list[tuple[Any, ...]]:
         """All rows."""
@@ -55,16 +57,31 @@ class Statement:
         self._run(connection, given)
 
     def many(self, connection: sa.Connection, given: Sequence[_Given]) -> None:
-        """Run for each of `given`; for what gives no rows."""
-        if len(given) == 1:
-            self._run(connection, given[0])
-        elif given:
-            text, values = self._compiled(connection)
-            rows = [values(one) for one in given]
-            try:
-                connection.connection.cursor().executemany(text, rows)
-            except connection.dialect.loaded_dbapi.Error as error:
-                raise _wrapped(connection, error) from None
+        """Insert each of `given`, several rows by one statement: each step of a statement costs the driver's
+        thread the interpreter twice."""
+        begin = 0
+        while begin < len(given):
+            count = min(_ROWS, 1 << (len(given) - begin).bit_length() - 1)
+            rows = given[begin : begin + count]
+            if count == 1:
+                self._run(connection, rows[0])
+            else:
+                named = {f"{name}_{at}": value for at, row in enumerate(rows) for name, value in row.items()}
+                self._of_rows(count)._run(connection, named)
+            begin += count
+
+    def _of_rows(self, count: int) -> Statement:
+        found = self._rows.get(count)
+        if found is None:
+            assert isinstance(self._clause, sa.Insert)
+            assert self._columns is not None
+            columns = [self._clause.table.c[name] for name in self._columns]
+            rows = [
+                {one.name: sa.bindparam(f"{one.name}_{at}", type_=one.type) for one in columns}
+                for at in range(count)
+            ]
+            found = self._rows[count] = Statement(self._clause.values(rows))
+        return found
 
     def _run(self, connection: sa.Connection, given: _Given) -> Any:
         text, values = self._compiled(connection)

@@ -149,10 +149,6 @@ class Vault:
         row = _KEY.one(connection, {"ticket": ticket})
         return None if row is None else self.unwrap(row[0], ticket, row[1])
 
-    def has(self, connection: sa.Connection, ticket: str) -> bool:
-        """Whether a ticket has its data key still."""
-        return _KEY.one(connection, {"ticket": ticket}) is not None
-
     def destroy(self, connection: sa.Connection, ticket: str) -> None:
         """Delete the wrapped key."""
         connection.execute(sa.delete(ticket_key).where(ticket_key.c.ticket_id == ticket))

@@ -60,6 +60,14 @@ class _Undone(Exception):
     """Rolls a transaction back whose only job has its error already."""
 
 
+class _Spoiled(Exception):
+    """Rolls a group back of which one operation has to be undone by itself; `error` is why."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     """One caller's request; exactly one of `run`, `batch` and `alone` is set."""
@@ -215,11 +223,19 @@ class Writer:
         if len(group) == 1:
             self._transact_one(group[0])
             return
+        try:
+            self._transact_all(group, _together)
+        except _Spoiled:
+            for job in group:
+                job.error = None
+            self._transact_all(group, _within_savepoint)
+
+    def _transact_all(self, group: list[_Job], within: Callable[..., None]) -> None:
         with self._transaction() as connection:
-            self._run_batches(connection, [job for job in group if job.batch is not None])
+            self._run_batches(connection, [job for job in group if job.batch is not None], within)
             for job in group:
                 if job.run is not None:
-                    _within_savepoint(connection, [job], job.run)
+                    within(connection, [job], job.run)
             if any(job.error is None and job.kind in WAKING for job in group):
                 self._database.announce(connection)
             _mark(group, "before-commit")
@@ -248,7 +264,7 @@ class Writer:
         try:
             with self._connection.begin():
                 yield self._connection
-        except _Undone:
+        except (_Undone, _Spoiled):
             raise
         except BaseException:
             self._let_go()
@@ -272,13 +288,13 @@ class Writer:
         return run()
 
     @staticmethod
-    def _run_batches(connection: sa.Connection, jobs: list[_Job]) -> None:
+    def _run_batches(connection: sa.Connection, jobs: list[_Job], within: Callable[..., None]) -> None:
         by_batch: dict[Batch[Any, Any], list[_Job]] = {}
         for job in jobs:
             assert job.batch is not None
             by_batch.setdefault(job.batch, []).append(job)
         for batch, members in by_batch.items():
-            _within_savepoint(connection, members, partial(batch, items=[job.item for job in members]))
+            within(connection, members, partial(batch, items=[job.item for job in members]))
 
     def _run_alone(self, job: _Job) -> None:
         assert job.alone is not None
@@ -338,28 +354,34 @@ def _without_frames(error: Exception) -> Exception:
     return error
 
 
-def _within_savepoint(connection: sa.Connection, jobs: list[_Job], run: Operation[Any]) -> None:
-    """Run for one job, or for several that share a result list. Errors on purpose undo only these."""
-    if jobs[0].kind == READ:  # There is nothing to undo.
-        try:
-            jobs[0].result = run(connection)
-        except _ON_PURPOSE as error:
-            jobs[0].error = _without_frames(error)
-        return
-    # By the driver: SQLAlchemy's own nested transactions cost as much as the statements within.
-    cursor = connection.connection.cursor()
-    cursor.execute("SAVEPOINT one")
+def _together(connection: sa.Connection, jobs: list[_Job], run: Operation[Any]) -> None:
+    """Run for one job, or for several that share a result list. Raises `_Spoiled` for an error on purpose.
+
+    They are rare, and savepoints cost as much as the statements within.
+    """
     try:
         result = run(connection)
     except _ON_PURPOSE as error:
-        cursor.execute("ROLLBACK TO SAVEPOINT one")
-        cursor.execute("RELEASE SAVEPOINT one")
-        for job in jobs:
-            job.error = _without_frames(error)
+        if jobs[0].kind != READ:
+            raise _Spoiled(_without_frames(error)) from None
+        jobs[0].error = _without_frames(error)  # There is nothing to undo.
         return
-    cursor.execute("RELEASE SAVEPOINT one")
     for job, value in zip(jobs, result if jobs[0].batch is not None else [result], strict=True):
         job.result = value
+
+
+def _within_savepoint(connection: sa.Connection, jobs: list[_Job], run: Operation[Any]) -> None:
+    """As `_together`; an error on purpose undoes only these."""
+    # By the driver: SQLAlchemy's own nested transactions cost several times as much.
+    cursor = connection.connection.cursor()
+    cursor.execute("SAVEPOINT one")
+    try:
+        _together(connection, jobs, run)
+    except _Spoiled as spoiled:
+        cursor.execute("ROLLBACK TO SAVEPOINT one")
+        for job in jobs:
+            job.error = spoiled.error
+    cursor.execute("RELEASE SAVEPOINT one")
 
 
 def _mark(group: list[_Job], when: str) -> None:

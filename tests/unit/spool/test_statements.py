@@ -78,3 +78,27 @@ async def test_one_spoilt_operation_fails_no_other_of_its_group(tmp_path: Path) 
     assert [isinstance(one, SpoolUnavailable) for one in results] == [True, False, True, False]
     assert await spool.cursor("desk") == "7"
     await spool.close()
+
+
+async def test_an_operation_that_is_refused_is_undone_alone(tmp_path: Path) -> None:
+    ring = KeyRing.create(tmp_path / "ring")
+    spool = await SqlSpool.open(tmp_path / "state", ring, SystemClock(), 14, min_free=0)
+
+    def refused(connection: sa.Connection) -> None:
+        INSERT.run(connection, {"id": "a" * 32, "expires_day": 1})
+        raise ValueError("refused")
+
+    def counted(connection: sa.Connection) -> int:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(ticket)).scalar_one())
+
+    results = await asyncio.gather(
+        spool.set_cursor("desk", "7"),
+        spool._writer.do("advance", refused),
+        spool.set_cursor("other", "8"),
+        spool._writer.do("read", counted),
+        return_exceptions=True,
+    )
+    assert [isinstance(one, ValueError) for one in results] == [False, True, False, False]
+    assert results[3] == 0
+    assert (await spool.cursor("desk"), await spool.cursor("other")) == ("7", "8")
+    await spool.close()
