@@ -52,6 +52,21 @@ def list_keys(config_file: Path, as_json: bool) -> None:
 
 @keys.command()
 @config_option
+def ring(config_file: Path) -> None:
+    """Make the key ring of a store that is still empty. A ring that is there is never replaced."""
+    from veildesk.spool.keyring import KeyRing
+
+    try:
+        path = load_config(config_file, os.environ).keys.ring
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        KeyRing.create(path)
+        click.echo(f"Wrote {path}", err=True)
+    except VeildeskError as error:
+        fail(error)
+
+
+@keys.command()
+@config_option
 def intake(config_file: Path) -> None:
     """Write the file that 'veildesk accept' needs. It opens nothing; the same each time."""
     from veildesk.service.accept_only import write_intake_file

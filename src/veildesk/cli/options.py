@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 
 from veildesk.cli.output import fail
 from veildesk.ops.fault import told
+from veildesk.ops.log import QuietFormatter
 
 __all__ = ["Commands", "config_option", "json_option"]
 
@@ -33,6 +35,9 @@ class Commands(click.Group):
         """Run the command; a fault that it did not foresee ends it with a sentence and an exit code."""
         if ctx.parent is not None:
             return super().invoke(ctx)
+        if isinstance(logging.lastResort, logging.StreamHandler):
+            # What logs without anybody having set it up, libraries too, says no more than a service would.
+            logging.lastResort.setFormatter(QuietFormatter())
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, EOFError):

@@ -9,8 +9,10 @@ one JSON object on standard error.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -19,9 +21,21 @@ import click
 from veildesk.core.errors import VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 
-__all__ = ["fail", "print_checks", "print_json", "print_table", "worst_exit"]
+__all__ = ["end", "fail", "print_checks", "print_json", "print_table", "worst_exit"]
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red", Level.SKIP: "cyan"}
+
+
+def end(code: int) -> NoReturn:
+    """End a service's process. A thread that still waits for a server that hangs does not hold it up.
+
+    Everything has been closed and is on the disk by then; such a call ends with its time limit at the latest.
+    """
+    if any(not one.daemon and one is not threading.main_thread() for one in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def print_json(document: Any) -> None:

@@ -7,6 +7,7 @@ codes or counts, never user content, addresses or key ids.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "FilesUnavailable",
     "FolderUnusable",
     "InputInvalid",
+    "GnuPGUnusable",
+    "KeyAbsent",
     "KeyUnusable",
     "LimitExceeded",
     "ListenerUnavailable",
@@ -29,6 +32,7 @@ __all__ = [
     "NotSigned",
     "NotSoundCiphertext",
     "OnionUnavailable",
+    "OtherUser",
     "RingOpen",
     "RingSealed",
     "RingUnusable",
@@ -36,6 +40,8 @@ __all__ = [
     "SendFailed",
     "SendRefused",
     "SpoolUnavailable",
+    "StoreMissing",
+    "StoreOther",
     "SystemRefused",
     "Undecryptable",
     "Unforeseen",
@@ -123,6 +129,23 @@ class KeyUnusable(VeildeskError):
     public = "The key cannot be used for this."
     exit_code = 11
     hint = "Check the key's expiry, revocation and usage with 'veildesk doctor'."
+
+
+class KeyAbsent(KeyUnusable):
+    """The GnuPG home, or the secret half of a key in it, is not there."""
+
+    public = "A key of the gateway is not there."
+    hint = (
+        "Put the GnuPG home that [keys] names back from the newest backup of the keys, "
+        "or correct the path or fingerprint there."
+    )
+
+
+class GnuPGUnusable(KeyUnusable):
+    """gpg is too old, or cannot work in the home as it lies."""
+
+    public = "GnuPG cannot be used."
+    hint = "Install GnuPG 2.2.40 or later; for 'home-path-length' give [keys] home a shorter path."
 
 
 class RingUnusable(KeyUnusable):
@@ -286,7 +309,43 @@ class SpoolUnavailable(VeildeskError):
     smtp_code = 452
     smtp_status = "4.3.1"
     exit_code = 15
-    hint = "Free disk space or mend the state directory; senders will try again by themselves."
+    hint = "Look into the log and at the state directory; senders will try again by themselves."
+    hints: ClassVar[Mapping[str, str]] = {
+        "disk-full": "Free space (and inodes) where the state lies; senders will try again by themselves.",
+        "read-only": "Let the gateway's user own and write the state directory; see how its disk is mounted.",
+        "io-error": "The disk fails: look into the kernel's log and restore a backup on another one.",
+        "damaged": "Stop the gateway, set the files aside, restore the newest backup ('veildesk restore').",
+        "locked": "Another process holds the database for long; look for a 'migrate' or 'backup' that hangs.",
+        "database-unreachable": "Start PostgreSQL, or correct [store] database; nothing is lost meanwhile.",
+        "database-refused": "Correct user, password_file or database name in [store]; see PostgreSQL's log.",
+        "database-crowded": "Raise max_connections of PostgreSQL: a gateway needs two, a command as many.",
+        "ownership-lost": "The database went away; the gateway starts anew once it answers again.",
+        "database-is-replica": "Name the primary in [store] database: a replica keeps nothing.",
+    }
+    """What to do next where `detail` tells."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        if detail in self.hints and type(self).hint is SpoolUnavailable.hint:
+            self.hint = self.hints[detail]  # type: ignore[misc]
+
+
+class StoreMissing(SpoolUnavailable):
+    """The key ring has served a store, and there is none: a disk that is not mounted, another database."""
+
+    code = "store-missing"
+    public = "The store of this key ring is not where the configuration says."
+    hint = (
+        "Mount its disk, correct [gateway] state_dir or [store], or restore a backup. To begin with an "
+        "empty store, move the key ring away and run 'veildesk keys ring'."
+    )
+
+
+class StoreOther(ConfigInvalid):
+    """The store is one that this version must not open."""
+
+    public = "The store cannot be opened by this version."
+    hint = "Use the version that wrote it or the store that is named; nothing was changed."
 
 
 class AlreadyRunning(SpoolUnavailable):
@@ -295,6 +354,14 @@ class AlreadyRunning(SpoolUnavailable):
     code = "already-running"
     public = "A gateway is running already."
     hint = "Stop that one first ('systemctl stop veildesk'), or use it: 'veildesk status'."
+
+
+class OtherUser(SpoolUnavailable):
+    """Started by root on what belongs to the gateway's own user."""
+
+    code = "other-user"
+    public = "This is another user than the gateway's."
+    hint = "Run it as that user: 'runuser -u veildesk -- COMMAND', or start the service."
 
 
 class AcceptanceUnknown(SpoolUnavailable):

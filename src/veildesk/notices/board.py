@@ -12,7 +12,7 @@ from veildesk.core.notice import Board, PublishedNotice
 from veildesk.core.ports import Clock
 from veildesk.notices.archive import NoticeDirectory
 from veildesk.notices.components import component_states
-from veildesk.notices.heartbeat import HEARTBEAT_FILE
+from veildesk.notices.heartbeat_file import HEARTBEAT_FILE
 from veildesk.notices.identity import SECURITY_TXT
 
 __all__ = [

@@ -8,27 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from veildesk.core.errors import KeyUnusable
 from veildesk.core.notice import Heartbeat, Kind
 from veildesk.core.ports import Clock, Engine
 from veildesk.notices.archive import NoticeDirectory, NoticeRefused, replace_file
-from veildesk.notices.signing import sign_text, signed_body
-from veildesk.notices.text import heartbeat_text, parse_heartbeat
+from veildesk.notices.heartbeat_file import HEARTBEAT_FILE, last_heartbeat
+from veildesk.notices.lost_end import refuse_lost_end
+from veildesk.notices.signing import sign_text
+from veildesk.notices.text import heartbeat_text
 
-__all__ = ["HEARTBEAT_FILE", "beat", "beat_due", "last_heartbeat"]
+__all__ = ["beat", "beat_due"]
 
-HEARTBEAT_FILE = "heartbeat.asc"
 _WAIT_TENTHS = 300
-
-
-def last_heartbeat(folder: Path) -> Heartbeat | None:
-    """The newest heartbeat as it lies there, None if there is none that can be read."""
-    with contextlib.suppress(OSError, ValueError):
-        return parse_heartbeat(signed_body((folder / HEARTBEAT_FILE).read_text(encoding="utf-8")))
-    return None
 
 
 def beat_due(directory: NoticeDirectory, now: int, hours: int) -> bool:
@@ -40,14 +34,23 @@ def beat_due(directory: NoticeDirectory, now: int, hours: int) -> bool:
     return last is None or last.head_sha256 != series[-1].sha256 or now >= last.issued + hours * 3600
 
 
-async def beat(directory: NoticeDirectory, engine: Engine, key: str, clock: Clock, hours: int) -> str:
+async def beat(
+    directory: NoticeDirectory,
+    engine: Engine,
+    key: str,
+    clock: Clock,
+    hours: int,
+    copies: Sequence[Path] = (),
+) -> str:
     """Sign the next heartbeat and put it in place; returns the clear-signed text.
 
     Raises `NoticeRefused` if the list in force does not name `key`, the clock cannot be right or another
-    process does not come to an end with it, and `KeyUnusable` if the key cannot sign.
+    process does not come to an end with it, or what was published is gone here, and `KeyUnusable` if the key
+    cannot sign.
     """
     async with _alone(directory.folder):
         series = directory.published()
+        refuse_lost_end(directory, copies)
         lists = [item for item in series if item.kind is Kind.IDENTITY]
         identity = directory.identity()
         if identity is None or identity.heartbeat_key != key:

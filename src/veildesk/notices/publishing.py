@@ -19,7 +19,7 @@ from veildesk.notices.archive import NoticeDirectory, NoticeRefused
 from veildesk.notices.crashpoint import crashpoint
 from veildesk.notices.draft import Draft, placeholders
 from veildesk.notices.guard import concerns, official_values
-from veildesk.notices.heartbeat import last_heartbeat
+from veildesk.notices.lost_end import refuse_lost_end
 from veildesk.notices.series import AHEAD, Defect, Judgement, Signed, judge_series
 from veildesk.notices.signing import combine, read_signed, sign_text, signed_body
 from veildesk.notices.text import parse_statement, statement_text
@@ -208,7 +208,7 @@ class Publisher:
                     raise NoticeRefused(
                         "another statement with this number is published; draft again after it"
                     )
-            self._refuse_lost_end(series)
+            refuse_lost_end(self.directory, self.copies)
             judgement = await self._judged([*series_bytes(series), raw])
             self._refuse_faults(judgement, len(series) + 1)
             statement = judgement.statements[-1]
@@ -221,17 +221,6 @@ class Publisher:
                 if isinstance(statement.content, Notice):
                     self._story(statement.content)
             return await asyncio.to_thread(self.directory.add, statement.number, signed)
-
-    def _refuse_lost_end(self, series: Sequence[PublishedNotice]) -> None:
-        """A statement that was published and is gone here must come back: another one would be a fork."""
-        beat = last_heartbeat(self.directory.folder)
-        number = len(series) + 1
-        known_elsewhere = any((place / "status" / f"{number}.asc").exists() for place in self.copies)
-        if known_elsewhere or (beat is not None and beat.head_number >= number):
-            raise NoticeRefused(
-                f"statement {number} was published and is missing here; restore it from a channel that has "
-                "it, such as a static export, and run 'veildesk notice verify'"
-            )
 
     async def judged(self) -> Judgement:
         """The published series as a reader would judge it, without heartbeat."""

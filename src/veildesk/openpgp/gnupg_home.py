@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from veildesk.core.errors import EngineUnavailable, KeyUnusable, VeildeskError
+from veildesk.core.errors import EngineUnavailable, KeyAbsent, KeyUnusable, VeildeskError
 from veildesk.openpgp.armor import find_blocks
 from veildesk.openpgp.assuan import AgentConnection, connect_agent
 from veildesk.openpgp.declining import Declined
@@ -134,7 +134,7 @@ class GnuPGHome(GnuPGProcess):
         for one in await self.own_keys():
             if one.fingerprint == full_fingerprint(fingerprint):
                 return one
-        raise KeyUnusable("secret-missing")
+        raise KeyAbsent("secret-missing")
 
     async def set_expiry(self, fingerprint: str, period: str) -> None:
         """Let the key and its usable subkeys end `period` ("2y", "90d") from now."""

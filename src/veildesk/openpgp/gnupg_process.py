@@ -19,7 +19,15 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from veildesk.child.bounded import Finished, MemoryFile, OutputExceeded, TimeExceeded, run_bounded
-from veildesk.core.errors import EngineUnavailable, KeyUnusable, LimitExceeded, Unparsable, VeildeskError
+from veildesk.core.errors import (
+    EngineUnavailable,
+    GnuPGUnusable,
+    KeyAbsent,
+    KeyUnusable,
+    LimitExceeded,
+    Unparsable,
+    VeildeskError,
+)
 from veildesk.core.limits import Limits
 from veildesk.openpgp.status import Report, StatusMalformed, read_report
 
@@ -77,18 +85,29 @@ class GnuPGProcess:
         # gpg-agent mixes up passphrases that several clients hand in at the same time.
         self._slots = asyncio.Semaphore(1 if self._passphrases else processes)
 
-    async def start(self) -> None:
-        """Make the home ready and check gpg's version.
+    async def start(self, *, create: bool = True) -> None:
+        """Make the home ready and check gpg's version; without `create` it has to be there.
 
-        Raises `KeyUnusable` if gpg is too old or the home's path too long for the agent's sockets.
+        Raises `KeyAbsent` where it is not, and `GnuPGUnusable` if gpg is too old or the home's path too long
+        for the agent's sockets.
         """
         # os.access instead of Path.is_dir(): behind ProtectHome= the folder may not even be looked at, and
         # then gpg cannot use it either.
         sockets_elsewhere = os.access(f"/run/user/{os.getuid()}", os.W_OK | os.X_OK)
         if not sockets_elsewhere and len(os.fsencode(self._home / "S.gpg-agent.browser")) > _SOCKET_PATH:
-            raise KeyUnusable("home-path-length")
-        for folder in (self._home, self._runtime):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            raise GnuPGUnusable("home-path-length")
+        self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if create:
+            self._make_home()
+        elif not self._home.is_dir():
+            raise KeyAbsent("home-missing")
+        done = await self._raw([self._program, "--version"], b"", OUTPUT_LIMIT)
+        match = re.match(rb"gpg \(GnuPG[^)]*\) (\d+)\.(\d+)\.(\d+)", done.output)
+        if done.code or match is None or tuple(int(one) for one in match.groups()) < _MINIMUM:
+            raise GnuPGUnusable("gpg-version")
+
+    def _make_home(self) -> None:
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._home.chmod(0o700)
         settings = self._home / "gpg-agent.conf"
         if not settings.exists():
@@ -96,10 +115,6 @@ class GnuPGProcess:
             # given, they lie beside the keys, and making them slow to try would only cost time.
             costly = "s2k-count 65536\n" if self._passphrases else ""
             settings.write_text(f"disable-scdaemon\nauto-expand-secmem 65536\n{costly}")
-        done = await self._raw([self._program, "--version"], b"", OUTPUT_LIMIT)
-        match = re.match(rb"gpg \(GnuPG[^)]*\) (\d+)\.(\d+)\.(\d+)", done.output)
-        if done.code or match is None or tuple(int(one) for one in match.groups()) < _MINIMUM:
-            raise KeyUnusable("gpg-version")
 
     async def close(self) -> None:
         """End the gpg-agent that serves this home."""

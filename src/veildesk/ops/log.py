@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from typing import TextIO
 
@@ -48,7 +49,16 @@ def set_up_logging(level: int = logging.INFO, stream: TextIO | None = None) -> N
     # asyncio's debug output and last-resort handler would print what it holds.
     logging.raiseExceptions = False
     sys.excepthook = _quiet_hook
+    # Of threads and of objects that are taken down; both would print the exception's text.
+    threading.excepthook = _quiet_thread_hook
+    sys.unraisablehook = _quiet_thread_hook
 
 
 def _quiet_hook(kind: type[BaseException], error: BaseException, trace: object) -> None:
     logging.getLogger("veildesk").critical("unhandled %s", where(error))
+
+
+def _quiet_thread_hook(given: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
+    error = given.exc_value
+    place = given.exc_type.__name__ if error is None else where(error)
+    logging.getLogger("veildesk").critical("unhandled-beside %s", place)

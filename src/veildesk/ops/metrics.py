@@ -36,9 +36,18 @@ def exposition(gauges: Iterable[Gauge]) -> str:
     for name, members in grouped.items():
         lines += [f"# TYPE veildesk_{name} gauge", f"# HELP veildesk_{name} {members[0].help}"]
         for gauge in members:
-            labels = ",".join(f'{key}="{value}"' for key, value in sorted(gauge.labels.items()))
-            lines.append(f"veildesk_{name}{'{' + labels + '}' if labels else ''} {gauge.value:g}")
+            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sorted(gauge.labels.items()))
+            lines.append(f"veildesk_{name}{'{' + labels + '}' if labels else ''} {_number(gauge.value)}")
     return "\n".join([*lines, "# EOF"]) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    """Whole numbers in full: six digits would round bytes."""
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 class MetricsServer:

@@ -19,8 +19,8 @@ from veildesk.core.limits import Limits
 from veildesk.core.submission import Channel
 from veildesk.intake.recipients import Recipients
 from veildesk.intake.smtp import Listener, ListenerSettings
-from veildesk.ops.clock import SystemClock
 from veildesk.ops.notify import notify
+from veildesk.service.clock_guard import ClockGuard, GuardedClock
 from veildesk.service.config import Config, ListenConfig
 from veildesk.service.database import database_of, files_of
 from veildesk.service.sockets import mail_sockets
@@ -66,16 +66,20 @@ async def serve_accepting(config: Config) -> int:
     stop = stop_at_signals()
     refuse_taken(mail_sockets(config))
     secret = await asyncio.to_thread(_intake_secret, config.keys.intake)
+    # A note of its own: the gateway's may be another user's, or on another host.
+    before = int(config.keys.intake.stat().st_mtime)
+    guard = ClockGuard(config.gateway.state_dir / "clock-accept", before)
     async with AsyncExitStack() as stack:
         spool = await AcceptOnlySpool.open(
             config.gateway.state_dir,
             secret,
-            SystemClock(),
+            GuardedClock(guard.latest),
             config.gateway.retention_days,
             database=database_of(config),
             files=files_of(config),
         )
         stack.push_async_callback(spool.close)
+        guard.look()
         for channel, listen in listeners:
             if listen is not None:
                 listener = _listener(config, channel, listen, spool, secret)
@@ -84,10 +88,11 @@ async def serve_accepting(config: Config) -> int:
         _log.info("accepting")
         notify("READY=1", "STATUS=accepting")
         stopped, failed = asyncio.create_task(stop.wait()), asyncio.create_task(spool.failure())
-        await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+        looking = asyncio.create_task(guard.run())
+        await asyncio.wait({stopped, failed, looking}, return_when=asyncio.FIRST_COMPLETED)
         notify("STOPPING=1")
         code = SpoolUnavailable.exit_code if failed.done() else 0
-        for task in (stopped, failed):
+        for task in (stopped, failed, looking):
             task.cancel()
     _log.info("stopped")
     return code

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from veildesk.core.errors import AlreadyRunning, SpoolUnavailable
+from veildesk.core.errors import AlreadyRunning, OtherUser, SpoolUnavailable
 
 __all__ = ["only_gateway"]
 
@@ -21,6 +21,9 @@ def only_gateway(state: Path) -> Iterator[None]:
     """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.geteuid() == 0 and state.stat().st_uid != 0:
+            # What root wrote there the gateway's own user could not write again.
+            raise OtherUser("root, not the user that owns the state directory")
         handle = os.open(state / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise SpoolUnavailable(f"state directory: {error.strerror}") from None

@@ -141,7 +141,9 @@ def cleaner_from(settings: AttachmentsConfig) -> SandboxCleaner | ScannedCleaner
 
 def _key_ring(config: Config) -> KeyRing:
     if not config.keys.ring.exists():
-        raise RingUnusable("[keys] ring: there is no such file; 'veildesk init' makes one for a new gateway")
+        raise RingUnusable(
+            "[keys] ring: there is no such file; for an empty store 'veildesk keys ring' makes one"
+        )
     keyring = KeyRing.load(config.keys.ring)
     if keyring.bind():
         _log.info("ring-bound")

@@ -69,6 +69,7 @@ class ClockGuard:
         now = read()
         self._last = now if before is None else Moment(min(before, now.wall), now.up, now.boot)
         self._kept: dict[str, Any] = {}
+        self.unreadable = False
         self._load()
 
     # ------------------------------------------------------------------ times
@@ -176,6 +177,7 @@ class ClockGuard:
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, KeyError):
+            self.unreadable = True
             _log.warning("clock-unknown reason=unreadable")
             return
         self._last, self.doubt, self._kept = last, found, kept

@@ -38,6 +38,9 @@ async def _believed(config: Config) -> CheckResult:
     told = await asyncio.to_thread(_told, config)
     if told is None:
         return CheckResult("clock.leap", title, Level.SKIP, "no store yet")
+    if told.get("unreadable"):
+        fix = "remove the file 'clock' in the state directory: the next start makes it anew"
+        return CheckResult("clock.leap", title, Level.WARN, "its note cannot be read", "a note", fix)
     if told["clock"] == "ok":
         return CheckResult("clock.leap", title, Level.OK)
     found = f"{told['clock']} by {told['days']} days; retention goes by the time before"
@@ -52,5 +55,6 @@ def _told(config: Config) -> dict[str, Any] | None:
     except (OSError, TimeoutError, ValueError, KeyError):
         if not (state / "clock").exists():
             return None
-        return ClockGuard(state / "clock").compared()
+        guard = ClockGuard(state / "clock")
+        return {**guard.compared(), "unreadable": guard.unreadable}
     return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import stat
@@ -19,7 +20,9 @@ __all__ = ["check_files"]
 _ROOM: Final = 256
 """MiB that are enough for some days of mail at a small desk."""
 _LEAST_ROOM: Final = 16
+_FILES: Final = 1000
 _BACKUP_DAYS: Final = 7
+_LOOKED_AT: Final = 20_000
 
 
 async def check_files(config: Config) -> list[CheckResult]:
@@ -47,12 +50,50 @@ async def check_files(config: Config) -> list[CheckResult]:
         )
     return [
         *results,
+        _owners(config),
         _changeable(config),
         _secrets(config),
         *room(config.gateway.state_dir),
         *_exports(config),
         _backups(config),
     ]
+
+
+def _owners(config: Config) -> CheckResult:
+    """What a command run as root left behind is not the gateway's, which then cannot write it."""
+    title = "everything the gateway keeps belongs to its user"
+    state = config.gateway.state_dir
+    if not state.exists():
+        return CheckResult("files.owner", title, Level.SKIP, "no state directory yet")
+    owner = state.stat().st_uid
+    found = [path for path in _kept(config) if _owner(path, owner) != owner]
+    if found:
+        names = " ".join(str(path) for path in found[:5])
+        fix = f"chown {owner} {names}"
+        return CheckResult("files.owner", title, Level.FAIL, f"{len(found)} of another user", "none", fix)
+    if os.geteuid() == 0 and owner != 0:
+        fix = "run it as the gateway's user: runuser -u USER -- veildesk doctor"
+        return CheckResult("files.owner", title, Level.WARN, "looked at by root", "the gateway's user", fix)
+    return CheckResult("files.owner", title, Level.OK)
+
+
+def _kept(config: Config) -> Iterator[Path]:
+    yield config.keys.ring
+    # The agent's sockets come and go with whoever asks it.
+    yield from (path for path in _below(config.keys.home) if not path.name.startswith("S."))
+    yield from itertools.islice(_below(config.gateway.state_dir), _LOOKED_AT)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        yield from (Path(root, name) for name in (*folders, *files))
+
+
+def _owner(path: Path, otherwise: int) -> int:
+    try:
+        return path.lstat().st_uid
+    except OSError:
+        return otherwise
 
 
 def _changeable(config: Config) -> CheckResult:
@@ -110,6 +151,14 @@ def room(state: Path) -> list[CheckResult]:
     if not state.exists():
         return []
     free = shutil.disk_usage(state).free // 2**20
+    space = os.statvfs(state)
+    # Some file systems have no number of files (0 of 0).
+    if space.f_files and space.f_favail < _FILES:
+        fix = "remove files there: the file system has no room for names (inodes)"
+        found = f"{space.f_favail} files"
+        return [
+            CheckResult("files.room", "there is room for mail", Level.FAIL, found, f"{_FILES} files", fix)
+        ]
     level = Level.OK if free >= _ROOM else Level.WARN if free >= _LEAST_ROOM else Level.FAIL
     fix = "" if level is Level.OK else "free space there, or move state_dir to a larger disk"
     return [

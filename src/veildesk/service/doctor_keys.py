@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-from veildesk.core.errors import VeildeskError
+from veildesk.core.errors import KeyUnusable, VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.openpgp.gnupg_engine import GnuPGEngine
 from veildesk.openpgp.own_keys import SecretPlace
@@ -19,6 +19,7 @@ __all__ = ["check_keys", "check_memory", "core_dumps", "unencrypted_swap"]
 _RENEW = "renew it with 'veildesk keys extend' or 'veildesk keys rotate', then publish it again"
 
 
+_REPLACE = "a revoked key stays so: make another with 'veildesk keys replace {} --use' and publish it"
 _ELSEWHERE = "sign notices where the key is: 'veildesk notice preview --out', then 'notice sign'"
 
 
@@ -35,7 +36,7 @@ async def check_keys(config: Config) -> list[CheckResult]:
     results: list[CheckResult] = []
     with runtime_folder(config.gateway.runtime_dir) as runtime:
         engine = GnuPGEngine(config.keys.home, runtime_dir=runtime)
-        await engine.start()
+        await engine.start(create=False)
         for role, fingerprint in roles(config.keys).items():
             results += await _key(engine, role, fingerprint, config)
     return results
@@ -52,9 +53,11 @@ async def _key(engine: GnuPGEngine, role: str, fingerprint: str, config: Config)
     except VeildeskError as error:
         if role == "notice" and await _is_public(engine, fingerprint):
             return [CheckResult(name, title, Level.SKIP, "its secret half is not here", "", _ELSEWHERE)]
-        return [CheckResult(name, title, Level.FAIL, error.detail, "signs", _RENEW)]
+        fix = error.hint if type(error) is not KeyUnusable else _RENEW
+        return [CheckResult(name, title, Level.FAIL, error.detail, "signs", fix)]
     if reason is not None:
-        return [CheckResult(name, title, Level.FAIL, reason, "usable", _RENEW)]
+        fix = _REPLACE.format(role) if reason == "revoked" else _RENEW
+        return [CheckResult(name, title, Level.FAIL, reason, "usable", fix)]
     aligned = [] if role != "support" else [_aligned(key.addresses, config.gateway.address)]
     left = days_left(key, role, SystemClock().now())
     if left is not None and left <= WARN_DAYS[0]:

@@ -31,7 +31,7 @@ async def open_engine(
     Raises `KeyUnusable` when one of our keys cannot serve, `EngineUnavailable` when nothing can be started.
     """
     gpg = GnuPGEngine(keys.home, runtime_dir=runtime, limits=limits)
-    await gpg.start()
+    await gpg.start(create=False)
     stack.push_async_callback(gpg.close)
     watch = KeyWatch(gpg, keys, now)
     await watch.look()

@@ -103,7 +103,7 @@ async def key_care(config: Config) -> AsyncIterator[KeyCare]:
     """Keys of a configuration, for one command."""
     with runtime_folder(config.gateway.runtime_dir) as runtime:
         home = GnuPGEngine(config.keys.home, runtime_dir=runtime)
-        await home.start()
+        await home.start(create=False)
         # Not closed: the agent may be serving a running gateway.
         yield KeyCare(config, home)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from veildesk.core.errors import VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.notices.expiry import checks, expiries
+from veildesk.notices.lost_end import newest_known
 from veildesk.service.config import Config
 from veildesk.service.notice_verify import verify_own
 from veildesk.service.notices import open_press
@@ -31,6 +32,9 @@ async def check_notices(config: Config) -> list[CheckResult]:
     fix = "look with 'veildesk notice verify'" if faults else ""
     results.append(CheckResult("notices.series", "the series is sound", level, faults, fix=fix))
     async with open_press(config) as press:
+        lost = newest_known(press.directory.folder, press.publisher.copies) - len(judgement.statements)
+        if lost > 0:
+            results.append(_lost(lost))
         board = press.board.board()
         # The keys themselves have checks of their own.
         results += [
@@ -55,3 +59,12 @@ async def check_notices(config: Config) -> list[CheckResult]:
         fix = "look with 'veildesk notice channels'" if waiting else ""
         results.append(CheckResult("notices.channels", "every notice is delivered", level, found, fix=fix))
     return results
+
+
+def _lost(number: int) -> CheckResult:
+    title = "the end of the series is here"
+    fix = (
+        "put the missing statements back from a channel that has them, such as a static export, before "
+        "anything is published; until then no heartbeat is signed"
+    )
+    return CheckResult("notices.end", title, Level.FAIL, f"{number} published statements missing", "", fix)

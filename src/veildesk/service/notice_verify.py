@@ -11,7 +11,7 @@ from pathlib import Path
 
 from veildesk.core.errors import InputInvalid
 from veildesk.notices.archive import replace_file
-from veildesk.notices.heartbeat import HEARTBEAT_FILE
+from veildesk.notices.heartbeat_file import HEARTBEAT_FILE
 from veildesk.notices.publishing import series_bytes
 from veildesk.notices.series import Head, Judgement, judge_series
 from veildesk.notices.signing import read_signed, sign_text

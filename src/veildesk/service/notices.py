@@ -117,7 +117,7 @@ class Press:
         key, hours = self.config.keys.heartbeat, self.config.notices.heartbeat_hours
         if key is None or (due_only and not beat_due(self.directory, self.clock.now(), hours)):
             return False
-        await beat(self.directory, self.engine, key, self.clock, hours)
+        await beat(self.directory, self.engine, key, self.clock, hours, self.publisher.copies)
         return True
 
     async def keep_keys(self) -> None:
@@ -202,7 +202,7 @@ async def open_press(config: Config) -> AsyncIterator[Press]:
     clock = SystemClock()
     with runtime_folder(config.gateway.runtime_dir) as runtime:
         engine = GnuPGEngine(config.keys.home, runtime_dir=runtime)
-        await engine.start()
+        await engine.start(create=False)
         directory = NoticeDirectory(config.gateway.state_dir / "notices")
         notices = config.notices
         rules = Rules(

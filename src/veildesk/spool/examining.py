@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from veildesk.core.errors import ConfigInvalid, KeyUnusable, VeildeskError
+from veildesk.core.errors import ConfigInvalid, KeyUnusable, SpoolUnavailable, VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.spool.examining_files import examine_files
 from veildesk.spool.file_places import open_files
@@ -43,8 +43,9 @@ def examine_store(state_dir: Path, conninfo: str | None, ring_path: Path, files:
         with _read_only(state_dir, conninfo) as connection:
             results += _all(connection, conninfo, ring, files)
     except (sa.exc.SQLAlchemyError, VeildeskError) as error:
-        detail = error.detail if isinstance(error, VeildeskError) else "damaged"
-        results.append(_fail("spool.readable", "The database can be read", detail or "", _RESTORE))
+        known = error if isinstance(error, VeildeskError) else SpoolUnavailable("damaged")
+        fix = _RESTORE if known.detail == "damaged" else known.hint
+        results.append(_fail("spool.readable", "The database can be read", known.detail, fix))
     return results
 
 

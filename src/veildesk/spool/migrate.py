@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from veildesk.core.errors import ConfigInvalid
+from veildesk.core.errors import StoreOther
 from veildesk.spool.schema import SCHEMA_VERSION
 
 __all__ = ["IMPORTING", "MOVED", "set_version", "stored_version", "upgrade"]
@@ -54,7 +54,7 @@ def upgrade(connection: sa.Connection) -> None:
     if version == SCHEMA_VERSION:
         return
     if version in _REFUSED:
-        raise ConfigInvalid(_REFUSED[version])
+        raise StoreOther(_REFUSED[version])
     # Loaded only when there is something to do: it would be a third of the start-up time.
     from alembic import command
     from alembic.config import Config
@@ -64,7 +64,7 @@ def upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
-        raise ConfigInvalid("the store was written by a newer version of Veildesk")
+        raise StoreOther("it was written by a newer version of Veildesk")
     config.attributes["connection"] = connection
     with _ONE_AT_A_TIME:
         command.upgrade(config, SCHEMA_VERSION)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import StaticPool
 
-from veildesk.core.errors import ConfigInvalid, SpoolUnavailable
+from veildesk.core.errors import ConfigInvalid, SpoolUnavailable, VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 from veildesk.spool.database import UNKNOWN_ERROR
 from veildesk.spool.sentinel import CHANNEL, Sentinel
@@ -38,6 +38,7 @@ _SESSION = (
     "SET idle_in_transaction_session_timeout = '60s'",
     "SET client_min_messages = 'error'",
 )
+_OLDEST = 150000
 _RACE = frozenset({"23505", "23503", "40001", "40P01"})
 _DETAILS = {
     "53100": "disk-full",
@@ -64,18 +65,40 @@ def connect(conninfo: str) -> psycopg.Connection[Any]:
         connection = psycopg.connect(conninfo, connect_timeout=5, application_name="veildesk", **_ALIVE)
     except psycopg.ProgrammingError:
         raise ConfigInvalid("[store] database: expected a PostgreSQL connection string") from None
-    except psycopg.Error:
-        raise SpoolUnavailable("database-unreachable") from None
+    except psycopg.Error as error:
+        raise SpoolUnavailable(_why_not(str(error))) from None
+    try:
+        _begin_session(connection)
+    except psycopg.Error as error:
+        connection.close()
+        raise SpoolUnavailable(_DETAILS.get(error.sqlstate or "", "database-unreachable")) from None
+    except VeildeskError:
+        connection.close()
+        raise
+    return connection
+
+
+def _begin_session(connection: psycopg.Connection[Any]) -> None:
+    if connection.info.server_version < _OLDEST:
+        raise ConfigInvalid("[store] database: PostgreSQL 15 or later is needed")
     connection.autocommit = True
     for statement in _SESSION:
         connection.execute(statement)
+    if connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
+        raise SpoolUnavailable("database-is-replica")
     if connection.execute("SHOW fsync").fetchone() == ("off",):
-        connection.close()
         raise ConfigInvalid("PostgreSQL runs with fsync off: what it says is safe would not be")
     if connection.execute("SHOW synchronous_commit").fetchone() == ("off",):
         connection.execute("SET synchronous_commit = 'on'")
     connection.autocommit = False
-    return connection
+
+
+def _why_not(text: str) -> str:
+    """Why there is no connection, from the server's words: libpq hands on no code for these."""
+    if "too many clients" in text or "connection slots" in text or "too many connections" in text:
+        return "database-crowded"
+    refused = ("authentication failed", "no password supplied", "pg_hba.conf", "does not exist", "permission")
+    return "database-refused" if any(word in text for word in refused) else "database-unreachable"
 
 
 def connect_engine(conninfo: str) -> sa.Engine:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from veildesk.core.errors import KeyUnusable, RingUnusable, SpoolUnavailable
+from veildesk.core.errors import KeyUnusable, RingUnusable, SpoolUnavailable, StoreMissing
 from veildesk.spool import intake_key
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.schema import ring_state, ticket_key
@@ -56,8 +56,14 @@ class Vault:
         self._matched = 0
 
     def attach(self, connection: sa.Connection) -> None:
-        """Tie a new store to the ring. Raises `KeyUnusable` if it belongs to another one."""
+        """Tie a new store to a new ring.
+
+        Raises `KeyUnusable` for another ring's store, `StoreMissing` for a new one with a ring in use.
+        """
         if connection.execute(sa.select(ring_state.c.id)).first() is None:
+            if self._ring.newest > 1:
+                # A ring that was rotated has served a store: an empty one in its place is a mistake.
+                raise StoreMissing("an empty store for a key ring that has been in use")
             values = {"id": 1, "epoch": self._ring.newest, "proof": self._proof}
             connection.execute(sa.insert(ring_state).values(values))
         self.check(connection)

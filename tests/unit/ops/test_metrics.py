@@ -81,3 +81,36 @@ async def ask(path: Path, request: bytes) -> str:
     answer = await reader.read()
     writer.close()
     return answer.decode()
+
+
+async def test_numbers_that_go_by_messages_move_once_an_hour(tmp_path: Path) -> None:
+    """Who collects them must not learn when somebody wrote."""
+    spool = await open_store(tmp_path)
+    hour = [100.0 * 3600]
+
+    async def deletions() -> dict[str, int]:
+        return {"asked": len(tickets)}
+
+    tickets: list[str] = []
+    done = [0]
+    measuring = Measuring(
+        spool, LoopLag(), lambda: done[0], lambda: {"desk": True}, deletions, now=lambda: hour[0]
+    )
+    first = exposition(await measuring.gather())
+    tickets += await fill(spool)
+    done[0] = 7
+    hour[0] += 1800
+    moved = exposition(await measuring.gather())
+    assert [one for one in moved.splitlines() if "memory" not in one] == [
+        one for one in first.splitlines() if "memory" not in one
+    ]
+    hour[0] += 1800
+    later = exposition(await measuring.gather())
+    assert "veildesk_finished 7" in later
+    assert f"veildesk_deletions_asked {len(tickets)}" in later
+    await spool.close()
+
+
+def test_whole_numbers_are_told_in_full_and_labels_are_escaped() -> None:
+    text = exposition([Gauge("bytes", "B.", 68719476736.0, {"helpdesk": 'a"b\\c\nd'})])
+    assert 'veildesk_bytes{helpdesk="a\\"b\\\\c\\nd"} 68719476736\n' in text
