@@ -152,6 +152,11 @@ class Visitor:
         assert response.status_code == 303, (response.status_code, Page(response).text[:300])
         return await self.get(response.headers["location"])
 
+    async def told(self, form: Form, files: list[tuple[str, bytes]] = (), op: str = "") -> Page:
+        """Post, and what is shown then: the answer itself, or where it leads."""
+        response = await self.post(form, files, op)
+        return await self.get(response.headers["location"]) if response.status_code == 303 else Page(response)
+
     async def write(self, message: str, files: list[tuple[str, bytes]] = (), **values: str) -> Page:
         """Up to the check page."""
         page = await self.get("/en/new")

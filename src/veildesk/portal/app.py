@@ -74,9 +74,11 @@ GET: dict[str, View] = {
     "/ticket/proof.asc": proof.proof_file,
     "/ticket/feedback": feedback.feedback_form,
     "/ticket/thanks": feedback.thanks,
+    "/ticket/reopen": reopen.reopen_form,
     "/ticket/delete": ticket.delete_form,
     "/ticket/deleted": ticket.deleted,
     "/erasure": erasure.erasure_form,
+    "/erasure/state": erasure.erasure_state,
     "/leave": pages.left,
     "/status": status.status,
     "/status/history": status.history,
@@ -250,6 +252,7 @@ class ErrorPages:
             again=request.method == "POST" and status in labels.WORTH_SENDING_AGAIN,
             incident=incident,
             path=f"/{visit.language}",
+            current="",
         )
         if isinstance(error, HTTPException) and error.headers:
             response.headers.update(error.headers)

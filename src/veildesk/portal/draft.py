@@ -11,6 +11,7 @@ from typing import Any
 
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.portal_entry import decode_numbering, encode_numbering
+from veildesk.mail.charset import clean_text
 
 __all__ = ["Draft", "DraftFile", "new_draft", "own_words"]
 
@@ -116,5 +117,5 @@ def new_draft(entry: bytes, words: str, numbering: MaskNumbering, *, reply: bool
 
 def own_words(text: str) -> list[str]:
     """The user's own words to hide, one a line, without blanks and doubles."""
-    lines = (" ".join(line.split()) for line in text.splitlines())
+    lines = (" ".join(line.split()) for line in clean_text(text).splitlines())
     return list(dict.fromkeys(line for line in lines if line))

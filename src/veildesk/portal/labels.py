@@ -15,6 +15,7 @@ __all__ = [
     "FEEDBACK",
     "IMPACTS",
     "KINDS",
+    "PLANNED",
     "PROBLEMS",
     "REFUSALS",
     "REMOVED",
@@ -263,6 +264,9 @@ SECTIONS: Final[Mapping[str, str]] = {
     "fix": N_("What was done"),
     "references": N_("More about it"),
 }
+
+PLANNED: Final[Mapping[str, str]] = {"summary": N_("What it is about"), "fix": N_("What is done")}
+"""Headings of a notice about maintenance, which tells of what is still to come."""
 
 STATEMENTS: Final[Mapping[str, str]] = {
     "identity": N_("Official addresses and keys"),

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from veildesk.portal import labels
 from veildesk.portal.compiled_words import LanguageEnvironment
+from veildesk.portal.directions import apart, grouped_fingerprint, undirected
 from veildesk.portal.i18n import LANGUAGE_NAMES, Catalogue, load
 from veildesk.portal.ports import PortalSettings
 
@@ -64,6 +65,7 @@ def _environment(catalogue: Catalogue) -> Environment:
         catalogue.gettext, catalogue.ngettext, newstyle=True
     )
     environment.filters.update(day=day, moment=moment, size=_size)
+    environment.filters.update(apart=apart, undirected=undirected, fingerprint=grouped_fingerprint)
     return environment
 
 

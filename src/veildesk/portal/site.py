@@ -179,10 +179,12 @@ class Visit:
         """A session with `data` under a new id, as after proving ticket words.
 
         Only the draft of a new ticket is taken along: a further message belongs to the ticket that
-        was open before.
+        was open before. A text that waits for its ticket's words goes on waiting.
         """
         old = self.site.sessions.take(self.visitor, self.site.now)
         draft = old.data.get("draft")
+        if "reopen" in old.data:
+            data = {**data, "reopen": old.data["reopen"]}
         if draft is None or draft["reply"]:
             old.blobs.clear()
         else:

@@ -31,6 +31,7 @@ from veildesk.core.ports import Backend, Cleaned, Cleaner, Clock, Engine, Spool
 from veildesk.core.submission import Channel, PortalEntry, dedup_key
 from veildesk.core.ticket import Deletion, Erased, File, TicketEntry
 from veildesk.core.work import Reason, State, Work
+from veildesk.mail.charset import clean_text
 from veildesk.mail.quotes import divide
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.openpgp.off_loop import off_loop
@@ -414,7 +415,9 @@ def _clean_entry(
     message = item.message
     if item.portal is not None:
         counts.update(item.portal.counts)
-    own, left_out = (item.portal.text, ()) if item.portal else _own_text(_needed(message), item.before)
+    own, left_out = (
+        (clean_text(item.portal.text), ()) if item.portal else _own_text(_needed(message), item.before)
+    )
     text = mask(own)
     subject = mask(message.subject) if message else ""
     files, notices = _finished(item.files, mask)

@@ -24,6 +24,7 @@ from veildesk.core.submission import PortalAnchor, dedup_key
 from veildesk.core.thread_entry import ThreadEntry, encode_thread_entry
 from veildesk.core.ticket import AgentReply, Deletion
 from veildesk.core.work import Reason, State, Work
+from veildesk.mail.charset import clean_text
 from veildesk.mail.compose import Draft
 from veildesk.mail.quotes import without_quotes
 from veildesk.mail.reply_address import ReplyAddresses
@@ -97,7 +98,7 @@ class Outbound:
         if self.trust is not None and contact is not None and anchor is None:
             contact = await self.trust.look_up(contact)
         approved = await self.spool.part(item.work.message_id, "approved") is not None
-        text = self._letters.replies.cut(item.reply.text)
+        text = clean_text(self._letters.replies.cut(item.reply.text))
         if anchor is None and (contact is None or contact.certificate is None or contact.unproven):
             # A quotation may hold what came encrypted; it goes back only under the key that signed it.
             text = without_quotes(text)

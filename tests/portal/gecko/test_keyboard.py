@@ -53,6 +53,16 @@ class Hands:
     def heading(self, wanted: str) -> None:
         self.browser.find_element(By.XPATH, f"//h1[text()='{wanted}']")
 
+    def travel(self, how: Callable[[], object]) -> None:
+        """Go back or reload, and wait until the page that was there is gone.
+
+        The driver waits 200 ms for a first sign of it and takes no sign for nothing to wait for; what is
+        pressed then is pressed on the old page.
+        """
+        before = self.browser.find_element(By.TAG_NAME, "h1")
+        how()
+        self.until(lambda: self.browser.find_element(By.TAG_NAME, "h1") != before)
+
     def until(self, holds: Callable[[], bool]) -> None:
         """Focus tells nobody that it moved, so it is looked at until it did."""
         end = time.monotonic() + 30
@@ -96,9 +106,9 @@ def test_everything_is_done_by_keyboard(tmp_path: Path) -> None:
         hands.press("button[value=send]")
         hands.heading("We have your message")
         assert decode_portal_entry(world.spool.only.payload).text == "I am [email-1]"
-        browser.refresh()
+        hands.travel(browser.refresh)
         hands.heading("We have your message")
-        browser.go_back()  # to the check page, whose draft is gone: it must not be called unsent
+        hands.travel(browser.go_back)  # to the check page, whose draft is gone: it must not be called unsent
         hands.heading("We have your message")
         assert world.spool.attempts == 1
 
@@ -113,6 +123,13 @@ def test_everything_is_done_by_keyboard(tmp_path: Path) -> None:
         world.clock.advance(3 * 3600)
         hands.press("main form .row button")
         hands.heading("Open your ticket again")
+        hands.travel(browser.refresh)
+        hands.heading("Open your ticket again")
+        hands.travel(browser.go_back)
+        hands.heading("No ticket is open")
+        hands.travel(browser.go_forward)  # nothing has expired: the text is still there
+        hands.heading("Open your ticket again")
+        assert browser.find_element(By.ID, "message").get_property("value") == "It works now, thank you"
         hands.tab_to("#words")
         hands.key(words)
         hands.press("main form .row button")

@@ -27,7 +27,8 @@ async def ask(visitor: Visitor, code: str, path: str = "erasure") -> httpx.Respo
 
 
 async def show(visitor: Visitor, code: str, path: str = "erasure") -> str:
-    return Page(await ask(visitor, code, path)).text
+    answer = await ask(visitor, code, path)
+    return (await visitor.get(answer.headers["location"])).text if answer.is_redirect else Page(answer).text
 
 
 @pytest.mark.parametrize(

@@ -238,10 +238,9 @@ async def test_a_reply_without_its_session_gives_the_text_back(visitor: Visitor,
     form = (await visitor.get("/en/ticket")).form("/en/ticket/reply").set(message="second thoughts")
     check = await visitor.submit(form)
     visitor.restart()
-    for answer in (await visitor.post(form), await visitor.post(check.form(), op="send")):
-        assert answer.status_code in (403, 410)
-        assert "second thoughts" in answer.text
-        assert "This page sent nothing" in answer.text
+    for page in (await visitor.submit(form), await visitor.submit(check.form(), op="send")):
+        assert "second thoughts" in page.response.text
+        assert "This page sent nothing" in page.text
     assert len(world.spool.submissions) == 1
 
 

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from veildesk.core.errors import AuthenticationFailed, SpoolUnavailable
 from veildesk.core.ports import ThreadKeys
 from veildesk.core.thread_entry import ThreadFile
+from veildesk.portal.directions import undirected
 from veildesk.portal.site import SESSION_COST, Overloaded, Site, Visit
 from veildesk.portal.views.thread import OpenThread, decode_keys, opened_thread
 
@@ -97,6 +98,7 @@ async def _content(site: Site, keys: ThreadKeys, file: ThreadFile, piece: bytes)
 
 def disposition(name: str) -> str:
     """A `Content-Disposition` for any name: plain ASCII, and the name itself (RFC 6266, RFC 8187)."""
+    name = undirected(name)
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "file"
     if plain == name:
         return f'attachment; filename="{plain}"'

@@ -21,11 +21,12 @@ from veildesk.core.errors import LimitExceeded, ScanUnavailable
 from veildesk.core.finding import MaskNumbering
 from veildesk.core.ports import Cleaned
 from veildesk.core.receipt import WordsMalformed, generate, parse
+from veildesk.mail.charset import clean_text
 from veildesk.portal.body import CutForm, Form, Upload, safe_name
 from veildesk.portal.draft import Draft, DraftFile, new_draft, own_words
 from veildesk.portal.sessions import Session
 from veildesk.portal.site import SESSION_COST, Overloaded, Site, Visit
-from veildesk.portal.views.reopen import reopen_page
+from veildesk.portal.views.reopen import ask_for_words, reopen_page
 from veildesk.portal.views.thread import next_numbering
 from veildesk.redact.engine import find
 from veildesk.redact.rules import RuleSet
@@ -133,7 +134,7 @@ async def _without_files(visit: Visit, cut: CutForm) -> Response:
         draft.problems = [problem]
         session.data["draft"] = draft.encode()
         visit.save(session)
-        return new_page(visit, draft, status)
+        return visit.go("new#problems")
 
 
 def _cut_says(cut: CutForm) -> tuple[int, str]:
@@ -146,11 +147,11 @@ async def compose_reply(visit: Visit) -> Response:
     try:
         form = await visit.form(uploads=True)
     except CutForm as cut:
-        return _reply_later(visit, cut.form, *_cut_says(cut))
+        return await _reply_without_files(visit, cut)
     age = visit.age(form, "reply")
     if age is None or "ticket" not in before.data:
         form.drop()
-        return reopen_page(visit, form)
+        return reopen_page(visit, form) if age is None else ask_for_words(visit, form)
     try:
         visit.spend(SESSION_COST)
     except Overloaded:
@@ -158,13 +159,40 @@ async def compose_reply(visit: Visit) -> Response:
     async with visit.site.sessions.turn(visit.visitor):
         session = visit.session()
         session.data.setdefault("ticket", before.data["ticket"])
-        draft = visit.draft(session)
-        if draft is None or not draft.reply:
-            drop_draft(session)
-            numbering = await next_numbering(visit, session)
-            draft = new_draft(visit.site.ports.random_bytes(16), "", numbering, reply=True)
+        draft = await _reply_draft(visit, session)
         await _take(visit, session, draft, form, age)
         return visit.go("ticket#problems" if draft.problems else "new/check")
+
+
+async def _reply_draft(visit: Visit, session: Session) -> Draft:
+    """The draft of a further message, a fresh one if there is none."""
+    draft = visit.draft(session)
+    if draft is None or not draft.reply:
+        drop_draft(session)
+        numbering = await next_numbering(visit, session)
+        draft = new_draft(visit.site.ports.random_bytes(16), "", numbering, reply=True)
+    return draft
+
+
+async def _reply_without_files(visit: Visit, cut: CutForm) -> Response:
+    """As `_without_files`, for a further message."""
+    form, (status, problem) = cut.form, _cut_says(cut)
+    if visit.age(form, "reply") is None or "ticket" not in visit.session().data:
+        return _reply_later(visit, form, status, problem)
+    try:
+        visit.spend(SESSION_COST)
+    except Overloaded:
+        return _reply_later(visit, form, status, problem)
+    async with visit.site.sessions.turn(visit.visitor):
+        session = visit.session()
+        if "ticket" not in session.data:
+            return _reply_later(visit, form, status, problem)
+        draft = await _reply_draft(visit, session)
+        fill(draft, form, visit.site)
+        draft.problems = [problem]
+        session.data["draft"] = draft.encode()
+        visit.save(session)
+        return visit.go("ticket#problems")
 
 
 def expired(visit: Visit, form: Form, *, status: int = 403, problem: str = "form-expired") -> Response:
@@ -190,13 +218,12 @@ def _reply_later(visit: Visit, form: Form, status: int = 429, problem: str = "bu
 
 
 def fill(draft: Draft, form: Form, site: Site) -> None:
-    """Copy the text fields of a form into a draft, whole.
+    """Copy the text fields of a form into a draft, whole, without characters that turn others around.
 
     Raises `LimitExceeded` for a text far beyond what could be mended by shortening.
     """
-    draft.message, draft.steps = form.get("message"), form.get("steps")
-    draft.version, draft.build = form.get("version"), form.get("build")
-    draft.environment = form.get("environment")
+    for name in ("message", "steps", "version", "build", "environment"):
+        setattr(draft, name, clean_text(form.get(name)))
     draft.own_words = own_words(form.get("own_words"))
     if len(draft.text) + sum(map(len, draft.own_words)) > 2 * site.settings.text_size:
         form.drop()

@@ -23,9 +23,9 @@ from veildesk.portal.body import Form
 from veildesk.portal.draft import Draft
 from veildesk.portal.redaction import Checked
 from veildesk.portal.sessions import Session
-from veildesk.portal.site import Visit
-from veildesk.portal.views.compose import expired
-from veildesk.portal.views.reopen import reopen_page
+from veildesk.portal.site import SESSION_COST, Overloaded, Visit
+from veildesk.portal.views.compose import begin, expired, fill
+from veildesk.portal.views.reopen import ask_for_words, reopen_page
 from veildesk.portal.views.thread import OpenThread, decode_keys, encode_keys, open_thread
 
 __all__ = ["again", "lost", "now"]
@@ -137,6 +137,26 @@ def lost(visit: Visit, form: Form, *, status: int = 410, problem: str = "draft-l
     return expired(visit, form, status=status, problem=problem)
 
 
+def _begun_again(visit: Visit, session: Session, form: Form) -> Response:
+    """As `lost`, as a page that can be gone back to, unless something else is being written."""
+    if not form.get("message"):
+        return visit.page("draft-gone.html", status=410)
+    if not form.get("words"):
+        return ask_for_words(visit, form, status=410)
+    try:
+        if visit.draft(session) is not None:
+            return lost(visit, form)
+        visit.spend(SESSION_COST)
+    except Overloaded:
+        return lost(visit, form)
+    draft = begin(visit.site)
+    fill(draft, form, visit.site)
+    draft.problems = ["draft-lost"]
+    session.data["draft"] = draft.encode()
+    visit.save(session)
+    return visit.go("new#problems")
+
+
 async def again(visit: Visit, session: Session, form: Form) -> Response:
     """A check form whose draft is not here: it was sent already, or the session was lost.
 
@@ -150,11 +170,11 @@ async def again(visit: Visit, session: Session, form: Form) -> Response:
     try:
         words = " ".join(parse(form.get("words")))
     except WordsMalformed:
-        return lost(visit, form)
+        return _begun_again(visit, session, form)
     keys = await visit.derive(words)
     thread = await open_thread(visit, keys)
     if thread is None or all(item is None or item.entry_id != entry for item in thread.entries):
-        return lost(visit, form)
+        return _begun_again(visit, session, form)
     _remember(session, keys, words, entry)
     visit.save(session)
     return visit.go("receipt")
