@@ -11,7 +11,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-__all__ = ["apart", "grouped_fingerprint", "undirected"]
+__all__ = ["apart", "grouped_fingerprint", "left_to_right", "undirected"]
 
 _CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Embeddings, overrides and isolates (Unicode Standard Annex 9, section 2). Marks (U+200E, U+200F, U+061C)
@@ -26,6 +26,11 @@ def undirected(text: str) -> str:
 def apart(text: str) -> Markup:
     """A name within a sentence: whichever way it is written, the sentence around it keeps its order."""
     return Markup("<bdi>{}</bdi>").format(undirected(text))
+
+
+def left_to_right(text: str) -> Markup:
+    """A day, a time or a size: digits after Arabic letters would change places otherwise (UAX 9, W2, W4)."""
+    return Markup('<span dir="ltr">{}</span>').format(text)
 
 
 def grouped_fingerprint(digits: str) -> str:

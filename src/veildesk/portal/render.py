@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from veildesk.portal import labels
 from veildesk.portal.compiled_words import LanguageEnvironment
-from veildesk.portal.directions import apart, grouped_fingerprint, undirected
+from veildesk.portal.directions import apart, grouped_fingerprint, left_to_right, undirected
 from veildesk.portal.i18n import LANGUAGE_NAMES, Catalogue, load
 from veildesk.portal.ports import PortalSettings
 
@@ -64,8 +64,12 @@ def _environment(catalogue: Catalogue) -> Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         catalogue.gettext, catalogue.ngettext, newstyle=True
     )
-    environment.filters.update(day=day, moment=moment, size=_size)
-    environment.filters.update(apart=apart, undirected=undirected, fingerprint=grouped_fingerprint)
+    environment.filters.update(
+        moment=lambda seconds: left_to_right(moment(seconds)), size=lambda count: left_to_right(_size(count))
+    )
+    environment.filters.update(
+        apart=apart, undirected=undirected, fingerprint=grouped_fingerprint, ltr=left_to_right
+    )
     return environment
 
 

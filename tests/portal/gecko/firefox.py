@@ -97,9 +97,9 @@ def firefox(profile: Path, preferences: Mapping[str, object]) -> Iterator[Marion
     )
     client = None
     try:
-        client = Marionette(port=_port(profile, process, 40), socket_timeout=60)
+        client = Marionette(port=_port(profile, process, 120), socket_timeout=180)
         client.start_session()
-        client.timeout.implicit = 10
+        client.timeout.implicit = 60
         yield client
     finally:
         if client is not None and client.client is not None:

@@ -125,6 +125,10 @@ async def test_the_portal_is_ready_for_a_language_from_the_right(mirrored: Visit
     receipt = await mirrored.submit(check.form("/ar/new/check"), op="send")
     assert receipt.words == check.words
     assert json.dumps(receipt.words).isascii()
+    await world.answer(" ".join(receipt.words), ARABIC, "signed", File("steps (1).pdf", "a/b", b"x" * 2048))
+    ticket = await mirrored.get("/ar/ticket")
+    own = [node.text for node in ticket.tree.iter("span") if node.get("dir") == "ltr"]
+    assert own == ["2026-12-13", "2026-09-21", "1 B", "2026-09-21", "2 kB", "10 MB", "25 MB"]
 
 
 def test_turning_letters_around() -> None:
