@@ -140,6 +140,9 @@ class ExampleBench:
     async def close_ticket(self, thread: str) -> None:
         self.server.tickets[self._ticket(thread)]["open"] = False
 
+    async def merge(self, thread: str, into: str) -> None:
+        raise NotImplementedError
+
     async def is_open(self, thread: str) -> bool:
         return self.server.tickets[self._ticket(thread)]["open"]
 

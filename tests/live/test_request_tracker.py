@@ -14,7 +14,9 @@ from testbed.helpdesks.command import backend_command, run_command, write_config
 from testbed.helpdesks.rt import RTDesk, RTServer, rt_desk
 from veildesk.conformance.suite import *  # noqa: F403
 from veildesk.conformance.suite import collected, entry, fresh, position
+from veildesk.core.errors import BackendRefused, BackendUnavailable
 from veildesk.core.ticket import Erased, Level
+from veildesk.core.work import Reason
 from veildesk.ops.webhook_server import WebhookServer
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("rt")]
@@ -125,8 +127,6 @@ async def test_check_names_what_is_wrong(server: RTServer) -> None:
 
 
 async def test_without_its_fields_nothing_is_delivered(server: RTServer) -> None:
-    from veildesk.core.errors import BackendRefused
-
     async with rt_desk(server, queue="Payments") as desk:
         with pytest.raises(BackendRefused, match="queue-not-set-up"):
             await desk.backend.deliver(entry(fresh()))
@@ -146,30 +146,96 @@ async def test_without_a_command_on_its_host_erasing_is_only_asked_for(server: R
 
 
 async def test_the_companion_erases_nothing_outside_its_list(desk: RTDesk, server: RTServer) -> None:
-    delivered = await desk.backend.deliver(entry(fresh(), "still here"))
-    command = server.settings["erase_command"][0]
-    open_ticket = server.run(command, stdin=f"{delivered.ref}\n".encode())
+    made = entry(fresh(), "still here")
+    delivered = await desk.backend.deliver(made)
+    command, thread = server.settings["erase_command"][0], made.thread
+    given = f"{delivered.ref} {thread}\n".encode()
+    open_ticket = server.run(command, stdin=given)
     assert (open_ticket.returncode, b"not deleted" in open_ticket.stderr) == (1, True)
-    for odd in (b"1 OR 1=1\n", b"-1\n", b"0\n", b"1;2\n", b"9" * 30 + b"\n"):
+    for odd in (b"1 OR 1=1\n", b"-1\n", b"0\n", b"1\n", b"1;2\n", b"9" * 30 + f" {thread}\n".encode()):
         assert server.run(command, stdin=odd).returncode != 0
     (server.home / "veildesk-rt-erase.conf").write_text("queue Payments\n")
     answer = await desk._agent.put(f"/ticket/{delivered.ref}", json={"Status": "resolved"})
     assert answer.status_code == 200
     await desk.backend._call("DELETE", f"/ticket/{delivered.ref}")
-    refused = server.run(command, stdin=f"{delivered.ref}\n".encode())
+    refused = server.run(command, stdin=given)
     (server.home / "veildesk-rt-erase.conf").write_text("queue Secure\nqueue Payments\n")
     assert (refused.returncode, b"not in an allowed queue" in refused.stderr) == (1, True)
+    foreign = server.run(command, stdin=f"{delivered.ref} {fresh()}\n".encode())
+    assert foreign.returncode == 0  # that thread has no such ticket
     assert not _gone(server, "still here")
 
 
-async def test_a_ticket_merged_into_anothers_gets_no_more_of_its_messages(desk: RTDesk) -> None:
-    mine, theirs = fresh(), fresh()
-    first = await desk.backend.deliver(entry(mine, "Mine."))
-    other = await desk.backend.deliver(entry(theirs, "Theirs."))
-    merged = await desk._agent.put(f"/ticket/{first.ref}", json={"MergeInto": other.ref})
-    assert merged.status_code == 200
-    after = await desk.backend.deliver(entry(mine, "More of mine.", ref=first.ref))
-    assert after.ref not in (first.ref, other.ref)
+async def test_an_answer_by_mail_is_not_passed_on_unseen(desk: RTDesk, server: RTServer) -> None:
+    """RT goes by From; who forges an agent's must not speak for the team."""
+    thread = fresh()
+    start = await position(desk.backend)
+    delivered = await desk.backend.deliver(entry(thread))
+    mail = (
+        f"From: agent@rt.test\nTo: secure@rt.test\nX-RT-Interface: Web\n"
+        f"Subject: [rt.test #{delivered.ref}] hi\n\nSend us your keys.\n"
+    )
+    sent = server.run(
+        *("rt-mailgate-5", "--url", server.url, "--queue", "Secure", "--action", "correspond"),
+        stdin=mail.encode(),
+    )
+    assert sent.returncode == 0, sent.stderr
+    await desk.answer(thread, "A real answer.")
+    replies = await collected(desk.backend, start, thread)
+    assert [(reply.text.strip(), reply.doubt) for reply in replies] == [
+        ("Send us your keys.", Reason.BY_MAIL),
+        ("A real answer.", Reason.NONE),
+    ]
+
+
+async def test_tickets_of_one_team_taken_apart_are_read_and_erased_each_for_itself(
+    desk: RTDesk, server: RTServer
+) -> None:
+    """A into B into C: each keeps its own answers, and each goes alone."""
+    threads = [fresh() for _ in range(3)]
+    canaries = [f"canary{fresh()}" for _ in range(3)]
+    start = await position(desk.backend)
+    refs = [
+        (await desk.backend.deliver(entry(thread, canary))).ref
+        for thread, canary in zip(threads, canaries, strict=True)
+    ]
+    for thread in threads:
+        await desk.answer(thread, f"for {thread}")
+    await desk.merge(threads[0], threads[1])
+    await desk.merge(threads[1], threads[2])
+    found = [reply async for reply in desk.backend.replies(start) if reply.thread]
+    assert [(reply.thread, reply.text, reply.others) for reply in found] == [
+        (thread, f"for {thread}", ()) for thread in threads
+    ]
+    for ref, thread, canary in zip(refs, threads, canaries, strict=True):
+        assert await desk.backend.erase(ref, thread) is Erased.GONE
+        assert _gone(server, canary)
+    assert all(_gone(server, f"for {thread}") for thread in threads)
+
+
+async def test_a_queue_that_is_not_shown_any_more_is_a_fault_and_not_an_empty_one(
+    desk: RTDesk, server: RTServer
+) -> None:
+    """Else its answers would be passed over as soon as another queue moves the position on."""
+    made = entry(fresh())
+    delivered = await desk.backend.deliver(made)
+    async with rt_desk(server, queue="Renamed") as away:
+        with pytest.raises(BackendUnavailable, match="queue-not-set-up"):
+            await position(away.backend)
+        with pytest.raises(BackendUnavailable, match="queue-not-set-up"):
+            await away.backend.erase(delivered.ref, made.thread)
+
+
+async def test_answers_after_an_older_copy_of_the_helpdesk_was_brought_back_are_read(desk: RTDesk) -> None:
+    """Its numbers begin again below our position."""
+    thread = fresh()
+    await desk.backend.deliver(entry(thread))
+    await position(desk.backend)
+    await desk.answer(thread, "After the restoring.")
+    desk.backend._settled = False
+    (reply,) = await collected(desk.backend, "99999999", thread)
+    assert reply.text.strip() == "After the restoring."
+    assert int(reply.cursor) < 99999999
 
 
 async def test_setting_up_makes_what_is_missing_and_nothing_twice(server: RTServer, tmp_path: Path) -> None:

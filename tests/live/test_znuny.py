@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest_asyncio
 from testbed.helpdesks.command import backend_command, run_command, write_config
 from testbed.helpdesks.znuny import ZnunyDesk, ZnunyServer, znuny_desk, znuny_server
 from veildesk.conformance.suite import *  # noqa: F403
-from veildesk.conformance.suite import entry, fresh
+from veildesk.conformance.suite import collected, entry, fresh, position
 from veildesk.core.errors import BackendRefused
 from veildesk.core.ticket import Erased, Level
+from veildesk.core.work import Reason
+from veildesk.deliver.answers import Seen
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("znuny")]
 
@@ -88,11 +91,72 @@ async def test_the_companion_erases_nothing_outside_its_list(desk: ZnunyDesk, se
         },
     )
     command = str(server.home / "erase")
-    refused = _run(command, f"{foreign['TicketID']}\n")
+    refused = _run(command, f"{foreign['TicketID']} {fresh()}\n")
     assert (refused.returncode, b"not from Veildesk" in refused.stderr) == (1, True)
-    for odd in ("1 OR 1=1\n", "-1\n", "0\n", "1;2\n", "9" * 30 + "\n"):
+    for odd in ("1 OR 1=1\n", "-1\n", "0\n", "1\n", "1;2\n", "9" * 30 + f" {fresh()}\n"):
         assert _run(command, odd).returncode != 0
     assert (await desk.call("/Ticket/Get", TicketID=foreign["TicketID"]))["Ticket"]
+
+
+async def test_what_was_merged_goes_and_stays_each_for_itself(desk: ZnunyDesk) -> None:
+    """Agents' answers of the merged ticket too; what is left over would be read as the other's."""
+    mine, theirs = fresh(), fresh()
+    first = await desk.backend.deliver(entry(mine, f"question {mine}"))
+    second = await desk.backend.deliver(entry(theirs, f"question {theirs}"))
+    await desk.answer(mine, f"answer {mine}")
+    await desk.answer(theirs, f"answer {theirs}")
+    # Merging is told apart from writing by the second in which it happened.
+    await asyncio.to_thread(desk.server.sql, "select pg_sleep(3)")
+    await desk.merge(mine, theirs)
+    assert await desk.backend.erase(first.ref, mine) is Erased.GONE
+    assert desk.leftovers(f" {mine}".encode()) == 0
+    assert desk.leftovers(f"answer {theirs}".encode())
+    third = fresh()
+    await desk.backend.deliver(entry(third, f"question {third}"))
+    await desk.answer(third, f"answer {third}")
+    await asyncio.to_thread(desk.server.sql, "select pg_sleep(3)")
+    await desk.merge(third, theirs)
+    start = await position(desk.backend)
+    assert await desk.backend.erase(second.ref, theirs) is Erased.GONE
+    assert desk.leftovers(f" {theirs}".encode()) == 0
+    # It is a ticket of its own again, and Znuny's remark about the merging goes to nobody.
+    assert await desk.is_open(third)
+    assert [text.count(f"question {third}") for text in await desk.texts(third)] == [1]
+    desk.backend._seen = Seen()
+    again = await collected(desk.backend, start, third)
+    assert [reply.text.strip() for reply in again] == [f"answer {third}"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "to", "doubt"),
+    [
+        ("Email", "Veildesk User <veildesk@veildesk.invalid>", Reason.NONE),
+        ("Email", "expert@elsewhere.test", Reason.FORWARDED),
+        ("Email", "veildesk@veildesk.invalid, expert@elsewhere.test", Reason.FORWARDED),
+        ("Phone", "", Reason.FORWARDED),
+    ],
+    ids=["reply", "forwarded", "to-both", "call"],
+)
+async def test_what_an_agent_sends_to_somebody_else_is_no_answer(
+    desk: ZnunyDesk, channel: str, to: str, doubt: Reason
+) -> None:
+    """Znuny ticks "visible for the customer" by itself where an agent forwards a ticket."""
+    thread = fresh()
+    start = await position(desk.backend)
+    await desk.backend.deliver(entry(thread))
+    article = {
+        "CommunicationChannel": channel,
+        "SenderType": "agent",
+        "IsVisibleForCustomer": 1,
+        "From": "agent@znuny.test",
+        "To": to,
+        "Subject": "Fwd",
+        "Body": "What do you make of this one?",
+        "ContentType": "text/plain; charset=utf8",
+    }
+    await desk.call("/Ticket/Update", TicketID=await desk.ref(thread), Article=article)
+    (reply,) = await collected(desk.backend, start, thread)
+    assert reply.doubt is doubt
 
 
 def _run(command: str, given: str) -> subprocess.CompletedProcess[bytes]:

@@ -34,6 +34,9 @@ class Desk(Protocol):
     async def close_ticket(self, thread: str) -> None:
         """An agent closes the ticket; NotImplementedError where there is no such thing."""
 
+    async def merge(self, thread: str, into: str) -> None:
+        """An agent merges the ticket of `thread` into the other; NotImplementedError where nobody can."""
+
     async def is_open(self, thread: str) -> bool:
         """Whether agents see the ticket among the open ones."""
 

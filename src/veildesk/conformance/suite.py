@@ -270,4 +270,68 @@ async def test_a_number_that_became_anothers_is_left_alone(desk: Desk) -> None:
     assert count(await desk.texts(other), "Mine.") == 0
 
 
+async def _merged(desk: Desk, mine: TicketEntry, theirs: TicketEntry) -> str | None:
+    """The number of the ticket of `mine`, merged into that of `theirs`; None where nobody can do that."""
+    ref = (await desk.backend.deliver(mine)).ref
+    await desk.backend.deliver(theirs)
+    await desk.answer(mine.thread, "Written for mine.")
+    try:
+        await desk.merge(mine.thread, theirs.thread)
+    except NotImplementedError:
+        return None
+    return ref
+
+
+async def test_an_answer_where_tickets_were_merged_says_whose_it_may_be(desk: Desk) -> None:
+    """Nothing else tells the gateway that the agent may have meant the other person."""
+    mine, theirs = entry(fresh(), "Mine."), entry(fresh(), "Theirs.")
+    start = await position(desk.backend)
+    if await _merged(desk, mine, theirs) is None:
+        return
+    await desk.answer(theirs.thread, "Written after it.")
+    found = [reply async for reply in desk.backend.replies(start)]
+    for reply in found:
+        if "Written for mine." in reply.text:
+            assert reply.thread == mine.thread or mine.thread in reply.others
+    (after,) = (reply for reply in found if "Written after it." in reply.text)
+    assert after.thread == theirs.thread
+    assert mine.thread in after.others
+    # Nor does the helpdesk's own remark about the merging go out.
+    ours = [reply for reply in found if reply.thread in (mine.thread, theirs.thread)]
+    assert {reply.text.strip() for reply in ours} == {"Written for mine.", "Written after it."}
+
+
+async def test_a_message_after_merging_does_not_go_into_the_others_ticket(desk: Desk) -> None:
+    mine, theirs = entry(fresh(), "Mine."), entry(fresh(), "Theirs.")
+    if (ref := await _merged(desk, mine, theirs)) is None:
+        return
+    later = await desk.backend.deliver(entry(mine.thread, "More of mine.", ref=ref))
+    assert later.fresh
+    assert count(await desk.texts(theirs.thread), "More of mine.") == 0
+    again = await desk.backend.deliver(entry(mine.thread, "Even more.", ref=later.ref))
+    assert again.ref == later.ref
+
+
+async def test_erasing_a_ticket_that_was_merged_takes_its_own_or_says_that_it_did_not(desk: Desk) -> None:
+    canary, neighbour = f"canary{fresh()}", f"neighbour{fresh()}"
+    mine, theirs = entry(fresh(), canary), entry(fresh(), neighbour)
+    if (ref := await _merged(desk, mine, theirs)) is None:
+        return
+    outcome = await desk.backend.erase(ref, mine.thread)
+    assert outcome is not Erased.GONE or not desk.leftovers(canary.encode())
+    assert await desk.backend.erase(ref, mine.thread) is outcome
+    assert count(await desk.texts(theirs.thread), neighbour) == 1
+
+
+async def test_erasing_a_ticket_leaves_what_was_merged_into_it(desk: Desk) -> None:
+    canary, neighbour = f"canary{fresh()}", f"neighbour{fresh()}"
+    mine, theirs = entry(fresh(), neighbour), entry(fresh(), canary)
+    if await _merged(desk, mine, theirs) is None:
+        return
+    ref = (await desk.backend.deliver(theirs)).ref
+    outcome = await desk.backend.erase(ref, theirs.thread)
+    assert outcome is not Erased.GONE or not desk.leftovers(canary.encode())
+    assert desk.leftovers(neighbour.encode())
+
+
 __all__ = sorted(name for name in globals() if name.startswith("test_"))  # noqa: PLE0605

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from veildesk.core.ticket import AgentReply, File, TicketEntry
+from veildesk.core.work import Reason
 
 __all__ = ["decode_entry", "decode_reply", "encode_entry", "encode_reply"]
 
@@ -52,6 +53,8 @@ def encode_reply(reply: AgentReply) -> bytes:
             "text": reply.text,
             "files": _files_out(reply.files),
             "missing": list(reply.missing),
+            "others": list(reply.others),
+            "doubt": reply.doubt.value,
         }
     )
 
@@ -60,7 +63,9 @@ def decode_reply(data: bytes) -> AgentReply:
     """The reverse. Raises `ValueError` for another version."""
     fields = _load(data)
     fields["files"] = _files_in(fields["files"])
-    fields["missing"] = tuple(fields.get("missing", ()))
+    for name in ("missing", "others"):
+        fields[name] = tuple(fields.get(name, ()))
+    fields["doubt"] = Reason(fields.get("doubt", ""))
     return AgentReply(**fields)
 
 

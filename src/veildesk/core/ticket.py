@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from veildesk.core.work import Reason
+
 __all__ = [
     "AgentReply",
     "CheckResult",
@@ -87,7 +89,9 @@ class AgentReply:
     unique in that helpdesk; `cursor` is the position to store after this reply was taken over. `text` is
     plain text; HTML was already made text. `ref` is the helpdesk's id of the ticket it stands in, empty
     when the thread itself is proof: an answer whose ticket is not the thread's own is given to nobody.
-    `remote` are files to download; `missing` are names of files that could not be taken over.
+    `remote` are files to download; `missing` are names of files that could not be taken over. `others` are
+    the threads of other tickets that were merged into this one, "" for one that is none of ours: whom the
+    agent meant is not certain then. `doubt` is why a person must look at it before it goes out.
     """
 
     thread: str
@@ -98,6 +102,8 @@ class AgentReply:
     ref: str = ""
     remote: tuple[RemoteFile, ...] = ()
     missing: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    doubt: Reason = Reason.NONE
 
 
 @dataclass(frozen=True, slots=True)

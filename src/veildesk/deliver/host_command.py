@@ -19,6 +19,7 @@ __all__ = ["erase_on_host", "set_up_on_host"]
 
 _log = logging.getLogger("veildesk.deliver")
 _SECONDS: Final = 60.0
+_TICKET: Final = re.compile(r"[1-9][0-9]{0,17} [a-z0-9]{8,64}\Z")
 _LINE: Final = re.compile(r"(made|there|missing)\t([a-z ]{1,30})\t([^\x00-\x1f\x7f]{1,200})\Z")
 
 
@@ -35,11 +36,11 @@ async def _run(backend: str, what: str, command: Sequence[str], given: str) -> F
         return None
 
 
-async def erase_on_host(backend: str, command: Sequence[str], numbers: Sequence[str]) -> bool:
-    """Run `command` with one ticket number a line; True when it says that all of them are gone."""
-    if not numbers or not all(number.isascii() and number.isdigit() for number in numbers):
+async def erase_on_host(backend: str, command: Sequence[str], tickets: Sequence[str]) -> bool:
+    """Run `command` with "NUMBER THREAD" of a ticket on each line; True when it says all are gone."""
+    if not tickets or not all(_TICKET.match(ticket) for ticket in tickets):
         return False
-    done = await _run(backend, "erase", command, "".join(f"{number}\n" for number in numbers))
+    done = await _run(backend, "erase", command, "".join(f"{ticket}\n" for ticket in tickets))
     if done is not None and done.code != 0:
         _log.warning("erase-command-failed backend=%s code=%d", backend, done.code)
     return done is not None and done.code == 0

@@ -9,17 +9,25 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from veildesk.core.encoding import encode_reply
-from veildesk.core.errors import BackendRefused, WorkLost
+from veildesk.core.errors import BackendRefused, VeildeskError, WorkLost
 from veildesk.core.limits import Limits
 from veildesk.core.ports import Acknowledges, Backend, Spool
 from veildesk.core.submission import dedup_key
-from veildesk.core.ticket import AgentReply, File
+from veildesk.core.ticket import AgentReply, File, TicketChange
 
 __all__ = ["collect_replies"]
 
 _log = logging.getLogger("veildesk.replies")
+_ELSEWHERE: Final = (
+    "Veildesk: answers in this ticket reach nobody. It is not the one that Veildesk made for the person, but "
+    "a copy of it, or one that got its number or its field. Please answer in the person's own ticket."
+)
+_NOBODY: Final = (
+    "Veildesk: answers in this ticket reach nobody any more. The person deleted it, or its time was over."
+)
 
 
 async def collect_replies(
@@ -36,8 +44,11 @@ async def collect_replies(
     async for reply in backend.replies(cursor):
         if await _belongs(backend, spool, reply, place_in):
             fresh += await _take(backend, spool, reply, secret, limits)
-        elif reply.cursor and reply.cursor != cursor:
-            await spool.set_cursor(backend.name, reply.cursor)
+        else:
+            if reply.thread:
+                await _tell(backend, reply, secret, _ELSEWHERE)
+            if reply.cursor and reply.cursor != cursor:
+                await spool.set_cursor(backend.name, reply.cursor)
         cursor = reply.cursor or cursor
         if isinstance(backend, Acknowledges):
             await backend.acknowledge(reply)
@@ -65,20 +76,38 @@ async def _belongs(
 
 async def _take(backend: Backend, spool: Spool, reply: AgentReply, secret: bytes, limits: Limits) -> bool:
     whole = await _with_files(backend, reply, limits)
+    parts = {"reply": encode_reply(whole)}
+    place = backend.name.encode(), reply.reply_id.encode()
+    key = dedup_key(secret, b"reply", *place)
     try:
-        kept = await spool.collect(
-            reply.thread,
-            dedup_key(secret, b"reply", backend.name.encode(), reply.reply_id.encode()),
-            {"reply": encode_reply(whole)},
-            (backend.name, reply.cursor),
-        )
+        kept = await spool.collect(reply.thread, key, parts, (backend.name, reply.cursor))
+        if not kept.fresh and kept.ticket_id not in (reply.thread, *reply.others):
+            # A helpdesk that was restored gives numbers a second time; merging moves an answer elsewhere. It
+            # is kept for a person to decide.
+            _log.warning("reply-number-again backend=%s", backend.name)
+            again = dedup_key(secret, b"reply-again", *place, reply.thread.encode())
+            unsure = dataclasses.replace(whole, others=(*whole.others, ""))
+            parts = {"reply": encode_reply(unsure)}
+            kept = await spool.collect(reply.thread, again, parts, (backend.name, reply.cursor))
     except WorkLost:
         # The ticket was erased meanwhile: nobody is left who could be answered.
         _log.warning("reply-without-ticket backend=%s", backend.name)
+        await _tell(backend, reply, secret, _NOBODY)
         if reply.cursor:
             await spool.set_cursor(backend.name, reply.cursor)
         return False
     return kept.fresh
+
+
+async def _tell(backend: Backend, reply: AgentReply, secret: bytes, note: str) -> None:
+    """A remark for agents where their answer stands, one for each ticket; it holds up nobody's answers."""
+    if not reply.ref or not (reply.text.strip() or reply.files or reply.remote):
+        return
+    key = dedup_key(secret, b"not-taken", backend.name.encode(), reply.ref.encode(), note.encode())
+    try:
+        await backend.update(reply.ref, TicketChange(note=note, note_key=key.hex()[:32]))
+    except VeildeskError as error:
+        _log.warning("remark-failed backend=%s reason=%s", backend.name, error.code)
 
 
 async def _with_files(backend: Backend, reply: AgentReply, limits: Limits) -> AgentReply:

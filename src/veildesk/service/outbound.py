@@ -29,6 +29,7 @@ from veildesk.mail.compose import Draft
 from veildesk.mail.quotes import without_quotes
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.replies.guard import AnswerRules, guard_contact
+from veildesk.service.addressee import doubt
 from veildesk.service.answer_files import seal_files, signed_text
 from veildesk.service.letters import KEPT_NOTE, Letters
 from veildesk.service.screening import screen_files, screen_text
@@ -102,7 +103,10 @@ class Outbound:
         if anchor is None and (contact is None or contact.certificate is None or contact.unproven):
             # A quotation may hold what came encrypted; it goes back only under the key that signed it.
             text = without_quotes(text)
-        reason = Reason.NONE if approved else await screen_text(text, contact, self.rules)
+        reason = Reason.NONE
+        if not approved:
+            reason = await doubt(self.spool, item.work.ticket_id, item.reply)
+            reason = reason or await screen_text(text, contact, self.rules)
         if reason is Reason.NONE and anchor is None:
             reason = guard_contact(contact)
         if reason is Reason.NONE and item.reply.missing:

@@ -39,6 +39,10 @@ _HELD: Final = {
     Reason.NO_CONTACT: "there is no way to reach the person",
     Reason.FILES: "a file of it cannot be passed on",
     Reason.EMPTY: "it has no text of its own",
+    Reason.MERGED: "tickets of different people were merged here. It would go to the person whose ticket "
+    "this was before, and may be meant for the other",
+    Reason.BY_MAIL: "it came by mail, and anybody can write a mail in your name; answer in the helpdesk",
+    Reason.FORWARDED: "it is a mail to somebody else or a note about a call, not an answer to the person",
 }
 
 

@@ -34,6 +34,9 @@ class MemoryDesk:
     async def close_ticket(self, thread: str) -> None:
         self.backend.closed.add(thread)
 
+    async def merge(self, thread: str, into: str) -> None:
+        raise NotImplementedError
+
     async def is_open(self, thread: str) -> bool:
         return thread not in self.backend.closed
 
@@ -90,6 +93,9 @@ class MaildirDesk:
         raise NotImplementedError
 
     async def close_ticket(self, thread: str) -> None:
+        raise NotImplementedError
+
+    async def merge(self, thread: str, into: str) -> None:
         raise NotImplementedError
 
     async def is_open(self, thread: str) -> bool:

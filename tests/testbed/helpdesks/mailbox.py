@@ -87,6 +87,9 @@ class MailboxDesk:
     async def close_ticket(self, thread: str) -> None:
         raise NotImplementedError
 
+    async def merge(self, thread: str, into: str) -> None:
+        raise NotImplementedError
+
     async def is_open(self, thread: str) -> bool:
         return True
 

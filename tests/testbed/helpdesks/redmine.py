@@ -196,6 +196,9 @@ class RedmineDesk:
         await self._put(thread, status_id=closed)
         assert not await self.is_open(thread)
 
+    async def merge(self, thread: str, into: str) -> None:
+        raise NotImplementedError
+
     async def is_open(self, thread: str) -> bool:
         statuses = (await self._agent.get("/issue_statuses.json")).json()["issue_statuses"]
         closed = {one["id"] for one in statuses if one["is_closed"]}

@@ -270,6 +270,11 @@ class RTDesk:
         answer = await self._agent.put(f"/ticket/{await self.ref(thread)}", json={"Status": "resolved"})
         assert answer.status_code == 200
 
+    async def merge(self, thread: str, into: str) -> None:
+        target = {"MergeInto": await self.ref(into)}
+        answer = await self._agent.put(f"/ticket/{await self.ref(thread)}", json=target)
+        assert answer.status_code == 200, answer.text
+
     async def is_open(self, thread: str) -> bool:
         ticket = (await self._agent.get(f"/ticket/{await self.ref(thread)}")).json()
         return ticket["Status"] in ("new", "open")

@@ -121,6 +121,9 @@ class WebhookDesk:
     async def close_ticket(self, thread: str) -> None:
         self.rows("UPDATE tickets SET open = 0 WHERE thread = ?", thread)
 
+    async def merge(self, thread: str, into: str) -> None:
+        raise NotImplementedError
+
     async def is_open(self, thread: str) -> bool:
         return bool(self.rows("SELECT open FROM tickets WHERE thread = ?", thread)[0][0])
 

@@ -256,6 +256,15 @@ def _web(server: ZnunyServer) -> subprocess.Popen[bytes]:
     return process
 
 
+_MERGE = r"""
+use lib "$INC[0]/Kernel/cpan-lib"; use Kernel::System::ObjectManager;
+local $Kernel::OM = Kernel::System::ObjectManager->new();
+my ($main, $merge) = @ARGV;
+$Kernel::OM->Get('Kernel::System::Ticket')->TicketMerge(
+    MainTicketID => $main, MergeTicketID => $merge, UserID => 1) or die "not merged";
+"""
+
+
 class ZnunyDesk:
     """An agent at work by the same interface, and a look into the database and its files."""
 
@@ -335,6 +344,11 @@ class ZnunyDesk:
         await self.call(
             "/Ticket/Update", TicketID=await self.ref(thread), Ticket={"State": "closed successful"}
         )
+
+    async def merge(self, thread: str, into: str) -> None:
+        """As the page for merging does; the interface has no operation for it."""
+        numbers = await self.ref(into), await self.ref(thread)
+        self.server.expect("perl", "-I", str(self.server.znuny), "-e", _MERGE, *map(str, numbers))
 
     async def is_open(self, thread: str) -> bool:
         found = await self.call("/Ticket/Get", TicketID=await self.ref(thread))

@@ -39,7 +39,9 @@ _KNOWN: Final = {"url", "token_file", "queue", "endings", "ca_file", "timeout"}
 _PRIORITIES: Final = {"low": 4, "normal": 3, "high": 2, "urgent": 1}
 _OPEN, _REOPENED, _RESOLVED, _CLOSED = 1, 2, 3, 4
 _ENDED: Final = (_RESOLVED, _CLOSED)
-_OURS: Final = re.compile(r"\[veildesk [A-Za-z0-9]{8,64}\]\s*\Z")
+_OURS: Final = re.compile(r"\[veildesk [A-Za-z0-9]{8,64}(?: ([A-Za-z0-9]{8,64}))?\]\s*\Z")
+_FROM: Final = re.compile(r"\[[^\]#]*#([0-9]+)\]")
+"""What merging writes before the title of a comment that it moves, in the site's language."""
 _PAGE: Final = 100
 _WINDOW: Final = 50
 _TICKETS: Final = 200_000
@@ -163,7 +165,8 @@ class DjangoHelpdesk:
             self._tickets.pop(thread, None)
             ticket = await self._create(entry, thread)
         ref = str(ticket["id"])
-        if any(_mark(key) in str(one.get("comment")) for one in ticket.get("followup_set") or ()):
+        mark = _mark(key, thread)
+        if any(mark in str(one.get("comment")) for one in ticket.get("followup_set") or ()):
             return Delivered(ref, fresh=False)
         form: dict[str, Any] = {"comment": _text(entry), "public": "true"}
         if ticket.get("status") in _ENDED:
@@ -209,17 +212,18 @@ class DjangoHelpdesk:
             found += [one for one in page if int(one["id"]) > last - _WINDOW]
             if not page or int(page[-1]["id"]) <= last - _WINDOW:
                 break
-        threads: dict[str, str] = {}
+        tickets: dict[str, dict[str, Any]] = {}
         for one in sorted({one["id"]: one for one in found}.values(), key=lambda one: int(one["id"])):
             number = str(one["id"])
             last = max(last, int(number))
             if number in self._seen:
                 continue
             ref = str(one.get("ticket"))
-            if _is_answer(one) and ref not in threads:
-                threads[ref] = str((await self._load(ref) or {}).get(_FIELD) or "")
-            thread = threads.get(ref, "") if _is_answer(one) else ""
-            yield _reply(one, thread, ref, str(last))
+            if _is_answer(one) and ref not in tickets:
+                tickets[ref] = await self._load(ref) or {}
+            ticket = tickets.get(ref, {}) if _is_answer(one) else {}
+            thread = str(ticket.get(_FIELD) or "") if not ticket.get("merged_to") else ""
+            yield _reply(one, thread, ref, str(last), _others(ticket, thread))
 
     async def acknowledge(self, reply: AgentReply) -> None:
         """Do not load it again while it is within the window."""
@@ -250,21 +254,49 @@ class DjangoHelpdesk:
         await self._comment(ticket, note)
 
     async def erase(self, ref: str, thread: str) -> Erased:
-        """Delete the thread's tickets; comments and files go with them."""
+        """Delete the thread's tickets; comments and files go with them. Of merged ones each loses its own."""
+        left = False
         for number in dict.fromkeys([ref, await self._find(token(thread))]):
             ticket = await self._load(number) if number else None
-            if ticket is not None and ticket.get(_FIELD) == thread:
+            if ticket is None or ticket.get(_FIELD) != thread:
+                continue
+            main = await self._load(str(ticket["merged_to"])) if ticket.get("merged_to") else None
+            await self._remove(main, thread, str(number))
+            if _others(ticket, thread):
+                await self._remove(ticket, thread)
+                await self._call("PATCH", f"/tickets/{number}/", json={"title": "(deleted)"})
+                left = True
+            else:
                 await self._call("DELETE", f"/tickets/{number}/", good=(200, 204, 404))
         self._tickets.pop(thread, None)
-        return Erased.GONE
+        return Erased.REQUESTED if left else Erased.GONE
+
+    async def _remove(self, ticket: Mapping[str, Any] | None, *origins: str) -> None:
+        for one in (ticket or {}).get("followup_set") or ():
+            if _origin(one, origins[0] if len(origins) == 1 else "") in origins:
+                await self._call("DELETE", f"/followups/{one['id']}/", good=(200, 204, 404))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
 
-def _mark(key: str) -> str:
-    return f"[veildesk {key}]"
+def _mark(key: str, thread: str = "") -> str:
+    """The last line of our comments. Merging moves them: with the thread each says whose it is."""
+    return f"[veildesk {key} {thread}]" if thread else f"[veildesk {key}]"
+
+
+def _origin(one: Mapping[str, Any], thread: str) -> str:
+    """Whose a comment in the ticket of `thread` is: a thread, or the number of a ticket merged into it."""
+    marked = _OURS.search(str(one.get("comment") or ""))
+    moved = _FROM.match(str(one.get("title") or ""))
+    return (marked[1] if marked and marked[1] else "") or (moved[1] if moved else thread)
+
+
+def _others(ticket: Mapping[str, Any], thread: str) -> tuple[str, ...]:
+    """Whose comments lie in the ticket beside those of `thread`, "" for one that does not say."""
+    found = {_origin(one, thread) for one in ticket.get("followup_set") or ()} - {thread}
+    return tuple(sorted({"" if one.isdigit() and len(one) < 20 else one for one in found}))
 
 
 def _one_line(subject: str) -> str:
@@ -273,7 +305,7 @@ def _one_line(subject: str) -> str:
 
 def _text(entry: TicketEntry) -> str:
     empty = "".join(f"\nThe file {file.name} is empty.\n" for file in entry.files if not file.content)
-    return without_markup(shown(entry) + empty) + f"\n{_mark(entry.key)}"
+    return without_markup(shown(entry) + empty) + f"\n{_mark(entry.key, entry.thread)}"
 
 
 def _named(files: Sequence[File], endings: Collection[str]) -> list[tuple[str, File]]:
@@ -309,7 +341,7 @@ def _is_answer(one: Mapping[str, Any]) -> bool:
     )
 
 
-def _reply(one: Mapping[str, Any], thread: str, ref: str, cursor: str) -> AgentReply:
+def _reply(one: Mapping[str, Any], thread: str, ref: str, cursor: str, others: tuple[str, ...]) -> AgentReply:
     if not thread:
         return AgentReply(thread="", reply_id=str(one["id"]), cursor=cursor, text="")
     return AgentReply(
@@ -318,6 +350,7 @@ def _reply(one: Mapping[str, Any], thread: str, ref: str, cursor: str) -> AgentR
         cursor=cursor,
         text=answer_text([("text/plain", str(one.get("comment") or ""))]),
         ref=ref,
+        others=others,
         remote=tuple(
             RemoteFile(
                 str(file.get("filename") or ""),

@@ -15,7 +15,6 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from veildesk.core.errors import BackendRefused, BackendUnavailable, VeildeskError
@@ -30,10 +29,12 @@ from veildesk.core.ticket import (
     TicketChange,
     TicketEntry,
 )
+from veildesk.core.work import Reason
 from veildesk.deliver.answers import Seen, answer_text
-from veildesk.deliver.backends.rt_check import KEY, THREAD, check_queue
+from veildesk.deliver.backends.rt_check import KEY, THREAD, came_by_mail, check_queue
+from veildesk.deliver.backends.rt_session import PAGE, Login, RTSession, id_of, member, thread_of
 from veildesk.deliver.host_command import erase_on_host, set_up_on_host
-from veildesk.deliver.http import Answer, HelpdeskClient, client_from, read_secret
+from veildesk.deliver.http import HelpdeskClient, client_from, read_secret
 from veildesk.deliver.settings import Settings, token
 from veildesk.deliver.standard_webhook import SharedSecret, shared_secret
 
@@ -56,9 +57,6 @@ _KNOWN: Final = {
 _PRIORITIES: Final = {"low": 10, "high": 70, "urgent": 90}
 _INACTIVE: Final = frozenset({"resolved", "rejected", "stalled"})
 _WINDOW: Final = 200
-_PAGE: Final = 100
-_NO_SESSION: Final = (302, 401)
-_REST: Final = "/REST/2.0"
 
 
 def from_config(name: str, settings: Mapping[str, Any]) -> RequestTracker:
@@ -77,18 +75,6 @@ def from_config(name: str, settings: Mapping[str, Any]) -> RequestTracker:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who we are in RT. With a token each request costs RT a bcrypt; a session costs it once."""
-
-    user: str
-    secret: str
-    is_token: bool = False
-
-    def __repr__(self) -> str:
-        return f"Login({self.user!r})"
-
-
 class RequestTracker:
     """Implements `core.ports.Backend` and `Hints`. `queues` are RT's, the first for those without a place."""
 
@@ -105,7 +91,9 @@ class RequestTracker:
     ) -> None:
         self.name = name
         self._client = client
-        self._login = login
+        self._user = login.user
+        self._rt = RTSession(client, login)
+        self._call = self._rt.call
         self._queues = queues
         self._erase_command = erase_command
         self._setup_command = setup_command
@@ -113,42 +101,14 @@ class RequestTracker:
         self._seen = Seen()
         self._agents: OrderedDict[str, bool] = OrderedDict()
         self._sound: set[str] = set()
-
-    # -------------------------------------------------------------- transport
-    async def _call(
-        self, method: str, path: str, *, good: tuple[int, ...] = (200, 201, 204), **request: Any
-    ) -> Answer:
-        if self._login.is_token:
-            request["headers"] = {"Authorization": f"token {self._login.secret}"}
-            return await self._client.call(method, _REST + path, good=good, **request)
-        if not len(self._client.cookies.jar):
-            await self._log_in()
-        answer = await self._client.call(method, _REST + path, good=(*good, *_NO_SESSION), **request)
-        if answer.status in _NO_SESSION:
-            # The session ended; RT forgets it after a while and at a restart.
-            await self._log_in()
-            answer = await self._client.call(method, _REST + path, good=good, **request)
-        return answer
-
-    async def _log_in(self) -> None:
-        self._client.cookies.clear()
-        form = {"user": self._login.user, "pass": self._login.secret}
-        await self._client.call("POST", "/NoAuth/Login.html", good=(200, 302), data=form)
-
-    async def _search(self, what: str, query: str, fields: str = "", page: int = 1) -> list[dict[str, Any]]:
-        parameters: dict[str, Any] = {"orderby": "id", "per_page": _PAGE, "page": page}
-        if fields:
-            parameters["fields"] = fields
-        answer = await self._call("POST", f"/{what}", data={"query": query}, params=parameters)
-        items: list[dict[str, Any]] = _member(answer, "items", list)
-        return items
+        self._settled = False
 
     # --------------------------------------------------------------------- in
     async def check(self) -> list[CheckResult]:
         """Log in, then look at each queue, its fields and our rights there."""
         place = f"backend.{self.name}"
         try:
-            me = (await self._call("GET", f"/user/{self._login.user}")).json()
+            me = (await self._call("GET", f"/user/{self._user}")).json()
         except VeildeskError as error:
             wrong = error.detail in ("status-401", "status-302")
             return [
@@ -204,7 +164,7 @@ class RequestTracker:
         key, thread = token(entry.key), token(entry.thread)
         queue = entry.place or self._queues[0]
         await self._require_fields(queue)
-        known = await self._search("transactions", f"'CF.{{{KEY}}}'='{key}'", "ObjectId")
+        known = await self._rt.search("transactions", f"'CF.{{{KEY}}}'='{key}'", "ObjectId")
         if known:
             return Delivered(str(known[0]["ObjectId"]), fresh=False)
         ref, status = await self._ticket(thread, entry.ref)
@@ -219,23 +179,15 @@ class RequestTracker:
         """The ticket of this thread that may be written to, and its status."""
         known = [ref] if ref else []
         if not known:
-            found = await self._search("tickets", f"'CF.{{{THREAD}}}'='{thread}'")
+            found = await self._rt.search("tickets", f"'CF.{{{THREAD}}}'='{thread}'")
             known = [str(item["id"]) for item in found]
         for number in known:
-            ticket = await self._load(number)
+            ticket = await self._rt.load(number)
             # A ticket that was merged away is another person's now; a deleted one nobody reads.
-            if ticket and _thread_of(ticket) == thread and ticket.get("Status") != "deleted":
-                merged = str(_id_of(ticket.get("EffectiveId")) or number) != number
-                if not merged:
-                    return number, str(ticket.get("Status"))
+            mine = ticket is not None and str(ticket.get("id")) == number and thread_of(ticket) == thread
+            if ticket and mine and ticket.get("Status") != "deleted":
+                return number, str(ticket.get("Status"))
         return None, ""
-
-    async def _load(self, ref: str) -> dict[str, Any] | None:
-        answer = await self._call("GET", f"/ticket/{ref}", good=(200, 403, 404))
-        if answer.status != 200:
-            return None
-        ticket = answer.json()
-        return ticket if isinstance(ticket, dict) else None
 
     async def _create(self, queue: str, thread: str, entry: TicketEntry) -> str:
         """A ticket without text: the transaction that makes it cannot carry a key, the next one can."""
@@ -247,7 +199,7 @@ class RequestTracker:
         if entry.priority in _PRIORITIES:
             body["Priority"] = _PRIORITIES[entry.priority]
         answer = await self._call("POST", "/ticket", json=body)
-        return str(_member(answer, "id", (str, int)))
+        return str(member(answer, "id", (str, int)))
 
     async def _correspond(self, ref: str, entry: TicketEntry) -> None:
         text = shown(entry)
@@ -272,13 +224,17 @@ class RequestTracker:
 
         Numbers are given before they are committed, so a few below the position are looked at again.
         """
+        await self._see_queues()
         last = int(cursor) if cursor and cursor.isdigit() else 0
+        if not self._settled:
+            last = await self._not_beyond(last)
+        self._settled = False
         queues = " OR ".join(f"TicketQueue='{queue}'" for queue in self._queues)
         after = max(0, last - _WINDOW)
-        query = f"({queues}) AND id > {after} AND Type='Correspond' AND Creator != '{self._login.user}'"
+        query = f"({queues}) AND id > {after} AND Type='Correspond' AND Creator != '{self._user}'"
         page = 1
         while True:
-            items = await self._search("transactions", query, "Creator,ObjectId", page)
+            items = await self._rt.search("transactions", query, "Creator,ObjectId", page)
             for item in items:
                 number = str(item["id"])
                 last = max(last, int(number))
@@ -288,22 +244,40 @@ class RequestTracker:
                     except BackendRefused:
                         # One that RT does not hand out whole must not hold up those after it.
                         yield await self._unreadable(item, number, str(last))
-            if len(items) < _PAGE:
-                return
+            if len(items) < PAGE:
+                break
             page += 1
+        self._settled = True
+
+    async def _see_queues(self) -> None:
+        """RT finds nothing in a queue that was renamed or that we may not see any more, and says no word."""
+        for queue in self._queues:
+            answer = await self._call("GET", f"/queue/{queue}", good=(200, 403, 404))
+            found = check_queue("", queue, answer.json() if answer.status == 200 else None)
+            if any(one.level is Level.FAIL and not one.id.endswith(".create") for one in found):
+                raise BackendUnavailable("queue-not-set-up")
+
+    async def _not_beyond(self, last: int) -> int:
+        """The position, or the last number there is: an older copy of RT gives later ones once more."""
+        if not last:
+            return 0
+        parameters = {"orderby": "id", "order": "DESC", "per_page": 1}
+        answer = await self._call("POST", "/transactions", data={"query": "id > 0"}, params=parameters)
+        items = member(answer, "items", list)
+        return min(last, int(items[0]["id"])) if items else last
 
     async def _reply(self, item: Mapping[str, Any], number: str, cursor: str) -> AgentReply:
         nothing = AgentReply(thread="", reply_id=number, cursor=cursor, text="")
-        if not await self._is_agent(str(_id_of(item.get("Creator")))):
+        if not await self._is_agent(str(id_of(item.get("Creator")))):
             return nothing
         ref = str(item["ObjectId"])
-        ticket = await self._load(ref)
-        thread = _thread_of(ticket) if ticket else ""
+        thread, others = await self._rt.meant(ref, number)
         if not thread:
             return nothing
+        parts = await self._parts(number)
         texts: list[tuple[str, str]] = []
         remote: list[RemoteFile] = []
-        for part in await self._parts(number):
+        for part in parts:
             kind, name = str(part.get("ContentType") or ""), str(part.get("Filename") or "")
             if kind.startswith(("multipart/", "message/")) and not name:
                 continue
@@ -320,20 +294,21 @@ class RequestTracker:
             text=answer_text(texts),
             ref=ref,
             remote=tuple(remote),
+            others=others,
+            doubt=Reason.BY_MAIL if came_by_mail(parts) else Reason.NONE,
         )
 
     async def _unreadable(self, item: Mapping[str, Any], number: str, cursor: str) -> AgentReply:
         """Held for a person to look at: it is named as a file that could not be taken over."""
         ref = str(item["ObjectId"])
-        thread = _thread_of(await self._load(ref) or {})
-        return AgentReply(
-            thread, number, cursor, "", ref=ref, missing=("the whole answer",) if thread else ()
-        )
+        thread, others = await self._rt.meant(ref, number)
+        missing = ("the whole answer",) if thread else ()
+        return AgentReply(thread, number, cursor, "", ref=ref, missing=missing, others=others)
 
     async def _parts(self, number: str) -> list[dict[str, Any]]:
-        parameters = {"fields": "ContentType,Filename,ContentLength", "per_page": _PAGE}
+        parameters = {"fields": "ContentType,Filename,ContentLength,Headers", "per_page": PAGE}
         answer = await self._call("GET", f"/transaction/{number}/attachments", params=parameters)
-        parts: list[dict[str, Any]] = _member(answer, "items", list)
+        parts: list[dict[str, Any]] = member(answer, "items", list)
         return parts
 
     async def _is_agent(self, user: str) -> bool:
@@ -356,7 +331,7 @@ class RequestTracker:
     async def _content(self, attachment: str) -> bytes:
         answer = await self._call("GET", f"/attachment/{attachment}")
         try:
-            return base64.b64decode(_member(answer, "Content", str))
+            return base64.b64decode(member(answer, "Content", str))
         except binascii.Error:
             raise BackendUnavailable("answer-form") from None
 
@@ -374,6 +349,10 @@ class RequestTracker:
             body["Priority"] = _PRIORITIES.get(change.priority, 50)
         if change.fields:
             body["CustomFields"] = dict(change.fields)
+        ticket = await self._rt.load(ref)
+        if ticket is not None and str(ticket.get("id")) != ref:
+            # Merged: it would be said in another person's ticket, about that one.
+            return
         if body:
             await self._call("PUT", f"/ticket/{ref}", json=body)
         if change.note:
@@ -383,50 +362,40 @@ class RequestTracker:
         body: dict[str, Any] = {"Content": change.note, "ContentType": "text/plain"}
         if change.note_key:
             key = token(change.note_key)
-            if await self._search("transactions", f"'CF.{{{KEY}}}'='{key}'"):
+            if await self._rt.search("transactions", f"'CF.{{{KEY}}}'='{key}'"):
                 return
             body["TxnCustomFields"] = {KEY: key}
         await self._call("POST", f"/ticket/{ref}/comment", json=body)
 
     async def erase(self, ref: str, thread: str) -> Erased:
-        """Delete all tickets of the thread, which hides them; then erase them by the host's command."""
-        found = await self._search("tickets", f"'CF.{{{THREAD}}}'='{token(thread)}'")
+        """Delete all tickets of the thread, which hides them; then erase them by the host's command.
+
+        What was merged is taken apart there first, so that each goes and stays with its own.
+        """
+        await self._see_queues()
+        query = f"'CF.{{{THREAD}}}'='{token(thread)}' AND EffectiveId > 0"
+        found = await self._rt.search("tickets", query)
         numbers = list(dict.fromkeys([*(str(item["id"]) for item in found), *([ref] if ref else [])]))
-        left = []
-        for number in numbers:
-            ticket = await self._load(number)
-            if ticket is None or _thread_of(ticket) != thread:
-                continue
-            if ticket.get("Status") != "deleted":
-                # Should nobody erase it on the host, at least no list shows what it was about.
-                await self._call("PUT", f"/ticket/{number}", json={"Subject": "(deleted)"})
-                await self._call("DELETE", f"/ticket/{number}")
-            left.append(number)
-        if not left:
-            return Erased.GONE
-        if self._erase_command and await erase_on_host(self.name, self._erase_command, left):
-            left = [number for number in left if await self._load(number) is not None]
+        left = [number for number in numbers if await self._rt.is_there(number, thread) is not False]
+        for number in left:
+            await self._hide(number)
+        if left and self._erase_command:
+            wanted = [f"{number} {thread}" for number in left]
+            done = await erase_on_host(self.name, self._erase_command, wanted)
+            there = [await self._rt.is_there(number, thread) for number in left]
+            left = [] if done and not any(there) else left
         return Erased.REQUESTED if left else Erased.GONE
+
+    async def _hide(self, number: str) -> None:
+        """Should nobody erase it on the host, at least no list shows what it was about."""
+        ticket = await self._rt.load(number)
+        if ticket is None or ticket.get("Status") == "deleted":
+            return
+        together = await self._rt.search("tickets", f"EffectiveId={ticket['id']}")
+        if len(together) <= 1:  # RT would hide a merged one with it.
+            await self._call("PUT", f"/ticket/{number}", json={"Subject": "(deleted)"})
+            await self._call("DELETE", f"/ticket/{number}")
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
-
-
-def _thread_of(ticket: Mapping[str, Any]) -> str:
-    for field in ticket.get("CustomFields") or ():
-        if isinstance(field, Mapping) and field.get("name") == THREAD:
-            values = field.get("values") or [""]
-            return str(values[0])
-    return ""
-
-
-def _id_of(value: Any) -> Any:
-    return value.get("id") if isinstance(value, Mapping) else value
-
-
-def _member(answer: Answer, name: str, kind: type | tuple[type, ...]) -> Any:
-    body = answer.json()
-    if not isinstance(body, dict) or not isinstance(body.get(name), kind):
-        raise BackendUnavailable("answer-form")
-    return body[name]

@@ -1,18 +1,20 @@
-"""What a queue of Request Tracker needs, and how to mend what is missing. Pure."""
+"""What a queue of Request Tracker needs, how to mend what is missing, and how an answer came in. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from veildesk.core.ticket import CheckResult, Level
 
-__all__ = ["KEY", "THREAD", "check_queue"]
+__all__ = ["KEY", "THREAD", "came_by_mail", "check_queue"]
 
 THREAD: Final = "veildesk-thread"
 """Ticket field with the thread."""
 KEY: Final = "veildesk-key"
 """Transaction field with a message's key."""
+_INTERFACE: Final = re.compile(r"^X-RT-Interface:[ \t]*([\w.-]+)", re.IGNORECASE | re.MULTILINE)
 _FIX = "on RT's host: rt-setup-database-5 --action insert --datafile veildesk.initialdata"
 
 
@@ -44,3 +46,12 @@ def check_queue(place: str, queue: str, found: Mapping[str, Any] | None) -> list
             )
         )
     return results
+
+
+def came_by_mail(parts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether RT took an answer from a mail, for which it goes by the From that anybody can write.
+
+    RT writes X-RT-Interface into the first part itself, over what a mail brings along.
+    """
+    found = _INTERFACE.search(str(parts[0].get("Headers") or "")) if parts else None
+    return bool(parts) and (found is None or found[1].lower() == "email")

@@ -252,8 +252,10 @@ def _reply(one: Mapping[str, Any]) -> AgentReply:
     if not thread or one.get("visibility") != "public":
         return AgentReply(thread="", reply_id=reply_id, cursor=cursor, text="")
     kind = "text/html" if one.get("type") == "text/html" else "text/plain"
-    files = one.get("files") or []
+    files, others = one.get("files") or [], one.get("others") or []
     if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
+        raise BackendUnavailable("answer-form")
+    if not isinstance(others, list):
         raise BackendUnavailable("answer-form")
     return AgentReply(
         thread=thread,
@@ -263,6 +265,7 @@ def _reply(one: Mapping[str, Any]) -> AgentReply:
         # Without its number nothing would say that the answer stands in the ticket we made.
         ref=_word(one, "ref"),
         remote=tuple(_remote(file) for file in files),
+        others=tuple(str(other)[:64] for other in others),
     )
 
 

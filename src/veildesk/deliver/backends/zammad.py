@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import getaddresses
 from typing import Any, Final
 
 from veildesk.core.errors import BackendRefused, BackendUnavailable, VeildeskError
@@ -26,6 +28,7 @@ from veildesk.core.ticket import (
     TicketChange,
     TicketEntry,
 )
+from veildesk.core.work import Reason
 from veildesk.deliver.answers import Seen, answer_text
 from veildesk.deliver.changed_tickets import START, answers_in_order, since
 from veildesk.deliver.http import Answer, HelpdeskClient, client_from, read_secret
@@ -37,6 +40,7 @@ THREAD: Final = "veildesk_thread"
 _KNOWN: Final = {"url", "token_file", "group", "customer", "webhook_file", "ca_file", "timeout"}
 _PRIORITIES: Final = {"low": "1 low", "high": "3 high", "urgent": "3 high"}
 _ENDED: Final = ("merged", "removed")
+_MARK: Final = re.compile(r"\[veildesk [A-Za-z0-9]{8,64} ([A-Za-z0-9]{8,64})\]")
 _PAGE: Final = 100
 _API: Final = "/api/v1"
 
@@ -83,7 +87,8 @@ class Zammad:
         found: list[dict[str, Any]] = []
         while True:
             page = {"condition": condition, "per_page": _PAGE, "page": len(found) // _PAGE + 1}
-            answer = (await self._call("POST", "/tickets/search", json=page)).json()
+            expand = {"expand": "true"}
+            answer = (await self._call("POST", "/tickets/search", params=expand, json=page)).json()
             if not isinstance(answer, list):
                 raise BackendUnavailable("answer-form")
             found += answer
@@ -143,7 +148,8 @@ class Zammad:
             ticket = await self._load(ref)
             if ticket is None or ticket.get(THREAD) != thread or ticket.get("state") in _ENDED:
                 continue
-            if any(_mark(key) in str(article.get("body")) for article in await self._articles(ref)):
+            mark = _mark(key, thread)
+            if any(mark in str(article.get("body")) for article in await self._articles(ref)):
                 return Delivered(ref, fresh=False)
             body = {**_article(entry), "ticket_id": int(ref), "internal": False}
             await self._call("POST", "/ticket_articles", json=body)
@@ -174,7 +180,7 @@ class Zammad:
 
         async def read(ref: str) -> tuple[datetime, list[AgentReply]]:
             ticket = tickets[ref]
-            thread = str(ticket.get(THREAD) or "")
+            thread = str(ticket.get(THREAD) or "") if ticket.get("state") != "merged" else ""
             return _time(str(ticket.get("updated_at"))), await self._answers(ref, thread) if thread else []
 
         write = datetime.isoformat
@@ -183,8 +189,9 @@ class Zammad:
 
     async def _answers(self, ref: str, thread: str) -> list[AgentReply]:
         answers = []
-        for article in await self._articles(ref):
-            ours = _mark("") in str(article.get("body"))
+        articles = await self._articles(ref)
+        for article in articles:
+            ours = "[veildesk " in str(article.get("body"))
             public = article.get("sender") == "Agent" and article.get("internal") is False
             if not public or ours or str(article["id"]) in self._seen:
                 continue
@@ -199,6 +206,8 @@ class Zammad:
                     remote=tuple(
                         _remote(ref, article["id"], one) for one in article.get("attachments") or ()
                     ),
+                    others=_others(articles, thread),
+                    doubt=Reason.FORWARDED if _went_to_others(article, self._customer) else Reason.NONE,
                 )
             )
         return answers
@@ -242,11 +251,24 @@ class Zammad:
             await self._call("POST", "/ticket_articles", json={**note, "content_type": "text/plain"})
 
     async def erase(self, ref: str, thread: str) -> Erased:
-        """Delete the thread's tickets, which needs a token with the permission "admin"."""
+        """Delete the thread's tickets, which needs a token with the permission "admin".
+
+        What was merged cannot be deleted apart: the other ticket's messages lie in the same one.
+        """
+        await self._call("GET", "/users/me")  # A token that lost its rights finds nothing.
         left = False
         for number in dict.fromkeys([*await self._find(thread), *([ref] if ref else [])]):
-            ticket = await self._load(number)
-            if ticket is None or ticket.get(THREAD) != thread:
+            answer = await self._call(
+                "GET", f"/tickets/{number}", params={"expand": "true"}, good=(200, 403, 404)
+            )
+            ticket = answer.json() if answer.status == 200 else {}
+            if answer.status == 404 or ticket.get(THREAD) not in (thread, "", None):
+                continue
+            whole = (
+                answer.status == 200 and ticket.get("state") not in _ENDED and ticket.get(THREAD) == thread
+            )
+            if not whole or _others(await self._articles(number), thread):
+                left = True
                 continue
             try:
                 await self._call("DELETE", f"/tickets/{number}", good=(200, 204, 404))
@@ -262,8 +284,24 @@ class Zammad:
         await self._client.close()
 
 
-def _mark(key: str) -> str:
-    return f"[veildesk {key}]" if key else "[veildesk "
+def _mark(key: str, thread: str = "") -> str:
+    """The last line of our articles. Merging moves them: with the thread each says whose it is."""
+    return f"[veildesk {key} {thread}]" if thread else f"[veildesk {key}]"
+
+
+def _others(articles: Sequence[Mapping[str, Any]], thread: str) -> tuple[str, ...]:
+    """Whose messages lie in the ticket beside those of `thread`."""
+    theirs = (one for one in articles if one.get("sender") == "Customer")
+    marks = (_MARK.search(str(one.get("body"))) for one in theirs)
+    return tuple(sorted({found[1] for found in marks if found} - {thread}))
+
+
+def _went_to_others(article: Mapping[str, Any], customer: str) -> bool:
+    """Whether it is no answer to the person: mails that agents forward are public too, and notes of calls."""
+    kind = str(article.get("type") or "note")
+    if kind == "email":
+        return {a.lower() for _, a in getaddresses([str(article.get("to") or "")])} != {customer.lower()}
+    return kind not in ("note", "web")
 
 
 def _article(entry: TicketEntry) -> dict[str, Any]:
@@ -272,7 +310,7 @@ def _article(entry: TicketEntry) -> dict[str, Any]:
         "type": "note",
         "subject": subject_line(entry.subject),
         "content_type": "text/plain",
-        "body": f"{shown(entry)}\n{_mark(entry.key)}",
+        "body": f"{shown(entry)}\n{_mark(entry.key, entry.thread)}",
     }
     if entry.files:
         article["attachments"] = [

@@ -1,7 +1,8 @@
 """Znuny 6.5 (and OTRS 6) by the web service `deploy/helpdesk/znuny/Veildesk.yml` (GenericInterface, REST).
 
-The thread lies in a dynamic field of the ticket, a message's key in one of the article. Errors come with
-HTTP status 200; they are looked for in every answer. Our messages are articles of sender type "customer"
+The thread lies in a dynamic field of the ticket, a message's key in one of the article, with the thread once
+more: merging moves articles into another ticket. Errors come with HTTP status 200; they are looked for in
+every answer. Our messages are articles of sender type "customer"
 in the channel Internal, so Znuny mails nothing when they arrive.
 """
 
@@ -12,6 +13,7 @@ import binascii
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
+from email.utils import getaddresses
 from typing import Any, Final
 
 from veildesk.core.errors import BackendRefused, BackendUnavailable
@@ -26,6 +28,7 @@ from veildesk.core.ticket import (
     TicketChange,
     TicketEntry,
 )
+from veildesk.core.work import Reason
 from veildesk.deliver.answers import Seen, answer_text
 from veildesk.deliver.changed_tickets import START, answers_in_order, since
 from veildesk.deliver.host_command import erase_on_host, set_up_on_host
@@ -43,6 +46,7 @@ _KNOWN: Final = {
         "password_file",
         "queue",
         "customer",
+        "customer_address",
         "ca_file",
         "timeout",
         "erase_command",
@@ -69,6 +73,7 @@ def from_config(name: str, settings: Mapping[str, Any]) -> Znuny:
         (read.text("user"), read_secret(name, settings, "password_file")),
         read.places(read.text("queue")),
         customer=read.text("customer", "veildesk"),
+        address=read.text("customer_address", "veildesk@veildesk.invalid"),
         erase_command=read.words("erase_command"),
         setup_command=read.words("setup_command"),
     )
@@ -93,6 +98,7 @@ class Znuny:
         queues: tuple[str, ...],
         *,
         customer: str,
+        address: str = "veildesk@veildesk.invalid",
         erase_command: tuple[str, ...] = (),
         setup_command: tuple[str, ...] = (),
     ) -> None:
@@ -101,6 +107,7 @@ class Znuny:
         self._login = login
         self._queues = queues
         self._customer = customer
+        self._address = address
         self._erase_command = erase_command
         self._setup_command = setup_command
         self._session = ""
@@ -235,7 +242,7 @@ class Znuny:
             ticket = await self._load(ref, ArticleSenderType=["customer"], Attachments=0)
             if ticket is None or _field(ticket, THREAD) != thread or ticket.get("StateType") in _ENDED:
                 continue
-            if any(_field(article, KEY) == key for article in _articles(ticket)):
+            if any(_field(article, KEY) == f"{key} {thread}" for article in _articles(ticket)):
                 return Delivered(ref, fresh=False)
             await self._call(
                 "/Ticket/Update", {"TicketID": ref, "Ticket": {"State": "open"}, **_parts(entry)}
@@ -280,12 +287,21 @@ class Znuny:
         if ticket is None:
             return START, []
         changed, thread = _time(str(ticket.get("Changed"))) or START, _field(ticket, THREAD)
-        answers = []
-        for article in _articles(ticket):
-            number = str(article.get("ArticleID"))
-            if thread and number.isdigit() and number not in self._seen and _is_answer(article):
-                answers.append(_reply(number, ref, thread, article))
-        return changed, answers
+        if not thread or ticket.get("StateType") == "merged":
+            # Merging leaves a remark for the customer behind, with the number of the other ticket.
+            return changed, []
+        articles = {str(one.get("ArticleID")): one for one in _articles(ticket) if _is_answer(one)}
+        fresh = [number for number in articles if number.isdigit() and number not in self._seen]
+        others = await self._others(ref, thread) if fresh else ()
+        return changed, [
+            _reply(number, ref, thread, articles[number], others, self._address) for number in fresh
+        ]
+
+    async def _others(self, ref: str, thread: str) -> tuple[str, ...]:
+        """Whose messages lie in the ticket beside those of `thread`. Merging moves articles, answers too."""
+        ticket = await self._load(ref, ArticleSenderType=["customer"], Attachments=0) or {}
+        threads = {_field(one, KEY).partition(" ")[2] for one in _articles(ticket)}
+        return tuple(sorted(threads - {"", thread}))
 
     async def acknowledge(self, reply: AgentReply) -> None:
         """Do not load it again while it is within the overlap."""
@@ -333,19 +349,28 @@ class Znuny:
         return ticket is not None and any(_field(article, KEY) == key for article in _articles(ticket))
 
     async def erase(self, ref: str, thread: str) -> Erased:
-        """Erase by the host's command; without one, the ticket loses its title and is set to removed."""
+        """Erase by the host's command; without one, the ticket loses its title and is set to removed.
+
+        A ticket that we may not see looks like one that is not there: only the host knows.
+        """
         left = []
         for number in dict.fromkeys([*await self._find(thread), *([ref] if ref else [])]):
             ticket = await self._load(number, ArticleSenderType=["system"], Attachments=0)
-            if ticket is None or _field(ticket, THREAD) != thread:
+            if ticket is not None and _field(ticket, THREAD) not in (thread, ""):
                 continue
-            if ticket.get("StateType") not in _ENDED:
-                change = {"Title": "(deleted)", "State": "removed"}
-                await self._call("/Ticket/Update", {"TicketID": number, "Ticket": change})
+            if ticket is not None and ticket.get("StateType") not in _ENDED and _field(ticket, THREAD):
+                await self._hide(number, thread)
             left.append(number)
-        if left and self._erase_command and await erase_on_host(self.name, self._erase_command, left):
+        wanted = [f"{number} {thread}" for number in left]
+        if left and self._erase_command and await erase_on_host(self.name, self._erase_command, wanted):
             left = [number for number in left if await self._load(number, Attachments=0) is not None]
         return Erased.REQUESTED if left else Erased.GONE
+
+    async def _hide(self, number: str, thread: str) -> None:
+        change = {"Title": "(deleted)"}
+        if not await self._others(number, thread):
+            change["State"] = "removed"
+        await self._call("/Ticket/Update", {"TicketID": number, "Ticket": change})
 
     async def close(self) -> None:
         """Close the connections."""
@@ -353,6 +378,8 @@ class Znuny:
 
 
 _ENDED: Final = ("removed", "merged")
+_BY_MAIL, _INTERNAL = "1", "3"
+"""Numbers of the channels, as Znuny's own database script gives them."""
 
 
 def _article(subject: str, text: str, *, sender: str, visible: int) -> dict[str, Any]:
@@ -371,7 +398,7 @@ def _parts(entry: TicketEntry) -> dict[str, Any]:
     text = shown(entry) + "".join(f"\nThe file {f.name} is empty.\n" for f in entry.files if not f.content)
     parts: dict[str, Any] = {
         "Article": _article(subject_line(entry.subject), text, sender="customer", visible=1),
-        "DynamicField": [{"Name": KEY, "Value": entry.key}],
+        "DynamicField": [{"Name": KEY, "Value": f"{entry.key} {entry.thread}"}],
     }
     files = [
         {
@@ -388,12 +415,24 @@ def _parts(entry: TicketEntry) -> dict[str, Any]:
 
 
 def _is_answer(article: Mapping[str, Any]) -> bool:
-    """By an agent, for the person, and not one of ours."""
-    visible = str(article.get("IsVisibleForCustomer")) == "1"
+    """By an agent, for the person, and neither one of ours nor Znuny's own remark about a merging."""
+    visible = str(article.get("IsVisibleForCustomer")) == "1" and article.get("Subject") != "Ticket Merged"
     return visible and article.get("SenderType") == "agent" and not _field(article, KEY)
 
 
-def _reply(number: str, ref: str, thread: str, article: Mapping[str, Any]) -> AgentReply:
+def _went_to_others(article: Mapping[str, Any], address: str) -> bool:
+    """Whether it is no answer to the person: visible for the customer are also a mail that an agent forwards
+    to somebody, and a note about a telephone call. Replies by mail go to our customer's address."""
+    channel = str(article.get("CommunicationChannelID") or "")
+    if channel == _BY_MAIL:
+        to = {found.lower() for _, found in getaddresses([str(article.get("To") or "")])}
+        return to != {address.lower()}
+    return channel != _INTERNAL
+
+
+def _reply(
+    number: str, ref: str, thread: str, article: Mapping[str, Any], others: tuple[str, ...], address: str
+) -> AgentReply:
     kind = str(article.get("MimeType") or article.get("ContentType") or "text/plain")
     remote = []
     for one in article.get("Attachment") or ():
@@ -415,6 +454,8 @@ def _reply(number: str, ref: str, thread: str, article: Mapping[str, Any]) -> Ag
         text=answer_text([(kind, str(article.get("Body") or ""))]),
         ref=ref,
         remote=tuple(remote),
+        others=others,
+        doubt=Reason.FORWARDED if _went_to_others(article, address) else Reason.NONE,
     )
 
 
