@@ -26,7 +26,7 @@ from veildesk.core.ticket import AgentReply, Deletion
 from veildesk.core.work import Reason, State, Work
 from veildesk.mail.charset import clean_text
 from veildesk.mail.compose import Draft
-from veildesk.mail.quotes import without_quotes
+from veildesk.mail.quotes import divide, without_quotes
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.replies.guard import AnswerRules, guard_contact
 from veildesk.service.addressee import doubt
@@ -117,7 +117,8 @@ class Outbound:
             screened, reason = await screen_files(
                 screened, self.cleaner, contact, self.rules, approved=approved
             )
-        if reason is Reason.NONE and not text.strip() and not item.reply.files:
+        # Closing a ticket in some tools sends an answer that is a signature and nothing else.
+        if reason is Reason.NONE and not divide(text).own.strip() and not item.reply.files:
             reason = Reason.EMPTY
         if reason is not Reason.NONE:
             return await self._hold(item, reason)

@@ -142,3 +142,11 @@ async def test_agents_learn_that_their_answer_stands_where_it_reaches_nobody(hou
     await answered(house, mine.thread, cursor="3", reply_id="r3")
     (note,) = house.backend.notes[mine.thread].values()
     assert "any more" in note
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "-- \nKim, Support"], ids=["empty", "blank", "signature"])
+async def test_an_answer_without_words_of_its_own_is_held(house: House, text: str) -> None:
+    mine = await one(house, mail("Mine.\n"))
+    await answered(house, mine.thread, text)
+    assert house.sent() == []
+    assert await held(house) == [Reason.EMPTY]
