@@ -242,6 +242,19 @@ async def test_a_closed_ticket_is_opened_again_by_a_new_message(desk: Desk) -> N
     assert await desk.is_open(thread)
 
 
+async def test_an_answer_in_a_ticket_that_was_closed_since_is_read(desk: Desk) -> None:
+    thread = fresh()
+    start = await position(desk.backend)
+    await desk.backend.deliver(entry(thread))
+    await desk.answer(thread, "Answered and closed.")
+    try:
+        await desk.close_ticket(thread)
+    except NotImplementedError:
+        return
+    replies = await collected(desk.backend, start, thread)
+    assert [reply.text.strip() for reply in replies] == ["Answered and closed."]
+
+
 async def test_erasing_takes_this_ticket_and_no_other(desk: Desk) -> None:
     thread, other = fresh(), fresh()
     canary, neighbour = f"canary{fresh()}", f"neighbour{fresh()}"
