@@ -17,6 +17,7 @@ from veildesk.conformance.suite import collected, entry, fresh, position
 from veildesk.core.errors import BackendRefused, BackendUnavailable
 from veildesk.core.ticket import Erased, Level
 from veildesk.core.work import Reason
+from veildesk.deliver.backends import rt, rt_session
 from veildesk.ops.webhook_server import WebhookServer
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("rt")]
@@ -236,6 +237,21 @@ async def test_answers_after_an_older_copy_of_the_helpdesk_was_brought_back_are_
     (reply,) = await collected(desk.backend, "99999999", thread)
     assert reply.text.strip() == "After the restoring."
     assert int(reply.cursor) < 99999999
+
+
+async def test_answers_to_many_tickets_at_once_come_whole(
+    desk: RTDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As agents' bulk update writes them: more than one page of transactions."""
+    threads = [fresh() for _ in range(5)]
+    start = await position(desk.backend)
+    for thread in threads:
+        await desk.backend.deliver(entry(thread))
+        await desk.answer(thread, f"to {thread}")
+    for module in (rt, rt_session):
+        monkeypatch.setattr(module, "PAGE", 2)
+    found = [reply async for reply in desk.backend.replies(start) if reply.thread in threads]
+    assert [(reply.thread, reply.text) for reply in found] == [(one, f"to {one}") for one in threads]
 
 
 async def test_setting_up_makes_what_is_missing_and_nothing_twice(server: RTServer, tmp_path: Path) -> None:
