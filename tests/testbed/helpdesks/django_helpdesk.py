@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -68,6 +69,20 @@ for number in ('secure', 'payments'):
     print('KEY', number, Queue.objects.create(title=number, slug=number).id)
 CustomField.objects.create(name='veildesk_thread', label='Veildesk thread', data_type='varchar',
     max_length=64, required=False, staff_only=True)
+"""
+
+
+_MERGE = """
+import django; django.setup()
+from django.contrib.auth.models import User
+from django.test import Client
+from helpdesk.models import Ticket
+# Its page fails at the end where a ticket has no submitter; by then it has merged them.
+browser = Client(HTTP_HOST='127.0.0.1', raise_request_exception=False)
+browser.force_login(User.objects.get(username='agent'))
+answer = browser.post('/tickets/merge?tickets={source}&tickets={target}', {{'chosen_ticket': '{target}'}})
+merged = Ticket.objects.get(id={source}).merged_to_id == {target}
+print('merged' if merged else answer.status_code)
 """
 
 
@@ -195,12 +210,8 @@ class DjangoHelpdeskDesk:
         source, target = await self.ticket(thread), await self.ticket(into)
         assert source is not None
         assert target is not None
-        async with httpx.AsyncClient(base_url=self.server.url, timeout=60) as browser:
-            await browser.post("/login/", data={"username": "agent", "password": "agent-pass-1"})
-            chosen = {"chosen_ticket": str(target["id"])}
-            both = {"tickets": [str(source["id"]), str(target["id"])]}
-            answer = await browser.post("/tickets/merge", params=both, data=chosen)
-            assert answer.status_code == 302, answer.text[:500]
+        code = _MERGE.format(source=int(source["id"]), target=int(target["id"]))
+        assert (await asyncio.to_thread(self.server.run, code)).strip() == "merged"
 
     async def is_open(self, thread: str) -> bool:
         ticket = await self.ticket(thread)
