@@ -131,6 +131,12 @@ async def test_only_what_is_marked_public_goes_to_a_person(told: Any) -> None:
         assert (found.thread, found.text, found.cursor) == ("", "", "1")
 
 
+async def test_a_receiver_names_whose_ticket_was_merged_into_this_one(told: Any) -> None:
+    told.answers["replies.list"] = {"replies": [reply(others=["b" * 32, ""])]}
+    (found,) = [r async for r in told.replies(None)]
+    assert found.others == ("b" * 32, "")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -145,6 +151,7 @@ async def test_only_what_is_marked_public_goes_to_a_person(told: Any) -> None:
         {"replies": [reply(ref="")]},
         {"replies": [reply(id="x" * 2000)]},
         {"replies": [reply(files="none")]},
+        {"replies": [reply(others="b" * 32)]},
         {"replies": [reply(files=[{"name": "x"}])]},
         {"error": "broken inside", "replies": None},
     ],
