@@ -119,9 +119,13 @@ class Searcher:
         yield found
 
 
-@cache
 def searcher(pure: bool = False) -> Searcher:
     """The built-in rules, compiled once."""
+    return _searcher(bool(pure))  # Not cached here: a default and the same value given would be two.
+
+
+@cache
+def _searcher(pure: bool) -> Searcher:
     return Searcher(RULES, pure=pure)
 
 

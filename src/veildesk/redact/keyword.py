@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
 __all__ = ["Keyword", "folded"]
 
@@ -22,15 +23,22 @@ class Keyword:
     """A word of a family in any letter case.
 
     The library's own search without regard to case tries every alternative at every place. This one
-    looks in small letters for places where a word may begin and asks the pattern only there.
+    looks in small letters for places where a word may begin and asks the pattern only there. Both are
+    compiled when they are first asked: together they take longer than all other patterns.
     """
 
-    __slots__ = ("_places", "pattern")
-
     def __init__(self, source: str) -> None:
-        self.pattern = re.compile(source, re.IGNORECASE)
-        pieces = re.findall(r"\\[\s\S]|[^\\]+", source)
-        self._places = re.compile("".join(p if p[0] == "\\" else folded(p) for p in pieces))
+        self._source = source
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The word itself."""
+        return re.compile(self._source, re.IGNORECASE)
+
+    @cached_property
+    def _places(self) -> re.Pattern[str]:
+        pieces = re.findall(r"\\[\s\S]|[^\\]+", self._source)
+        return re.compile("".join(p if p[0] == "\\" else folded(p) for p in pieces))
 
     def finditer(self, text: str, start: int, end: int) -> Iterator[re.Match[str]]:
         """All words in `text[start:end]`, as `re.Pattern.finditer` has them."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 __all__ = ["ReScanner", "Scanner", "Trigger", "hyperscan_scanner", "make_scanner", "positions"]
@@ -62,12 +62,24 @@ _LITERAL = re.compile(rb"(?:\\[^a-zA-Z0-9]|[a-zA-Z0-9_/:;=@% -]){3}")
 _CLASS = re.compile(rb"\[(?:\\[\s\S]|[^\]\\])*\](?:\{[^}]*\})?|\(\?:")
 
 
-def _has_literal(item: tuple[bytes, int, int]) -> bool:
+_Item = tuple[bytes, int, int]
+"""(pattern, flags, trigger)."""
+
+
+def _has_literal(item: _Item) -> bool:
     """Whether a pattern holds some fixed characters in a row: the library reads texts without quickly."""
-    return _LITERAL.search(_CLASS.sub(b"\0", item[0])) is not None
+    return bool(_PLAIN.fullmatch(item[0]) or _LITERAL.search(_CLASS.sub(b"\0", item[0])))
 
 
-_PART = 60
+def _parted(items: Sequence[_Item], fits: Callable[[_Item], bool]) -> tuple[list[_Item], list[_Item]]:
+    """What fits, and the rest, both in order."""
+    sides: tuple[list[_Item], list[_Item]] = [], []
+    for item in items:
+        sides[not fits(item)].append(item)
+    return sides
+
+
+_PART = 30
 """So many patterns without fixed characters are compiled together: time grows faster than their number."""
 
 
@@ -84,17 +96,13 @@ class _HyperscanScanner:
             for number, (alternatives, cased) in enumerate(triggers)
             for pattern in alternatives
         ]
-        words = [item for item in flat if _PLAIN.fullmatch(item[0])]
-        others = [item for item in flat if not _PLAIN.fullmatch(item[0])]
-        quick = [item for item in others if _has_literal(item)]
-        slow = [item for item in others if not _has_literal(item)]
+        quick, slow = _parted(flat, _has_literal)
         # Those that tell upper from lower case share few states with the others.
-        cased = [item for item in slow if not item[1]]
-        other = [item for item in slow if item[1]]
-        parts = [words, quick, cased, *(other[at : at + _PART] for at in range(0, len(other), _PART))]
+        other, cased = _parted(slow, lambda item: item[1] != 0)
+        parts = [quick, cased, *(other[at : at + _PART] for at in range(0, len(other), _PART))]
         self._parts = [(self._compiled(part), [number for _, _, number in part]) for part in parts if part]
 
-    def _compiled(self, part: Sequence[tuple[bytes, int, int]]) -> Any:
+    def _compiled(self, part: Sequence[_Item]) -> Any:
         database = self._library.Database(mode=self._library.HS_MODE_BLOCK)
         database.compile(
             expressions=[pattern for pattern, _, _ in part],

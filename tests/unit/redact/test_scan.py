@@ -10,6 +10,7 @@ import pytest
 from unit.redact.corpus import labelled, lines
 from unit.redact.samples import every
 from unit.redact.test_disguise import DISGUISES
+from veildesk.redact.detect.catalogue import RULES
 from veildesk.redact.engine import find, searcher
 from veildesk.redact.scan import ReScanner, hyperscan_scanner
 
@@ -62,3 +63,7 @@ def test_engine_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "hyperscan", None)
     assert hyperscan_scanner([((b"a",), True)]) is None
+
+
+def test_what_is_compiled_when_first_asked_compiles() -> None:
+    assert [list(rule.search("x y", 0, 3)) for rule in RULES] == [[]] * len(RULES)
