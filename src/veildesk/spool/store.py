@@ -375,13 +375,16 @@ class SqlSpool(StoreIntake, StoreReader):
         opened = {stored.place.part: await self._files.open(source.key, stored) for stored in held}
         sealed = [await self._seal(target, work.message_id, name, data) for name, data in opened.items()]
         expires_day = self._today() + self._retention_days
-        moved, files = await self._writer.do(
-            "join",
-            lambda connection: joining.join(
+
+        def run(connection: sa.Connection) -> tuple[Work, list[str], list[Load]]:
+            moved, files = joining.join(
                 connection, self._vault, self._owner, work, target, sealed, expires_day
-            ),
-        )
-        self._brought.keep([Load(moved, target.key, {})])
+            )
+            # What the ticket holds already is asked for next.
+            return moved, files, load_all(connection, self._vault, [moved], lambda _: None)
+
+        moved, files, loads = await self._writer.do("join", run)
+        self._brought.keep(loads)
         await self._forget(files)
         return moved
 
