@@ -23,5 +23,9 @@ def forms(canary: bytes) -> list[bytes]:
 
 def hits(root: Path, needles: list[bytes]) -> list[str]:
     """Names of files under `root` that hold a needle, once for each."""
-    files = [path for path in root.rglob("*") if path.is_file()]
-    return [path.name for path in files for needle in needles if needle in path.read_bytes()]
+    found = []
+    for path in root.rglob("*"):
+        if path.is_file():
+            held = path.read_bytes()
+            found += [path.name for needle in needles if needle in held]
+    return found

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from testbed.canary import forms, hits
+from testbed.postgres import Cluster, cluster
 from testbed.s3_server import S3Server, s3_server
 from veildesk.core.errors import WorkLost
 from veildesk.core.submission import Channel, PortalAnchor, Submission
@@ -34,6 +35,13 @@ def own_s3() -> Iterator[S3Server]:
         yield server
 
 
+@pytest.fixture
+def own_postgres() -> Iterator[Cluster]:
+    """Not that of the other tests either."""
+    with cluster() as made:
+        yield made
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_no_plaintext_at_rest_before_and_after_deletion(
     tmp_path: Path, request: pytest.FixtureRequest, kind: str
@@ -45,9 +53,9 @@ async def test_no_plaintext_at_rest_before_and_after_deletion(
         files = server.new_place()
         roots.append(server.folder)
         _show_that_the_search_works(server.data, files)
-        cluster = request.getfixturevalue("postgres")
-        database = cluster.new_database()
-        roots.append(cluster.folder)
+        postgres = request.getfixturevalue("own_postgres")
+        database = postgres.new_database()
+        roots.append(postgres.folder)
     ring = KeyRing.create(tmp_path / "ring")
     spool = await SqlSpool.open(
         tmp_path / "state", ring, SystemClock(), 30, database=database, files=files, min_free=0
@@ -63,7 +71,7 @@ async def test_no_plaintext_at_rest_before_and_after_deletion(
 
     assert found() == []
     if database is not None:  # The search does find what is there: ids stand in clear in rows and in the log.
-        assert {"log"} < set(hits(cluster.folder, [tickets[0].encode()]))
+        assert {"log"} < set(hits(postgres.folder, [tickets[0].encode()]))
     for ticket in tickets:
         await spool.erase(ticket)
     await spool.rotate()
