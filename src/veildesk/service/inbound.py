@@ -234,7 +234,7 @@ class Inbound:
             marker=self._reader.marker(own_id) if own_id else None,
         )
         if learned.pinned is not None:
-            await self.keys.contacts.remember(learned.pinned, learned.replaces)
+            await self.keys.remember(learned.pinned, learned.replaces)
         done = await self._deliver(work, name, entry)
         if not item.fresh:
             await self._try_held(work.ticket_id)

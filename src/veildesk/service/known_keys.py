@@ -6,6 +6,7 @@ for a mail, never all of them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from veildesk.core.contact import KnownKey, Provenance
 from veildesk.core.errors import VeildeskError
 from veildesk.core.ports import Contacts, KeyLookup
+from veildesk.openpgp.certificate_merge import merged
 from veildesk.openpgp.key_index import index_of
 
 __all__ = ["KnownKeys", "MemoryContacts"]
@@ -103,13 +105,34 @@ class KnownKeys:
         """The certificate that holds this key, None if it is not known."""
         return await self.configured.by_key(fingerprint) or await self.contacts.by_key(fingerprint)
 
+    async def remember(self, key: KnownKey, replaces: str | None = None) -> None:
+        """Store or refresh a key that was learned; no copy of it takes back what another one said."""
+        whole = await self.with_known(key.fingerprint, key.certificate)
+        await self.contacts.remember(dataclasses.replace(key, certificate=whole), replaces)
+
+    async def with_known(self, fingerprint: str, certificate: bytes) -> bytes:
+        """A copy of a certificate with what is known of it besides."""
+        known = await self.contacts.by_key(fingerprint)
+        if known is not None and known.fingerprint == fingerprint:
+            with contextlib.suppress(VeildeskError):
+                return merged(known.certificate, certificate)
+        return certificate
+
+    async def add_copy(self, fingerprint: str, certificate: bytes) -> None:
+        """Put a copy to a learned key, whoever brought it; a key that is not known stays unknown."""
+        known = await self.contacts.by_key(fingerprint)
+        if known is not None and known.fingerprint == fingerprint:
+            await self.remember(dataclasses.replace(known, certificate=certificate))
+
     async def discover(self, address: str | None, day: int) -> tuple[KnownKey, ...]:
-        """Ask the address's mail domain and remember what it publishes; what is known stays as it is."""
+        """Ask the address's mail domain and remember what it publishes; what is known keeps its names."""
         if self.lookup is None or not address:
             return ()
         found = await self.lookup.find(address)
         for key in found:
-            if await self.by_key(key.fingerprint) is None:
+            if await self.by_key(key.fingerprint) is not None:
+                await self.add_copy(key.fingerprint, key.certificate)
+            else:
                 # Its subkeys may be other people's keys; only what has signed is a name.
                 own = dataclasses.replace(key, keys=(key.fingerprint,), last_day=day)
                 await self.contacts.remember(own)

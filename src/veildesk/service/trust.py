@@ -38,6 +38,9 @@ NOT_EXPECTED = "A key came with this mail that is not the one it was signed with
 FIRST_KEY = "A key came with this mail; answers to this ticket are encrypted from now on."
 CHANGED = "Key changed: the mail was signed with the earlier key, and answers now go to the new one."
 NEW_FOR_ADDRESS = "This address has written with another key before."
+ENDED = (
+    "The key of this ticket can no longer be encrypted to, as its owner says; answers wait for a newer one."
+)
 WITHDRAWN = "The key of this ticket was revoked by its owner; answers wait until a new one comes."
 
 
@@ -183,9 +186,9 @@ class Trust:
         signed = signers(message)
         signer = next(iter(signed)) if len(signed) == 1 else None
         expected = _unchecked(message) if signer is None else None
-        known = await self._known(address, signer)
-        candidates = [*known, *await self._carried(message)]
-        pin, notices = choose(candidates, address, signer, expected)
+        carried = await self._carried(message)
+        known = await self._known(address, signer, carried)
+        pin, notices = choose([*known, *carried], address, signer, expected)
         if signer is not None and any(one.key.fingerprint != signer for one in known):
             notices = (*notices, NEW_FOR_ADDRESS)
         contact = Contact(
@@ -225,7 +228,7 @@ class Trust:
                 signer = _made_by(message, before.expected)
             else:
                 signer = before.signer or (next(iter(signed)) if len(signed) == 1 else None)
-            known = await self._known(before.address, signer)
+            known = await self._known(before.address, signer, carried)
             pin, notices = choose([*known, *carried], before.address, signer, before.expected)
             if pin is None:
                 return Learned(contact, notices)
@@ -233,11 +236,14 @@ class Trust:
             return Learned(self._pin(contact, key, "pinned"), (*notices, FIRST_KEY))
         same = [one for one in carried if one.key.fingerprint == before.fingerprint]
         others = [one for one in carried if one.key.fingerprint != before.fingerprint]
-        for one in same:
-            refreshed = await self._refreshed(one, contact)
-            if refreshed is not None:
-                return Learned(refreshed, (WITHDRAWN,) if one.status.revoked else ())
-        return self._changed(message, contact, others)
+        told: dict[str, None] = {}
+        for copy in same:
+            contact, news = await self._refreshed(copy, contact)
+            told.update(dict.fromkeys(news))
+        if WITHDRAWN in told:
+            return Learned(contact, tuple(told))
+        changed = self._changed(message, contact, others)
+        return dataclasses.replace(changed, notices=(*told, *changed.notices))
 
     async def look_up(self, contact: Contact) -> Contact:
         """The contact with a key that its mail domain publishes, where there was none to answer with."""
@@ -249,22 +255,32 @@ class Trust:
         )
         return contact if pin is None else self._pin(contact, self._seen(pin, pin.key.provenance), "pinned")
 
-    async def _refreshed(self, fresh: Candidate, contact: Contact) -> Contact | None:
-        """The contact with what a copy of its pinned key adds to it; None when that is nothing.
+    async def _refreshed(self, copy: Candidate, contact: Contact) -> tuple[Contact, tuple[str, ...]]:
+        """The contact with what a copy of its pinned key adds to it, and what the agents are told."""
+        one = await self._with_copy(contact.certificate or b"", copy)
+        if one is None:
+            return contact, ()
+        key = self._seen(one, contact.provenance or copy.key.provenance)
+        told = () if one.usable else (WITHDRAWN,) if one.status.revoked else (ENDED,)
+        return self._pin(contact, key, "refreshed"), told
+
+    async def _with_copy(self, certificate: bytes, copy: Candidate) -> Candidate | None:
+        """A known certificate with what a copy adds to it; None when that is nothing.
 
         What a key says of itself is signed by it, so it does not matter who brings it; a copy that says less
         takes nothing away, above all no revocation.
         """
         try:
-            data = merged(contact.certificate or b"", fresh.key.certificate)
+            data = merged(certificate, copy.key.certificate)
         except VeildeskError:
             return None
-        if data == contact.certificate:
+        if data == certificate:
             return None
-        one = await self._candidate(dataclasses.replace(fresh.key, certificate=data), carried=True)
-        if one is None or not (one.usable or fresh.usable or one.status.revoked):
-            return None
-        return self._pin(contact, self._seen(one, contact.provenance or fresh.key.provenance), "refreshed")
+        one = await self._candidate(dataclasses.replace(copy.key, certificate=data), carried=True)
+        if one is not None:
+            # It holds for their other tickets too.
+            await self.keys.add_copy(one.key.fingerprint, data)
+        return one
 
     def _changed(self, message: OpenedMessage, contact: Contact, others: Sequence[Candidate]) -> Learned:
         """A different key: only the pinned one can speak for it, in a mail that brings exactly one."""
@@ -334,26 +350,39 @@ class Trust:
             last_day=self._today(),
         )
 
-    async def _known(self, address: str, signer: str | None) -> list[Candidate]:
+    async def _known(
+        self, address: str, signer: str | None, copies: Sequence[Candidate] = ()
+    ) -> list[Candidate]:
+        """Known keys for an address and of a signer, with what copies of them in the mail add."""
         keys = list(await self.keys.by_address(address))
         if signer is not None and not any(signer == key.fingerprint for key in keys):
             more = await self.keys.by_key(signer)
             keys += [more] if more is not None else []
+        for at, key in enumerate(keys):
+            for copy in copies:
+                if copy.key.fingerprint == key.fingerprint:
+                    fuller = await self._with_copy(keys[at].certificate, copy)
+                    if fuller is not None:
+                        keys[at] = dataclasses.replace(key, certificate=fuller.key.certificate)
         return [one for key in keys if (one := await self._candidate(key, carried=False)) is not None]
 
     async def _carried(self, message: OpenedMessage, but: bytes | None = None) -> list[Candidate]:
         found: list[Candidate] = []
+        seen: list[bytes] = []
         for certificate in message.certificates:
             try:
                 names = index_of(certificate)
             except VeildeskError:
                 continue
-            if names.certificate == but or any(names.certificate == one.key.certificate for one in found):
+            if names.certificate in (but, *seen):
                 continue
+            seen.append(names.certificate)
             source = Provenance.ATTACHED
             if message.autocrypt == names.fingerprint:
                 source = Provenance.AUTOCRYPT
-            key = KnownKey(names.certificate, names.fingerprint, names.keys, names.addresses, source)
+            # A copy without the revocation that we know of is an old one.
+            whole = await self.keys.with_known(names.fingerprint, names.certificate)
+            key = KnownKey(whole, names.fingerprint, names.keys, names.addresses, source)
             candidate = await self._candidate(key, carried=True)
             if candidate is not None:
                 found.append(candidate)

@@ -203,3 +203,54 @@ async def test_a_later_key_under_her_address_does_not_take_the_place_of_hers(
     assert b"4.2.18" not in b"".join(house.sent())
     with_hers = (await house.deliver(pgp_mail(lab, "Help\n", sign=False)))[-1]
     assert (await contact_of(house, with_hers.thread)).fingerprint == lab.fingerprints["user"]
+
+
+def revoked(lab: Lab, who: str) -> bytes:
+    """A copy that the owner has revoked."""
+    name = lab.fingerprints[who]
+    text = (lab.home(who) / "openpgp-revocs.d" / f"{name}.rev").read_text().replace(":-----", "-----")
+    lab.gpg(who, "--import", stdin=text.encode())
+    return lab.certificate(who)
+
+
+def signed_by(lab: Lab, who: str, attached: bytes | None) -> bytes:
+    return encrypted_with_key(lab, who, attached, "<none@example.org>")
+
+
+async def test_a_withdrawn_subkey_is_not_encrypted_to_any_more(house: House, lab: Lab) -> None:
+    lab.make("partly", f"Rosa Example <{USER}>")
+    (entry,) = await house.deliver(signed_by(lab, "partly", lab.certificate("partly")))
+    reference, _ = await answer_to(house, entry.thread)
+    script = b"key 1\nrevkey\ny\n0\n\ny\nsave\n"
+    words = ["--no-batch", "--passphrase=", "--command-fd=0", "--edit-key", lab.fingerprints["partly"]]
+    lab.gpg("partly", *words, stdin=script)
+    last = await house.deliver(with_keys(mail("so\n", In_Reply_To=reference), lab.certificate("partly")))
+    stray = await house.deliver(encrypted_with_key(lab, "partly", lab.certificate("partly"), reference))
+    assert trust.ENDED in [notice for one in stray for notice in one.notices]
+    count = len(house.sent())
+    await house.answer(entry.thread, ANSWER)
+    assert b"4.2.18" not in b"".join(house.sent()[count:])
+    assert all(b"octet-stream" not in wire for wire in house.sent()[count:])
+    assert last
+
+
+async def test_a_revocation_holds_for_all_tickets_whoever_brings_it(house: House, lab: Lab) -> None:
+    lab.make("lost", f"Rosa Example <{USER}>")
+    before = lab.certificate("lost")
+    (entry,) = await house.deliver(signed_by(lab, "lost", before))
+    stolen = signed_by(lab, "lost", before)
+    # Anybody may bring it: it speaks for itself.
+    brought = with_keys(mail("she lost it\n"), revoked(lab, "lost"))
+    assert (await house.deliver(brought))[-1].thread != entry.thread
+    last = (await house.deliver(stolen))[-1]
+    assert "revoked key" in last.protection
+    assert (await contact_of(house, last.thread)).certificate is None
+
+
+async def test_who_brings_a_known_key_and_its_revocation_is_not_answered_to_it(
+    house: House, lab: Lab
+) -> None:
+    lab.make("gone", f"Rosa Example <{USER}>")
+    await house.deliver(signed_by(lab, "gone", lab.certificate("gone")))
+    last = (await house.deliver(with_keys(mail("lost it\n"), revoked(lab, "gone"))))[-1]
+    assert (await contact_of(house, last.thread)).certificate is None
