@@ -45,7 +45,7 @@ from veildesk.service.hand_over import HandOver
 from veildesk.service.known_keys import KnownKeys
 from veildesk.service.letters import KEPT_NOTE
 from veildesk.service.mail_reader import MailReader, unknown_signers
-from veildesk.service.protection import mail_notices, protection_line
+from veildesk.service.protection import aged_notices, mail_notices, protection_line
 from veildesk.service.trust import Learned, Trust, also_received, signers
 from veildesk.service.turns import Turns
 from veildesk.service.unopened import unopened_contact, unopened_entry
@@ -190,7 +190,11 @@ class Inbound:
             before=before,
             learned=learned,
             files=files,
-            remarks=(*([_STRAY] if stray else []), *learned.notices),
+            remarks=(
+                *([_STRAY] if stray else []),
+                *learned.notices,
+                *aged_notices(message, self.clock.now()),
+            ),
         )
 
     async def redact(self, item: Item) -> Item:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from veildesk.core.contact import Contact, Provenance
 from veildesk.core.message import OpenedMessage, Scope, Verdict
 
-__all__ = ["mail_notices", "protection_line"]
+__all__ = ["aged_notices", "mail_notices", "protection_line"]
 
 _ENCRYPTED = {
     Scope.WHOLE: "encrypted",
@@ -46,7 +46,19 @@ SMIME = (
 )
 AUTOMATIC = "This is an automatic message, not an answer of the person."
 LISTED = "This mail came through a mailing list, so that it may not be an answer of the person."
+AGED = (
+    "The signature of this mail was made {days} days ago: this may be an earlier mail, sent once more by "
+    "somebody who has it."
+)
+_DAY, _DAYS_ON_THE_WAY = 86400, 7
 NO_TEXT = "This mail has no text."
+
+
+def aged_notices(message: OpenedMessage, now: int) -> tuple[str, ...]:
+    """A line for the agents when a signature is older than mail is ever on its way (`now` in seconds)."""
+    made = [one.created for one in message.signatures if one.verdict is Verdict.VALID and one.created]
+    days = (now - min(made)) // _DAY if made else 0
+    return (AGED.format(days=days),) if days > _DAYS_ON_THE_WAY else ()
 
 
 def mail_notices(message: OpenedMessage) -> tuple[str, ...]:

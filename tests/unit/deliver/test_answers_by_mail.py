@@ -95,9 +95,10 @@ def lab() -> Iterator[Lab]:
 
 
 def signed(
-    lab: Lab, who: str, text: str = "Signed answer.", *, after: bytes = b"", sender: str = AGENT
+    lab: Lab, who: str, text: str = "Signed answer.", *, after: bytes = b"", sender: str = AGENT, to: str = ""
 ) -> bytes:
-    inner = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text.encode() + b"\r\n"
+    inner = f"To: {to}\r\n".encode() if to else b""
+    inner += b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text.encode() + b"\r\n"
     signature = lab.gpg(who, "--armor", "--digest-algo", "SHA512", "--detach-sign", stdin=inner)
     return (
         f"From: {sender}\r\nTo: {TO}\r\nSubject: Re: it\r\nMIME-Version: 1.0\r\n".encode()
@@ -152,6 +153,22 @@ async def test_what_is_not_signed_by_the_one_it_is_from_is_no_answer(lab: Lab, p
     for forged in forgeries:
         assert await proof.proven(forged, AGENT, engine) is None
     assert await proof.proven(genuine, None, None) is None
+
+
+async def test_an_answer_signed_for_one_ticket_is_none_for_another(
+    lab: Lab, proof: AnswerProof, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("x")
+    backend = from_config("desk", settings(tmp_path))
+    backend._proof = proof
+    backend.verify_with(lab.engine("desk"))
+    kept = await backend._read(signed(lab, "agent", to=TO), recipient=TO)
+    assert kept is not None
+    assert kept.thread == THREAD
+    other = f"answers+{'b2' * 16}@gateway.test"
+    for redirected in (signed(lab, "agent", to=other), signed(lab, "agent", to="who@else.test")):
+        assert await backend._read(redirected, recipient=TO) is None
+        assert await backend._read(redirected) is None
 
 
 # -------------------------------------------------------------------------------- LMTP

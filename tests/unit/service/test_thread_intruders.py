@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -182,3 +183,13 @@ def test_contacts_of_an_earlier_version_are_read() -> None:
         b'"expected": null, "earlier": [], "history": []}'
     )
     assert decode_contact(old).received == ("x@y",)
+
+
+async def test_a_signed_mail_that_comes_weeks_later_is_told_to_be_old(house: House, lab: Lab) -> None:
+    house.clock.seconds = int(time.time()) + 6 * 86400
+    raw = pgp_mail(lab, "I agree.\n")
+    (entry,) = await house.deliver(raw)
+    assert not any("days ago" in notice for notice in entry.notices)
+    house.clock.seconds += 20 * 86400
+    again = (await house.deliver(raw.replace(b"Message-ID: <", b"Message-ID: <again-")))[-1]
+    assert any("26 days ago" in notice for notice in again.notices)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -291,15 +291,23 @@ class MailboxBackend:
             fields = (*mail.values("To"), *mail.values("Cc"), *mail.values("Delivered-To"))
             if recipient is not None:
                 fields = (recipient.encode(),)
-            threads = {found.decode().lower() for value in fields for found in self._thread.findall(value)}
+            threads = self._threads(fields)
+            signed = await asyncio.to_thread(parse_mail, proven[0]) if proven[0] is not raw else None
             answer = await asyncio.to_thread(read_agent_reply, proven[0])
         except VeildeskError:
             # One mail that cannot be read must not hold up the others.
             return None
         if len(threads) != 1 or not (answer.text.strip() or answer.files):
             return None
+        meant = (*signed.values("To"), *signed.values("Cc")) if signed is not None else ()
+        if meant and not threads <= self._threads(meant):
+            # Signed for somebody else, and sent here by whoever had it in between.
+            return None
         thread = threads.pop()
         return AgentReply(thread, f"{proven[1]}{thread[:8]}", "", answer.text, answer.files)
+
+    def _threads(self, fields: Iterable[bytes]) -> set[str]:
+        return {found.decode().lower() for value in fields for found in self._thread.findall(value)}
 
     async def acknowledge(self, reply: AgentReply) -> None:
         """Say so to who handed it over, or remove the mail: it lies sealed in the spool now."""
