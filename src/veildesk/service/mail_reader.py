@@ -17,7 +17,7 @@ from veildesk.openpgp.opening import look_at
 from veildesk.service.config import QueueConfig
 from veildesk.service.disposition import dispose, nothing_open
 from veildesk.service.known_keys import KnownKeys
-from veildesk.service.reading import read_mail
+from veildesk.service.reading import is_unsettled, read_mail
 
 __all__ = ["MailReader", "unknown_signers"]
 
@@ -108,5 +108,5 @@ class MailReader:
 
 
 def unknown_signers(message: OpenedMessage) -> list[str | None]:
-    """Keys that signed and are not known; while there are any, a later look may find more."""
-    return [s.signing_fingerprint for s in message.signatures if s.verdict is Verdict.UNKNOWN_KEY]
+    """Keys that signed and are not known for certain; while there are any, a later look may find more."""
+    return [one.signing_fingerprint for one in message.signatures if is_unsettled(one)]

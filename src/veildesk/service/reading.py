@@ -9,15 +9,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from veildesk.core.errors import VeildeskError
 from veildesk.core.limits import Limits
-from veildesk.core.message import OpenedMessage, Verdict
+from veildesk.core.message import OpenedMessage, Signature, Verdict
 from veildesk.core.ports import Engine
 from veildesk.mail.normalise import normalise
 from veildesk.openpgp.inline_body import open_inline_body
+from veildesk.openpgp.key_index import index_of
 from veildesk.openpgp.off_loop import off_loop
 from veildesk.openpgp.opening import Looked, OpenedMail, open_mail
 
-__all__ = ["read_mail"]
+__all__ = ["is_unsettled", "read_mail"]
+
+_MOST_CLAIMS = 4
 
 
 async def read_mail(
@@ -39,8 +43,9 @@ async def read_mail(
     """
     opened = await open_mail(raw, engine, certificates, limits, looked)
     if carried_keys and opened.certificates and _unknown(opened):
-        certificates = (*certificates, *opened.certificates)
+        certificates = (*certificates, *(one for one in opened.certificates if one not in certificates))
         opened = await open_mail(raw, engine, certificates, limits, looked)
+    opened = await _settled(raw, engine, certificates, limits, looked, opened)
     body = await open_inline_body(raw, opened, engine, certificates, limits)
     if carried_keys and body is not opened and opened.certificates and _unknown(body):
         body = await open_inline_body(raw, opened, engine, (*certificates, *opened.certificates), limits)
@@ -62,8 +67,48 @@ async def read_mail(
     return _with_candidates(message, opened)
 
 
+def is_unsettled(signature: Signature) -> bool:
+    """Whether another certificate may say more: its key is not known, or was claimed by one that is."""
+    claimed = signature.verdict is Verdict.INVALID and signature.signing_fingerprint is not None
+    return claimed or signature.verdict is Verdict.UNKNOWN_KEY
+
+
+async def _settled(
+    raw: bytes,
+    engine: Engine,
+    certificates: Sequence[bytes],
+    limits: Limits,
+    looked: Looked | None,
+    opened: OpenedMail,
+) -> OpenedMail:
+    """The mail opened with the right one of several certificates that claim the key which signed.
+
+    Anybody can put another's key into a certificate of his own. Where that is looked at first, a good
+    signature is none; so each is asked without the others.
+    """
+    for signature in opened.signatures:
+        name = signature.signing_fingerprint
+        if signature.verdict is not Verdict.INVALID or name is None:
+            continue
+        claiming = [one for one in certificates if name in _keys(one)]
+        for one in claiming[:_MOST_CLAIMS] if len(claiming) > 1 else ():
+            kept = [other for other in certificates if other is one or other not in claiming]
+            again = await open_mail(raw, engine, kept, limits, looked)
+            made = (found for found in again.signatures if found.signing_fingerprint == name)
+            if any(found.verdict is not Verdict.INVALID for found in made):
+                return again
+    return opened
+
+
+def _keys(certificate: bytes) -> tuple[str, ...]:
+    try:
+        return index_of(certificate).keys
+    except VeildeskError:
+        return ()
+
+
 def _unknown(opened: OpenedMail) -> bool:
-    return any(s.verdict is Verdict.UNKNOWN_KEY for s in opened.signatures)
+    return any(is_unsettled(one) for one in opened.signatures)
 
 
 def _with_candidates(message: OpenedMessage, opened: OpenedMail) -> OpenedMessage:

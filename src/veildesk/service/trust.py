@@ -20,6 +20,7 @@ from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.openpgp.certificate_merge import merged
 from veildesk.openpgp.key_index import index_of
 from veildesk.service.known_keys import KnownKeys
+from veildesk.service.reading import is_unsettled
 
 __all__ = ["Candidate", "Learned", "Trust", "also_received", "choose", "signers"]
 
@@ -82,11 +83,11 @@ def signers(message: OpenedMessage) -> frozenset[str]:
 
 
 def _unchecked(message: OpenedMessage) -> str | None:
-    """The key that signed the whole message but is not known."""
+    """The key that signed the whole message but could not be checked: no other is taken in its place."""
     found = {
         one.signing_fingerprint
         for one in message.signatures
-        if one.verdict is Verdict.UNKNOWN_KEY and one.scope is Scope.WHOLE
+        if is_unsettled(one) and one.scope is Scope.WHOLE
     }
     return found.pop() if len(found) == 1 else None
 

@@ -10,6 +10,7 @@ import pytest
 
 from testbed.house import USER, House, mail, pgp_mail
 from testbed.openpgp_lab import Lab, packet
+from unit.openpgp.test_hostile_certificates import ENCRYPT, maker
 from unit.service.test_trust import ANSWER, answer_to, contact_of, encrypted_with_key, with_keys
 from veildesk.core.contact import KnownKey, Provenance
 from veildesk.openpgp.key_index import index_of
@@ -254,3 +255,24 @@ async def test_who_brings_a_known_key_and_its_revocation_is_not_answered_to_it(
     await house.deliver(signed_by(lab, "gone", lab.certificate("gone")))
     last = (await house.deliver(with_keys(mail("lost it\n"), revoked(lab, "gone"))))[-1]
     assert (await contact_of(house, last.thread)).certificate is None
+
+
+async def test_a_key_that_claims_hers_spoils_no_signature_of_hers(
+    house: House, lab: Lab, evil_key: str
+) -> None:
+    """Bound as a subkey, as anybody can do, her key would be looked for in the wrong certificate."""
+    stolen = next(split_packets(lab.certificate("user")))
+    taken = packet(PUBLIC_SUBKEY, stolen.body)
+    trap = lab.certificate(evil_key) + taken + maker(lab, evil_key).binding(stolen, ENCRYPT)
+    await house.deliver(encrypted_with_key(lab, evil_key, trap, "<none@example.org>"))
+    last = (await house.deliver(signed_by(lab, "user", lab.certificate("user"))))[-1]
+    assert "signed; first message with this key" in last.protection
+    assert (await contact_of(house, last.thread)).fingerprint == lab.fingerprints["user"]
+    # On the way as well as in the store.
+    later = with_autocrypt(signed_by(lab, "user", None), trap)
+    assert "from earlier tickets" in (await house.deliver(later))[-1].protection
+    # Without her own key at hand, nothing is encrypted to what only claims it.
+    await house.spool.contacts.forget_before(10**6)
+    await house.deliver(encrypted_with_key(lab, evil_key, trap, "<none@example.org>"))
+    alone = (await house.deliver(signed_by(lab, "user", None)))[-1]
+    assert (await contact_of(house, alone.thread)).certificate is None
