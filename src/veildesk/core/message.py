@@ -122,7 +122,7 @@ class OpenedMessage:
     addresses the mail was sent to, as far as its header says. `certificates` are
     transferable public keys carried by the mail; carrying them proves nothing. `autocrypt` is the
     fingerprint of the one that came in the Autocrypt header, which no signature covers; `enclosed` are those
-    of the ones inside, which a signature over the whole speaks for.
+    of the ones attached inside, which a signature over the whole speaks for.
     """
 
     subject: str = ""

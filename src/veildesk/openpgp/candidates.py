@@ -23,6 +23,7 @@ __all__ = [
     "enclosed_fingerprints",
 ]
 
+_KEYS = "application/pgp-keys"
 _MAX_HEADER = 10 * 1024
 _MAX_CANDIDATES = 8
 _ATTRIBUTES = frozenset({"addr", "prefer-encrypt", "keydata"})
@@ -43,22 +44,33 @@ def candidate_certificates(outer: Part, payload: Part) -> tuple[bytes, ...]:
 
 
 def enclosed_fingerprints(payload: Part) -> frozenset[str]:
-    """Fingerprints of the certificates that are attached or pasted: what covers the payload covers them."""
+    """Fingerprints of the certificates that are attached as files: what covers the payload covers them.
+
+    Not those in texts and forwarded mails: these may be somebody else's words.
+    """
     found = set()
-    for data in _attached(payload)[:_MAX_CANDIDATES]:
+    files = [leaf for leaf in payload.leaves() if _is_file(leaf)]
+    for data in [data for leaf in files for data in _of_leaf(leaf)][:_MAX_CANDIDATES]:
         with contextlib.suppress(VeildeskError):
             found.add(read_certificate(data).fingerprint)
     return frozenset(found)
 
 
 def _attached(payload: Part) -> list[bytes]:
-    kept: list[bytes] = []
-    for leaf in payload.leaves():
-        if leaf.media_type == "application/pgp-keys" and leaf.content[:1] >= b"\x80":
-            kept.append(leaf.content)
-        elif b"-----BEGIN PGP PUBLIC KEY BLOCK-----" in leaf.content and leaf.media_type != "text/html":
-            kept += _pasted(leaf.content)
-    return kept
+    return [data for leaf in payload.leaves() for data in _of_leaf(leaf)]
+
+
+def _is_file(leaf: Part) -> bool:
+    named = leaf.filename is not None or leaf.disposition == "attachment"
+    return leaf.media_type == _KEYS or (named and not leaf.media_type.startswith("message/"))
+
+
+def _of_leaf(leaf: Part) -> list[bytes]:
+    if leaf.media_type == _KEYS and leaf.content[:1] >= b"\x80":
+        return [leaf.content]
+    if b"-----BEGIN PGP PUBLIC KEY BLOCK-----" in leaf.content and leaf.media_type != "text/html":
+        return _pasted(leaf.content)
+    return []
 
 
 def _pasted(content: bytes) -> list[bytes]:

@@ -23,7 +23,8 @@ __all__ = ["DELETED", "KEPT", "KEPT_NOTE", "KEY_REQUEST", "Letters"]
 
 KEY_REQUEST = """\
 There is an answer for you. It is not in this mail: you are answered encrypted only, and
-we have no key of yours that can be used. None came with your message, or it has expired.
+we have no key of yours that can be used. None came with your message, or it has expired
+or is too weak (RSA of fewer than 2048 bits).
 
 Please answer this mail and attach your public OpenPGP key, or switch on that your mail
 program sends it along (Autocrypt). The answer then comes encrypted, by itself.

@@ -21,7 +21,7 @@ from veildesk.openpgp.opening import Looked, OpenedMail, open_mail
 
 __all__ = ["is_unsettled", "read_mail"]
 
-_MOST_CLAIMS = 4
+_MOST_TRIES = 4
 
 
 async def read_mail(
@@ -86,12 +86,16 @@ async def _settled(
     Anybody can put another's key into a certificate of his own. Where that is looked at first, a good
     signature is none; so each is asked without the others.
     """
+    tries = 0
     for signature in opened.signatures:
         name = signature.signing_fingerprint
         if signature.verdict is not Verdict.INVALID or name is None:
             continue
         claiming = [one for one in certificates if name in _keys(one)]
-        for one in claiming[:_MOST_CLAIMS] if len(claiming) > 1 else ():
+        for one in claiming if len(claiming) > 1 else ():
+            tries += 1
+            if tries > _MOST_TRIES:
+                return opened
             kept = [other for other in certificates if other is one or other not in claiming]
             again = await open_mail(raw, engine, kept, limits, looked)
             made = (found for found in again.signatures if found.signing_fingerprint == name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
 
 import pytest
 
@@ -276,3 +278,33 @@ async def test_a_key_that_claims_hers_spoils_no_signature_of_hers(
     await house.deliver(encrypted_with_key(lab, evil_key, trap, "<none@example.org>"))
     alone = (await house.deliver(signed_by(lab, "user", None)))[-1]
     assert (await contact_of(house, alone.thread)).certificate is None
+
+
+async def test_a_key_in_a_forwarded_or_quoted_text_is_no_change(
+    house: House, lab: Lab, evil_key: str
+) -> None:
+    """She may be asked to pass on a mail in which such a key stands."""
+    (entry,) = await house.deliver(pgp_mail(lab, "Help\n"))
+    reference, _ = await answer_to(house, entry.thread)
+    block = lab.gpg(evil_key, "--armor", "--export", lab.fingerprints[evil_key])
+    pasted = EmailMessage(policy=SMTP)
+    pasted["Subject"] = "What does this mean?"
+    pasted.set_content("Look at this:\n\n" + block.decode())
+    forwarded = EmailMessage(policy=SMTP)
+    forwarded["Subject"] = "Fwd"
+    forwarded.set_content("Look at this:\n")
+    forwarded.add_attachment(message_from_bytes(with_keys(mail(block.decode()), block), policy=SMTP))
+    for inner in (pasted, forwarded):
+        sealed = lab.gpg(
+            "user",
+            *("--armor", "--sign", "--recipient-file", lab.certificate_file("desk"), "--encrypt"),
+            stdin=inner.as_bytes(),
+        )
+        raw = encrypted_with_key(lab, "user", None, reference)
+        start, end = raw.index(b"-----BEGIN PGP"), raw.index(b"\r\n--b--")
+        raw = raw[:start] + sealed.replace(b"\n", b"\r\n") + raw[end:]
+        last = (await house.deliver(raw))[-1]
+        assert last.thread == entry.thread
+        assert "signed by the same key" in last.protection
+        assert trust.CHANGED not in last.notices
+        assert (await contact_of(house, entry.thread)).fingerprint == lab.fingerprints["user"]
