@@ -103,7 +103,11 @@ class KnownKeys:
 
     async def by_key(self, fingerprint: str) -> KnownKey | None:
         """The certificate that holds this key, None if it is not known."""
-        return await self.configured.by_key(fingerprint) or await self.contacts.by_key(fingerprint)
+        given = await self.configured.by_key(fingerprint)
+        if given is not None and given.fingerprint == fingerprint:
+            return given
+        # What was learned has signed with its keys; a given certificate may only claim one.
+        return await self.contacts.by_key(fingerprint) or given
 
     async def remember(self, key: KnownKey, replaces: str | None = None) -> None:
         """Store or refresh a key that was learned; no copy of it takes back what another one said."""
