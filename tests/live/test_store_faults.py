@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from testbed.filled_store import open_store
 from veildesk.core.errors import SpoolUnavailable
 from veildesk.core.submission import Accepted, Channel, Submission
 from veildesk.spool import KeyRing
+from veildesk.spool.examining import examine_store
 
 pytestmark = pytest.mark.live
 
@@ -147,3 +149,25 @@ async def _fill_up(disk: Path) -> None:
     assert await spool.part(again.message_id, "raw") == b"new"
     assert await spool.part(kept[-1].message_id, "raw") == b"x" * 20_000
     await spool.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+async def test_a_full_disk_is_not_called_a_damaged_database(tmp_path: Path) -> None:
+    """Whoever believed that would restore a backup and lose what was accepted since."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=0700", "none", str(disk)], check=True)
+    try:
+        await (await open_store(disk, min_free=0)).close()
+        with (disk / "somebody-else").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"y" * 4096) == 4096:
+                pass
+        results = {
+            one.id: one
+            for one in examine_store(disk / "state", None, disk / "ring", disk / "state" / "files")
+        }
+        assert results["spool.readable"].found == "disk-full"
+        assert "restore" not in results["spool.readable"].fix
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+        shutil.rmtree(disk)

@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 from veildesk.cli.options import config_option, json_option
-from veildesk.cli.output import end, fail, print_checks, print_json, print_table, worst_exit
+from veildesk.cli.output import fail, print_checks, print_json, print_table, worst_exit
+from veildesk.cli.service_run import run_service
 from veildesk.core.errors import FolderUnusable, VeildeskError
 from veildesk.ops.control import ask
 from veildesk.service.config import load_config
@@ -59,9 +60,9 @@ def run(config_file: Path) -> None:
     set_up_logging()
     try:
         config = load_config(config_file, os.environ)
-        end(asyncio.run(serve(config)))
     except VeildeskError as error:
         fail(error)
+    run_service(serve(config))
 
 
 @click.command()
@@ -77,9 +78,9 @@ def accept(config_file: Path) -> None:
     set_up_logging()
     try:
         config = load_config(config_file, os.environ)
-        end(asyncio.run(serve_accepting(config)))
     except VeildeskError as error:
         fail(error)
+    run_service(serve_accepting(config))
 
 
 @click.command("check-config")

@@ -9,10 +9,8 @@ one JSON object on standard error.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -21,21 +19,9 @@ import click
 from veildesk.core.errors import VeildeskError
 from veildesk.core.ticket import CheckResult, Level
 
-__all__ = ["end", "fail", "print_checks", "print_json", "print_table", "worst_exit"]
+__all__ = ["fail", "print_checks", "print_json", "print_table", "say", "worst_exit"]
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red", Level.SKIP: "cyan"}
-
-
-def end(code: int) -> NoReturn:
-    """End a service's process. A thread that still waits for a server that hangs does not hold it up.
-
-    Everything has been closed and is on the disk by then; such a call ends with its time limit at the latest.
-    """
-    if any(not one.daemon and one is not threading.main_thread() for one in threading.enumerate()):
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(code)
-    sys.exit(code)
 
 
 def print_json(document: Any) -> None:
@@ -51,15 +37,20 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def fail(error: VeildeskError, as_json: bool = False) -> NoReturn:
-    """Say what is wrong and what to do next, and end with the error's exit code."""
+def say(error: VeildeskError, as_json: bool = False) -> int:
+    """Say what is wrong and what to do next; returns the error's exit code."""
     if as_json:
         body = {"error": error.code, "message": error.public, "detail": error.detail, "hint": error.hint}
         click.echo(json.dumps(body), err=True)
     else:
         detail = f" ({error.detail})" if error.detail else ""
         click.echo(f"{error.public}{detail}\n{error.hint}", err=True)
-    sys.exit(error.exit_code)
+    return error.exit_code
+
+
+def fail(error: VeildeskError, as_json: bool = False) -> NoReturn:
+    """Say what is wrong and what to do next, and end with the error's exit code."""
+    sys.exit(say(error, as_json))
 
 
 def print_checks(results: Sequence[CheckResult]) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 
 import click
 
 from veildesk.cli.options import Commands, config_option, json_option
-from veildesk.cli.output import fail, print_json
+from veildesk.cli.output import print_json
+from veildesk.cli.service_run import run_service
 from veildesk.cli.spool import ask_gateway
-from veildesk.core.errors import VeildeskError
 
 __all__ = ["portal"]
 
@@ -40,10 +38,7 @@ def serve(gateway: Path) -> None:
     from veildesk.service.portal_process import serve_portal
 
     set_up_logging()
-    try:
-        sys.exit(asyncio.run(serve_portal(gateway)))
-    except VeildeskError as error:
-        fail(error)
+    run_service(serve_portal(gateway))
 
 
 @portal.command()

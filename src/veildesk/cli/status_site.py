@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import click
 from veildesk.cli.notice import with_press
 from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json
+from veildesk.cli.service_run import run_service
 from veildesk.core.errors import VeildeskError
 from veildesk.service.config import load_config
 
@@ -33,9 +32,10 @@ def run(config_file: Path) -> None:
 
     set_up_logging()
     try:
-        sys.exit(asyncio.run(serve_status_site(load_config(config_file, os.environ))))
+        config = load_config(config_file, os.environ)
     except VeildeskError as error:
         fail(error)
+    run_service(serve_status_site(config))
 
 
 @status_site.command()

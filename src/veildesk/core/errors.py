@@ -31,6 +31,7 @@ __all__ = [
     "NotEncrypted",
     "NotSigned",
     "NotSoundCiphertext",
+    "OnionKeyUnusable",
     "OnionUnavailable",
     "OtherUser",
     "RingOpen",
@@ -146,6 +147,16 @@ class GnuPGUnusable(KeyUnusable):
 
     public = "GnuPG cannot be used."
     hint = "Install GnuPG 2.2.40 or later; for 'home-path-length' give [keys] home a shorter path."
+
+
+class OnionKeyUnusable(KeyUnusable):
+    """The key of the onion service is missing, damaged or open to others. It is the portal's address."""
+
+    public = "The key of the onion service cannot be used."
+    hint = (
+        "Put the onion key of a backup back in its place (mode 0600, the gateway's user); another key is "
+        "another address."
+    )
 
 
 class RingUnusable(KeyUnusable):

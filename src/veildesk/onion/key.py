@@ -18,7 +18,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from veildesk.core.errors import KeyUnusable
+from veildesk.core.errors import OnionKeyUnusable
 from veildesk.onion.edwards import public_point
 
 __all__ = [
@@ -71,7 +71,7 @@ class OnionKey:
     def __post_init__(self) -> None:
         scalar = self.expanded[:32]
         if len(self.expanded) != 64 or scalar[0] & 7 or scalar[31] & 0xC0 != 0x40:
-            raise KeyUnusable("onion-key-malformed")
+            raise OnionKeyUnusable("onion-key-malformed")
         object.__setattr__(self, "address", address_of(public_point(scalar)))
 
     def encode(self) -> bytes:
@@ -80,9 +80,9 @@ class OnionKey:
 
     @classmethod
     def decode(cls, data: bytes) -> OnionKey:
-        """Read the bytes of a key file. Raises `KeyUnusable`."""
+        """Read the bytes of a key file. Raises `OnionKeyUnusable`."""
         if len(data) != 96 or not data.startswith(_HEADER):
-            raise KeyUnusable("onion-key-malformed")
+            raise OnionKeyUnusable("onion-key-malformed")
         return cls(data[32:])
 
     @classmethod
@@ -95,20 +95,20 @@ class OnionKey:
 
 
 def load_key(path: Path) -> OnionKey:
-    """Read a key file. Raises `KeyUnusable` if it is missing, malformed or open to others.
+    """Read a key file. Raises `OnionKeyUnusable` if it is missing, malformed or open to others.
 
     Its group may read it (service managers hand credentials over like that), nobody else may.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise KeyUnusable("onion-key-missing") from None
+        raise OnionKeyUnusable("onion-key-missing") from None
     except OSError:
-        raise KeyUnusable("onion-key-unreadable") from None
+        raise OnionKeyUnusable("onion-key-unreadable") from None
     try:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode) or about.st_mode & 0o037:
-            raise KeyUnusable("onion-key-permissions")
+            raise OnionKeyUnusable("onion-key-permissions")
         return OnionKey.decode(os.read(descriptor, 97))
     finally:
         os.close(descriptor)
@@ -135,7 +135,7 @@ def load_or_create_key(path: Path) -> OnionKey:
 def restore_key(backup: bytes, path: Path) -> OnionKey:
     """Put the bytes of a backed-up key file in place.
 
-    Raises `KeyUnusable` for anything else, and `FileExistsError` rather than replacing a key.
+    Raises `OnionKeyUnusable` for anything else, and `FileExistsError` rather than replacing a key.
     """
     key = OnionKey.decode(backup)
     _install(path, key)

@@ -6,6 +6,7 @@ left behind is told as a warning: the next start finishes it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,14 +20,15 @@ from veildesk.spool.file_places import open_files
 from veildesk.spool.file_store import Where
 from veildesk.spool.keyring import KeyRing
 from veildesk.spool.migrate import IMPORTING, MOVED, stored_version
-from veildesk.spool.postgres_database import connect_engine, server_checks
+from veildesk.spool.postgres_database import connect_engine, server_checks, server_error
 from veildesk.spool.schema import SCHEMA_VERSION, ticket, ticket_key
 from veildesk.spool.sealing import unwrap_key
-from veildesk.spool.sqlite_database import open_read_only, page_check
+from veildesk.spool.sqlite_database import database_error, open_read_only, page_check
 from veildesk.spool.vault import Vault
 
 __all__ = ["examine_store"]
 
+_ROOM = 1 << 20
 _RESTORE = "Stop the gateway and restore the newest backup ('veildesk restore')."
 
 
@@ -43,10 +45,22 @@ def examine_store(state_dir: Path, conninfo: str | None, ring_path: Path, files:
         with _read_only(state_dir, conninfo) as connection:
             results += _all(connection, conninfo, ring, files)
     except (sa.exc.SQLAlchemyError, VeildeskError) as error:
-        known = error if isinstance(error, VeildeskError) else SpoolUnavailable("damaged")
-        fix = _RESTORE if known.detail == "damaged" else known.hint
+        known = error if isinstance(error, VeildeskError) else _explained(error, state_dir, conninfo)
+        passing = isinstance(known, ConfigInvalid) or known.detail in SpoolUnavailable.hints
+        fix = known.hint if passing and known.detail != "damaged" else _RESTORE
         results.append(_fail("spool.readable", "The database can be read", known.detail, fix))
     return results
+
+
+def _explained(error: Exception, state_dir: Path, conninfo: str | None) -> SpoolUnavailable:
+    """What a fault of the database means; a full disk is none of its own."""
+    known = database_error(error) if conninfo is None else server_error(error)
+    if conninfo is None and known.detail in ("io-error", "read-only"):
+        # SQLite needs room beside the file also to read.
+        space = os.statvfs(state_dir)
+        if space.f_bavail * space.f_frsize < _ROOM or (space.f_files and not space.f_favail):
+            return SpoolUnavailable("disk-full")
+    return known
 
 
 @contextmanager

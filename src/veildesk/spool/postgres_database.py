@@ -21,7 +21,7 @@ from veildesk.spool.database import UNKNOWN_ERROR
 from veildesk.spool.sentinel import CHANNEL, Sentinel
 from veildesk.spool.statements import Statement
 
-__all__ = ["PostgresDatabase", "connect", "connect_engine", "server_checks"]
+__all__ = ["PostgresDatabase", "connect", "connect_engine", "server_checks", "server_error"]
 
 _SCHEMA_LOCK = 0x7665696C  # "veil"; any constant will do that nobody else uses in this database.
 _GRACE = 1.0
@@ -189,12 +189,17 @@ class PostgresDatabase:
     def explain(self, error: BaseException) -> SpoolUnavailable:
         """By SQLSTATE."""
         if self.is_fatal(error):
-            return SpoolUnavailable(_DETAILS.get(_state(error) or "", "database-unreachable"))
+            return server_error(error)
         return SpoolUnavailable(_DETAILS.get(_state(error) or "", UNKNOWN_ERROR))
 
     def close(self) -> None:
         """End the sentinel's session, and with it locks and leases."""
         self._sentinel.close()
+
+
+def server_error(error: BaseException) -> SpoolUnavailable:
+    """A fault of the server or of the way to it as a code word."""
+    return SpoolUnavailable(_DETAILS.get(_state(error) or "", "database-unreachable"))
 
 
 def _configure(connection: psycopg.Connection[Any], _record: Any) -> None:
