@@ -14,7 +14,7 @@ import click
 
 from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json, print_table
-from veildesk.core.errors import VeildeskError
+from veildesk.core.errors import InputInvalid, VeildeskError
 from veildesk.ops.control import ask
 from veildesk.service.config import load_config
 
@@ -105,9 +105,14 @@ def rotate(role: str, period: str, config_file: Path, as_json: bool) -> None:
 @_role
 @_period
 @click.option("--use", is_flag=True, help="Also name it in the configuration, to be used after a restart.")
+@click.option(
+    "--without-old",
+    is_flag=True,
+    help="The present support key is revoked or lost: only the next signed list vouches for the new one.",
+)
 @config_option
 @json_option
-def replace(role: str, period: str, use: bool, config_file: Path, as_json: bool) -> None:
+def replace(role: str, period: str, use: bool, without_old: bool, config_file: Path, as_json: bool) -> None:
     """Make a whole new key, certified by the present one, for when the old one must go.
 
     Both keys sign a statement that the portal and the status pages show at once, beside the new key. Without
@@ -115,7 +120,13 @@ def replace(role: str, period: str, use: bool, config_file: Path, as_json: bool)
     """
     from veildesk.service.key_care import put_in_use
 
-    made = _do(config_file, as_json, lambda care: care.replace(role, period))
+    if without_old and role != "support":
+        fail(InputInvalid("--without-old is for the support key; docs/notices.md has the drill"), as_json)
+    made = _do(
+        config_file,
+        as_json,
+        lambda care: care.replace_lost(period) if without_old else care.replace(role, period),
+    )
     if use:
         try:
             put_in_use(config_file, made)
@@ -123,11 +134,17 @@ def replace(role: str, period: str, use: bool, config_file: Path, as_json: bool)
             fail(error, as_json)
     if as_json:
         print_json(
-            {"role": role, "fingerprint": made.fingerprint, "statement": str(made.statement), "in_use": use}
+            {
+                "role": role,
+                "fingerprint": made.fingerprint,
+                "statement": None if made.statement is None else str(made.statement),
+                "in_use": use,
+            }
         )
         return
     click.echo(made.fingerprint)
-    click.echo(f"Signed by both keys: {made.statement}", err=True)
+    if made.statement is not None:
+        click.echo(f"Signed by both keys: {made.statement}", err=True)
     line = "" if use else f'[keys] {role} = "{made.fingerprint}" in {config_file}, then '
     click.echo(f"Next: {line}restart the gateway, 'veildesk identity publish', publish the key.", err=True)
 

@@ -17,6 +17,7 @@ __all__ = [
     "AuthenticationFailed",
     "BackendRefused",
     "BackendUnavailable",
+    "CannotVouch",
     "ConfigInvalid",
     "EngineUnavailable",
     "FilesUnavailable",
@@ -147,6 +148,16 @@ class GnuPGUnusable(KeyUnusable):
 
     public = "GnuPG cannot be used."
     hint = "Install GnuPG 2.2.40 or later; for 'home-path-length' give [keys] home a shorter path."
+
+
+class CannotVouch(KeyUnusable):
+    """The present key has ended, was revoked or cannot sign: it certifies no other."""
+
+    public = "The present key cannot vouch for another one."
+    hint = (
+        "Extend an ended key first ('veildesk keys extend'). In the place of a revoked support key: "
+        "'veildesk keys replace support --without-old --use'; of a notice key: docs/notices.md."
+    )
 
 
 class OnionKeyUnusable(KeyUnusable):

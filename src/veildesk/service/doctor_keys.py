@@ -19,7 +19,10 @@ __all__ = ["check_keys", "check_memory", "core_dumps", "unencrypted_swap"]
 _RENEW = "renew it with 'veildesk keys extend' or 'veildesk keys rotate', then publish it again"
 
 
-_REPLACE = "a revoked key stays so: make another with 'veildesk keys replace {} --use' and publish it"
+_REPLACE = {
+    "support": "make another with 'veildesk keys replace support --without-old --use', then publish it",
+    "notice": "a revoked key signs nothing again: docs/notices.md, 'Drill', says what to do",
+}
 _ELSEWHERE = "sign notices where the key is: 'veildesk notice preview --out', then 'notice sign'"
 
 
@@ -56,7 +59,7 @@ async def _key(engine: GnuPGEngine, role: str, fingerprint: str, config: Config)
         fix = error.hint if type(error) is not KeyUnusable else _RENEW
         return [CheckResult(name, title, Level.FAIL, error.detail, "signs", fix)]
     if reason is not None:
-        fix = _REPLACE.format(role) if reason == "revoked" else _RENEW
+        fix = _REPLACE[role] if reason == "revoked" else _RENEW
         return [CheckResult(name, title, Level.FAIL, reason, "usable", fix)]
     aligned = [] if role != "support" else [_aligned(key.addresses, config.gateway.address)]
     left = days_left(key, role, SystemClock().now())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from veildesk.core.errors import ConfigInvalid, InputInvalid, KeyUnusable, VeildeskError
+from veildesk.core.errors import CannotVouch, ConfigInvalid, InputInvalid, KeyUnusable, VeildeskError
 from veildesk.notices.archive import replace_file
 from veildesk.notices.board import NEXT_KEY_FILE, TRANSITION_FILES
 from veildesk.notices.signing import sign_text
@@ -48,12 +48,13 @@ class KeyLine:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A key that is to take the place of another. `statement` is the file that both have signed."""
+    """A key that is to take the place of another. `statement` is the file that both have signed, None
+    where the old one could not."""
 
     role: str
     old: str
     fingerprint: str
-    statement: Path
+    statement: Path | None
 
 
 def transition_text(config: Config, role: str, old: str, new: str, now: int) -> str:
@@ -161,13 +162,14 @@ class KeyCare:
         """A new key for a role, certified by the present one, and a statement that both have signed.
 
         The pages show the statement and the new key at once. The configuration is not touched here, and the
-        old key stays in the home, so that mail to it can still be opened.
+        old key stays in the home, so that mail to it can still be opened. Raises `CannotVouch` before making
+        anything.
         """
         old = self._fingerprint(role)
-        await self._home.own_key(old)
-        name, address = self._config.gateway.name, self._config.gateway.address
-        user_id = f"{name} <{address}>" if role == "support" else f"{name} notices <{address}>"
-        new = await self._home.generate_key(user_id, expires=period, again=True)
+        reason = why_unusable(await self._home.own_key(old), role)
+        if reason is not None:
+            raise CannotVouch(reason)
+        new = await self._new_key(role, period)
         await self._home.certify(new, old)
         text = transition_text(self._config, role, old, new, self._now())
         folder = notices_folder(self._config)
@@ -177,6 +179,20 @@ class KeyCare:
         if role == "support":
             await asyncio.to_thread(keep_file, folder / NEXT_KEY_FILE, await self._home.export(new))
         return Replacement(role, old, new, statement)
+
+    async def replace_lost(self, period: str) -> Replacement:
+        """A new support key in the place of one that is revoked or lost.
+
+        Nothing but the next signed list of addresses vouches for it.
+        """
+        return Replacement(
+            "support", self._fingerprint("support"), await self._new_key("support", period), None
+        )
+
+    async def _new_key(self, role: str, period: str) -> str:
+        name, address = self._config.gateway.name, self._config.gateway.address
+        user_id = f"{name} <{address}>" if role == "support" else f"{name} notices <{address}>"
+        return await self._home.generate_key(user_id, expires=period, again=True)
 
     async def serve_now(self) -> None:
         """Let pages show the mail key as it is now."""

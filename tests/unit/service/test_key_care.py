@@ -211,6 +211,30 @@ def test_revocation_ends_a_key_and_the_service(lab: Lab) -> None:
     assert lines["notice"]["trouble"] is None
 
 
+def test_a_revoked_key_vouches_for_no_other_and_can_still_be_replaced(lab: Lab) -> None:
+    target = lab.root / "revocation.asc"
+    run(lab, "revocation", "support", "--out", str(target))
+    run(lab, "revoke", "support", "--certificate", str(target), "--yes")
+    before = len(listed(lab, code=11))
+    refused = run(lab, "replace", "support", "--use", code=11)
+    assert "--without-old" in refused.output
+    # Nothing was made that lies about, however often somebody tries.
+    assert len(listed(lab, code=11)) == before
+    run(lab, "replace", "notice", "--without-old", code=10)
+    path = written(lab)
+    words = ["keys", "replace", "support", "--without-old", "--use", "--json", "--config", str(path)]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)
+    assert made["statement"] is None
+    assert f'support = "{made["fingerprint"]}"' in path.read_text()
+    listing = CliRunner().invoke(main, ["keys", "list", "--json", "--config", str(path)])
+    lines = {one["role"]: one for one in json.loads(listing.stdout)["keys"]}
+    assert (lines["support"]["fingerprint"], lines["support"]["trouble"]) == (made["fingerprint"], None)
+    # Nothing says that the old key vouched for it.
+    assert board(lab).transitions == {}
+
+
 @pytest.mark.parametrize("role", ["support", "notice"])
 async def test_without_a_mail_key_nothing_runs_and_without_a_notice_key_all_but_notices(
     lab: Lab, role: str, caplog: pytest.LogCaptureFixture
