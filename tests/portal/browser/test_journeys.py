@@ -120,6 +120,21 @@ def test_back_never_loses_text_nor_sends_twice(page: Page, site: str, world: Wor
     assert len(world.spool.submissions) == 1
 
 
+def test_files_that_are_too_large_cost_no_text_and_can_be_gone_back_to(
+    page: Page, site: str, tmp_path: Path
+) -> None:
+    (tmp_path / "film.bin").write_bytes(b"x" * 30_000_000)
+    page.goto(f"{site}/en/new")
+    page.get_by_label("What happened?").fill("a long story")
+    page.get_by_label("Files (optional)").set_input_files(tmp_path / "film.bin")
+    page.get_by_role("button", name="Go on to check").click()
+    expect(page.locator("#problems")).to_contain_text("choose fewer or smaller files", timeout=60_000)
+    page.get_by_role("button", name="Go on to check").click()
+    expect(page.locator("h1")).to_have_text("Check before you send")
+    page.go_back()
+    assert page.get_by_label("What happened?").input_value().strip() == "a long story"
+
+
 def test_enter_key_and_first_button_never_send_by_accident(page: Page, site: str, world: World) -> None:
     write(page, site, "bob@posteo.net and eve@posteo.net")
     page.get_by_label("Hide bob@posteo.net").focus()
