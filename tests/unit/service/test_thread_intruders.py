@@ -186,8 +186,9 @@ def test_contacts_of_an_earlier_version_are_read() -> None:
 
 
 async def test_a_signed_mail_that_comes_weeks_later_is_told_to_be_old(house: House, lab: Lab) -> None:
-    house.clock.seconds = int(time.time()) + 6 * 86400
     raw = pgp_mail(lab, "I agree.\n")
+    # The signature was made at some moment before this one.
+    house.clock.seconds = int(time.time()) + 6 * 86400 + 3600
     (entry,) = await house.deliver(raw)
     assert not any("days ago" in notice for notice in entry.notices)
     house.clock.seconds += 20 * 86400
