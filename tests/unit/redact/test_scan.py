@@ -67,3 +67,7 @@ def test_engine_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_compiled_when_first_asked_compiles() -> None:
     assert [list(rule.search("x y", 0, 3)) for rule in RULES] == [[]] * len(RULES)
+
+
+def test_there_is_one_engine_however_it_is_asked_for() -> None:
+    assert searcher() is searcher(False) is searcher(pure=False)
