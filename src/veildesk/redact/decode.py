@@ -30,6 +30,12 @@ DOT_WORDS = (
     "tecka", "tečka", "bodka", "nokta", "点", "點", "ドット", "점", "точки", "d0t",
 )  # fmt: skip
 
+_SURE_AT_WORDS = (
+    "arobase", "chiocciola", "apenstaartje", "małpa", "malpa", "zavináč", "zavinac", "arroba", "собака", "собачка", "アットマーク", "골뱅이", "snabel-a", "krøllalfa", "klammeraffe",
+)  # fmt: skip
+"""Of these none but an address is written before a domain."""
+
+_SURE_AT = "|".join(sorted(map(re.escape, _SURE_AT_WORDS), key=len, reverse=True))
 _AT = "|".join(sorted(map(re.escape, AT_WORDS), key=len, reverse=True))
 _DOT = "|".join(sorted(map(re.escape, DOT_WORDS), key=len, reverse=True))
 
@@ -72,6 +78,7 @@ TRIGGERS: tuple[bytes, ...] = (
     *_in_rims(AT_WORDS[:-2], _RIMS),
     *_in_rims(DOT_WORDS, (*_RIMS, (" ", " "))),
     rb"\x20(?:#|@|\xef\xbc\xa0)\x20",
+    *(f" {form} ".encode() for word in _SURE_AT_WORDS for form in sorted(keywords.spellings(word))),
 )
 """Byte patterns (case matters for the first few only), one of which fires wherever something may be undone."""
 
@@ -90,6 +97,7 @@ _LEFTOVER = re.compile(
     rf"|(?P<word>(?<=\w)[ ](?:{_DOT})[ ](?=[\w-]{{2,24}}))"
     rf"|(?P<spaced>(?<=[\w.+-])[ ](?:{_AT}|\#)[ ]"
     rf"(?=[\w-]{{1,63}}(?:[ ](?:{_DOT})[ ]|[ ]?[\[({{<](?:{_DOT}|\.)[\])}}>][ ]?)[\w-]{{2,24}})"
+    rf"|(?<=[\w.+-])[ ](?:{_SURE_AT})[ ](?=[\w-]{{1,63}}(?:\.[\w-]{{1,63}}){{0,3}}\.[a-z]{{2,12}}(?![\w-]))"
     r"|(?<=[\w.+-])[ ][#@][ ](?=[\w-]{1,63}[ ]?\.[ ]?[\w-]{2,24}))",
     re.IGNORECASE,
 )

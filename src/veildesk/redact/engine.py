@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 
 from veildesk.core.finding import Finding
-from veildesk.redact import decode, joins
+from veildesk.redact import decode, gaps, joins
 from veildesk.redact.detect.catalogue import RULES, WORDED
 from veildesk.redact.masks import BLANK, MASK
 from veildesk.redact.resolve import resolve, without_masks
@@ -49,12 +49,13 @@ class Searcher:
             *triggers,
             (decode.CASED_TRIGGERS, True),
             (decode.TRIGGERS, False),
+            (gaps.TRIGGERS, True),
         )
         self.scanner: Scanner = make_scanner(self.triggers, pure=pure)
 
     def search(self, text: str, *, depth: int = 0) -> list[Finding]:
         """Findings in view offsets, overlapping ones included; `depth` counts decodings."""
-        fired, decodable = self._hits(text)
+        fired, decodable, parted = self._hits(text)
         found: list[Finding] = []
         for number, ends in fired.items():
             rule = self._rules[number]
@@ -66,10 +67,14 @@ class Searcher:
         if depth == 0:
             found.extend(joins.joined_findings(text, found, self._in_turn))
             found.extend(joins.continued(text, found))
+            for start, stop in _windows(parted, gaps.REACH, 0, len(text)):
+                found.extend(
+                    gaps.spaced_findings(text, start, stop, lambda piece: next(self._in_turn(piece)))
+                )
         return found
 
-    def _hits(self, text: str) -> tuple[dict[int, list[int]], list[int]]:
-        """Per rule and for decoding, where triggers ended, in code points."""
+    def _hits(self, text: str) -> tuple[dict[int, list[int]], list[int], list[int]]:
+        """Per rule, for decoding and for gaps, where triggers ended, in code points."""
         data = b"\n" + text.encode("utf-8", "surrogatepass") + b"\n"
         hits = self.scanner.scan(data)
         where: Mapping[int, int] | None = None
@@ -84,13 +89,14 @@ class Searcher:
                 ends[trigger] = [at]
         fired: dict[int, list[int]] = {}
         decodable: list[int] = []
+        parted = ends.pop(self._decode_from + 2, [])
         for trigger, places in ends.items():
             if trigger < self._decode_from:
                 for number in self._trigger_rules[trigger]:
                     fired[number] = places
             else:
                 decodable += places
-        return fired, decodable
+        return fired, decodable, parted
 
     def _decoded(self, text: str, start: int, stop: int, depth: int) -> Iterator[Finding]:
         """Findings that only show once leftovers of encodings are undone."""
@@ -103,7 +109,7 @@ class Searcher:
 
     def _in_turn(self, text: str) -> Iterator[list[Finding]]:
         """Findings in a short text taken as it stands: of the exact rules, then of those that go by words."""
-        fired, _ = self._hits(text)
+        fired, _, _ = self._hits(text)
         yield [
             item
             for number in sorted(fired)  # the first that fits is taken, with either engine the same

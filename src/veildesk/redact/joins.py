@@ -49,6 +49,8 @@ _STAMP = re.compile(
 
 _MIXED = re.compile(r"[0-9]|[a-z][A-Z]")
 _LEAST = 25
+_UUID = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
+_UUID_LENGTH = 36
 _LAST = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]*\Z")
 _FIRST = re.compile(r"[A-Za-z0-9]*")
 _SENTENCE = re.compile(r"(?=.*[g-z])[A-Z]?[a-z]{1,14}[.:]")
@@ -161,6 +163,8 @@ def _at_break(
         whole = "EMAIL" if is_top_level(text[:end].rpartition(".")[0].rpartition(".")[2]) else None
     if left < 2 - text[end - 1 : end].isdigit() or (whole and whole not in _OUTDONE):
         return None, newline
+    if _UUID.match(text, max(0, end - _UUID_LENGTH), end):
+        return None, newline  # whole as it is
     start, at = end - left, end
     breaks: list[tuple[int, int]] = []
     for count in range(1, _MAX_LINES + 1):

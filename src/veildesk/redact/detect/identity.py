@@ -139,7 +139,7 @@ _NAMED: tuple[tuple[str, tuple[str, ...], str, Check | None], ...] = (
     ("fiscal", ("codice fiscale",), r"[A-Za-z]{6}[0-9A-Za-z]{2}[A-Za-z][0-9A-Za-z]{2}[A-Za-z][0-9A-Za-z]{3}[A-Za-z]", None),
     ("sin", ("sin", "social insurance number"), r"[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}", sin.is_valid),
     ("medicare", ("medicare", "tax file number", "tfn"), r"[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}|[0-9]{4}[ -]?[0-9]{5}[ -]?[0-9]", None),
-    ("any", ("national id", "nationalid", "national identification", "national identity", "identity card", "id card", "identification number", "tax id", "taxid", "tax identification", "nin", "tin", "cédula", "cedula de identidad", "удостоверение личности"),
+    ("any", ("national id", "nationalid", "national identification", "national identity", "identity card", "id card", "identification number", "tax id", "taxid", "tax identification", "nin", "tin", "cédula", "cedula de identidad", "удостоверение личности", "کد ملی", "کدملی", "شماره ملی", "رقم الهوية", "الرقم القومي", "رقم الجواز", "شماره پاسپورت", "dowód osobisty", "numer dowodu", "carta d'identità", "carte d'identité", "cni", "identiteitskaart", "osobní průkaz", "číslo občanského průkazu", "посвідчення особи", "nüfus cüzdanı", "社会保障番号", "在留カード"),
      r"(?=(?:[A-Z.-]{0,4} ?[0-9]){5})[A-Z0-9](?:[.-]?[A-Z0-9]|(?<=[0-9])[ ](?=[0-9])){5,17}", None),
 ("passport", ("passport", "reisepass", "reisepassnummer", "passnummer", "pasaporte", "passeport", "passaporto", "passaporte", "paszport", "паспорт", "паспорта", "загранпаспорт", "护照", "護照", "パスポート", "여권"),
      r"[A-Z]{1,2} ?[0-9]{6,8}|[a-z]{1,2}[0-9]{6,8}|[0-9]{9}|[0-9]{2} ?[0-9]{2},? ?(?:(?:№|номер|no\.?) ?)?[0-9]{6}|[CFGHJK][0-9CFGHJKLMNPRTVWXYZ]{8}", None),

@@ -126,6 +126,9 @@ def _is_version(match: re.Match[str], text: str) -> bool:
     return _AFTER.match(text, match.end(), match.end() + 24) is not None
 
 
+_DOMAIN = re.compile(r"(?<![\w.-])(?:[\w-]+\.){2,}[a-z]{2,6}(?=[\s(\[]|\Z)")
+"""The name of a machine: "rev" in it is no revision."""
+
 _GLUED = re.compile(r"[A-Za-z]/\Z|(?<![A-Za-z])[vV]\.?\Z|[A-Za-z0-9]-\Z|\.so\.?\Z")
 _RANGE = re.compile(r"-(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
 _AFTER = re.compile(
@@ -148,7 +151,11 @@ def _said(head: str) -> bool | None:
             return nearest[1]
     if _PROGRAM.search(head):
         return True
+    if "." in head:
+        head = _DOMAIN.sub(" ", head)
     for word in reversed(_TOKEN.findall(head)):
+        if word in "vV" and not head.rstrip(" \t:=(\"'").endswith(word):
+            continue  # of "-v2c" or "-v": says nothing of what comes later
         if _VERSION.fullmatch(word):
             return True
         if _ADDRESS.fullmatch(word):

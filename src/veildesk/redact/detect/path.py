@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from veildesk.core.finding import Finding
 from veildesk.redact.rule import Rule, finding, pattern_search
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "SHARED"]
 
 _BASES = (
     r"(?:(?:(?<![0-9A-Za-z])(?:[A-Za-z]:|/(?:mnt/|cygdrive/)?[a-z](?=/)|/[A-Z]:))?(?<!\w)?[\\/]{1,4}"
@@ -27,7 +27,7 @@ _USER = re.compile(
     rf"{_BASES}(?P<sep>[\\/]{{1,4}})(?:(?P<spaced>[^\\/\n\r\t:*?\"<>|\ue000,;()\[\]{{}}]{{1,60}}?)(?=[\\/]|(?<=\w)>|(?<=\w)\")|(?P<names>(?-i:{_CAPITAL}(?: {_CAPITAL}){{1,2}}))(?=[\r\n]|\Z)|(?P<plain>[^\\/\s:*?\"<>|'`,;()\[\]{{}}，。；、）】]{{1,60}}))",
     re.IGNORECASE,
 )
-_SHARED = frozenset(
+SHARED = frozenset(
     [
         "public",
         "default",
@@ -104,7 +104,7 @@ def _user(match: re.Match[str], text: str) -> Iterator[Finding]:
     else:
         start = match.start(name)
     value = value.rstrip(".,;:!?")
-    if not value or value.lower() in _SHARED or value.startswith(("%", "$", "{")):
+    if not value or value.lower() in SHARED or value.startswith(("%", "$", "{")):
         return
     yield finding(start, start + len(value), "PATH_USER", "path", 0.95)
 
@@ -123,7 +123,7 @@ _TILDE = re.compile(r"(?<![\w/.~])~(?P<name>[a-z][a-z0-9._-]{1,31})/", re.IGNORE
 
 
 def _tilde(match: re.Match[str], text: str) -> Iterator[Finding]:
-    if match["name"].lower() not in _SHARED:
+    if match["name"].lower() not in SHARED:
         yield finding(match.start("name"), match.end("name"), "PATH_USER", "tilde", 0.8)
 
 
@@ -135,7 +135,7 @@ _ENV = re.compile(
 def _env(match: re.Match[str], text: str) -> Iterator[Finding]:
     value = match["name"].rstrip(".:)")
     if (
-        value.lower() not in _SHARED
+        value.lower() not in SHARED
         and value.lower() not in ("true", "false", "null", "none", "required", "unknown", "missing")
         and not value.startswith(("$", "%", "{", "["))
     ):

@@ -18,7 +18,7 @@ from veildesk.redact.rule import Rule, before, finding, keyword_search
 __all__ = ["RULES"]
 
 _BIRTH = (
-    "date of birth", "dateofbirth", "dob", "d.o.b.", "birth date", "birthdate", "birthday", "born on", "born", "geburtsdatum", "geboren am", "geboren", "geburtstag", "fecha de nacimiento",
+    "bday", "date of birth", "dateofbirth", "dob", "d.o.b.", "birth date", "birthdate", "birthday", "born on", "born", "geburtsdatum", "geboren am", "geboren", "geburtstag", "fecha de nacimiento",
     "nacido el", "nacida el", "nací el", "date de naissance", "né le", "née le", "data de nascimento", "nascido em", "nascida em", "data di nascita", "nato il", "nata il", "data urodzenia",
     "geboortedatum", "födelsedatum", "fødselsdato", "syntymäaika", "datum narození", "doğum tarihi", "дата рождения", "день рождения", "родился", "родилась", "дата народження",
     "出生日期", "生日", "出生于", "生年月日", "생년월일",
@@ -28,7 +28,7 @@ _MONTH = r"[^\W\d_]{3,12}\.?"
 _YEAR = r"(?:19|20)[0-9]{2}"
 _DATE = re.compile(
     r"[\"']?(?:[ \t]{0,2}[:=：]|[ ](?:is|was|ist|es|è|é|est|это)(?=[ ])|是|は)?[ \t\"'(]{0,3}(?P<date>"
-    rf"[0-9]{{1,2}}[./-][0-9]{{1,2}}[./-](?:{_YEAR}|[0-9]{{2}}(?![0-9]))|{_YEAR}[./-][0-9]{{1,2}}[./-][0-9]{{1,2}}|{_YEAR}[ ]?[年년][ ]?[0-9]{{1,2}}[ ]?[月월][ ]?[0-9]{{1,2}}[ ]?[日일]?"
+    rf"(?<=:){_YEAR}[01][0-9][0-3][0-9]|[0-9]{{1,2}}[./-][0-9]{{1,2}}[./-](?:{_YEAR}|[0-9]{{2}}(?![0-9]))|{_YEAR}[./-][0-9]{{1,2}}[./-][0-9]{{1,2}}|{_YEAR}[ ]?[年년][ ]?[0-9]{{1,2}}[ ]?[月월][ ]?[0-9]{{1,2}}[ ]?[日일]?"
     rf"|[0-9]{{1,2}}(?:\.|st|nd|rd|th|º)?[ ](?:de[ ]|of[ ])?{_MONTH}[ ,]{{1,2}}(?:de[ ])?{_YEAR}|{_MONTH}[ ][0-9]{{1,2}}(?:st|nd|rd|th)?,?[ ]{_YEAR})(?![0-9A-Za-z])(?![./:-][0-9])",
     re.IGNORECASE,
 )

@@ -40,7 +40,7 @@ _WEAK = (
     "звонок", "номер", "号码", "號碼", "致电", "拨打", "回电", "联系", "appeler", "appelez", "numéro", "ligue", "ligar", "chiamare", "chiamami", "zadzwoń", "bel", "zavolejte",
 )  # fmt: skip
 _STRONG_WORD = Keyword(
-    rf"(?<![^\W\d_])(?:{keywords.pattern(_STRONG)})(?:\w{{0,3}}(?![^\W\d_])|(?<=[\u0e00-\uffdc]))"
+    rf"(?<![^\W\d_\u2e80-\uffdc])(?:{keywords.pattern(_STRONG)})(?:\w{{0,3}}(?![^\W\d_])|(?<=[\u0e00-\uffdc]))"
 )
 _WEAK_WORD = Keyword(rf"(?<![^\W\d_])(?:{keywords.pattern(_WEAK)})(?:(?![^\W\d_])|(?<=[\u0e00-\uffdc]))")
 _OTHER = re.compile(

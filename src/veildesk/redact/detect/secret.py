@@ -23,7 +23,7 @@ from veildesk.redact.keyword import Keyword
 from veildesk.redact.masks import BLANK
 from veildesk.redact.rule import Rule, finding, keyword_search, keyword_searches, pattern_search
 
-__all__ = ["EQUALS", "IS", "PLACEHOLDER", "RULES", "random_looking"]
+__all__ = ["CODE", "EQUALS", "IS", "PLACEHOLDER", "RULES", "random_looking"]
 
 EQUALS = (
     r"(?:(?<=[A-Za-z])>(?=[^\s<>]{3,100}</)|</(?:key|name)>\s{0,8}<(?:string|value)>|[\"'](?:[ \t]+\w{1,20}=[\"'][^\"'\n]{0,40}[\"']){0,3}[ \t]+value="
@@ -83,7 +83,7 @@ _STRONG = re.compile(
 )
 
 
-_CODE = re.compile(
+CODE = re.compile(
     r"(?:[A-Za-z_$]\w*(?:\.|->|::))+[A-Za-z_]\w*(?:[(\[]|\Z)|[a-z_]\w*\(\)?[;,]?\Z|(?:process|os|sys|self|this|config|settings|env|req|request|args|opts|options)\.[\w.]+\Z"
 )
 """A call, a member or a variable of a program, which stands for a value and is none."""
@@ -98,7 +98,7 @@ def _password(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[
         return
     if match["suffix"] and not random_looking(value):
         return
-    if _CODE.match(value) and not quoted:
+    if CODE.match(value) and not quoted:
         return
     if text[max(0, head.start() - 3) : head.start()].upper() == "TO_" or (not explicit and value[0] == "*"):
         return
@@ -116,7 +116,7 @@ def _password(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[
 def _password_about(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Finding]:
     """Some words stand between ("password for the wallet: X"), so the value must look like one."""
     start, end, value, _ = _value(match)
-    if len(value) < 5 or not _STRONG.match(value) or PLACEHOLDER.fullmatch(value) or _CODE.match(value):
+    if len(value) < 5 or not _STRONG.match(value) or PLACEHOLDER.fullmatch(value) or CODE.match(value):
         return
     if not re.match(r"//|https?:|[0-9]{1,3}\Z|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}:[0-9]{2}|0x", value):
         yield finding(start, end, "PASSWORD", "password-about", 0.7)
@@ -146,7 +146,7 @@ def _near_value(match: re.Match[str]) -> Iterator[Finding]:
     if (
         _COMMON.match(value)
         or PLACEHOLDER.fullmatch(value)
-        or _CODE.match(value)
+        or CODE.match(value)
         or re.search(r"[.][ ]", match["between"])
     ):
         return
@@ -182,7 +182,7 @@ def _as_search(text: str, start: int, end: int) -> Iterator[Finding]:
 def _as(match: re.Match[str], text: str) -> Iterator[Finding]:
     """A value that stands before its word: "I typed X as the password"."""
     value = match["value"].rstrip(".,;:)]}")
-    if len(value) >= 4 and _STRONG.match(value) and not (PLACEHOLDER.fullmatch(value) or _CODE.match(value)):
+    if len(value) >= 4 and _STRONG.match(value) and not (PLACEHOLDER.fullmatch(value) or CODE.match(value)):
         yield finding(match.start("value"), match.start("value") + len(value), "PASSWORD", "as-password", 0.7)
 
 
@@ -194,7 +194,7 @@ def _in_brackets(head: re.Match[str], match: re.Match[str], text: str) -> Iterat
     if (
         len(value) > 5
         and _STRONG.match(value)
-        and not (PLACEHOLDER.fullmatch(value) or _COMMON.match(value) or _CODE.match(value))
+        and not (PLACEHOLDER.fullmatch(value) or _COMMON.match(value) or CODE.match(value))
     ):
         yield finding(match.start("value"), match.end("value"), "PASSWORD", "in-brackets", 0.6)
 
@@ -209,7 +209,7 @@ def _asked(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Fin
     """The answer to a question for a password, alone on the next line."""
     value = match["value"].rstrip(".,;:)]}")
     if _CHOSEN.fullmatch(value) and not (
-        PLACEHOLDER.fullmatch(value) or _COMMON.match(value) or _CODE.match(value)
+        PLACEHOLDER.fullmatch(value) or _COMMON.match(value) or CODE.match(value)
     ):
         yield finding(match.start("value"), match.start("value") + len(value), "PASSWORD", "asked", 0.6)
 
@@ -250,7 +250,7 @@ def _mail_pair(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 def _paired(match: re.Match[str]) -> Iterator[Finding]:
     value = match["value"].rstrip(".,;:)]}")
-    if len(value) < 4 or not _STRONG.match(value) or PLACEHOLDER.fullmatch(value) or _CODE.match(value):
+    if len(value) < 4 or not _STRONG.match(value) or PLACEHOLDER.fullmatch(value) or CODE.match(value):
         return
     if not re.match(
         r"//|https?:|0x|[0-9.:/-]+\Z|[A-Za-z_]{2,20}=|\+?[0-9][0-9 ()-]{6,}|[\w.+-]+@[\w-]+\.", value
@@ -339,7 +339,7 @@ def _api_key(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[F
     if (
         PLACEHOLDER.fullmatch(value)
         or not random_looking(value)
-        or (_CODE.match(value) and not _drawn_part(value))
+        or (CODE.match(value) and not _drawn_part(value))
     ):
         return
     run = re.match(r"[A-Za-z0-9_+/=.~:%-]+", value)

@@ -22,7 +22,7 @@ from veildesk.redact.detect import keywords
 from veildesk.redact.keyword import Keyword
 from veildesk.redact.rule import Rule, finding, pattern_search
 
-__all__ = ["RULES"]
+__all__ = ["FUNCTION", "RULES", "gap_ok", "list_words", "plain_word"]
 
 _MIN_BARE = 9
 _MIN_CUED = 4
@@ -36,7 +36,7 @@ _GAP = re.compile(
     r"[\s\d.,;:=)(\]\[\"'`´“”„«»>#*|/\\=_–—·•、，。；：+-]{1,14}|(?:\\n|\\t|<br ?/?>|&nbsp;)?(?:[\s\d.,;:\"'>-]|\\n|\\t|\\\"){0,12}"
 )
 _CUE = Keyword(keywords.SEED)
-_FUNCTION = frozenset(
+FUNCTION = frozenset(
     [
         "the",
         "a",
@@ -140,7 +140,7 @@ _FUNCTION = frozenset(
 )
 
 
-def _plain(word: str) -> str:
+def plain_word(word: str) -> str:
     """A word as the lists are compared: lower case, accents apart from their letters removed."""
     if word.isascii():
         return word.lower()
@@ -149,12 +149,12 @@ def _plain(word: str) -> str:
 
 
 @cache
-def _lists() -> dict[str, int]:
+def list_words() -> dict[str, int]:
     """Plain word -> bit set of the lists that hold it; the Han lists have single characters."""
     lists: dict[str, int] = {}
     for number, language in enumerate(sorted(Mnemonic.list_languages())):
         for word in Mnemonic(language).wordlist:
-            lists[_plain(word)] = lists.get(_plain(word), 0) | 1 << number
+            lists[plain_word(word)] = lists.get(plain_word(word), 0) | 1 << number
     return lists
 
 
@@ -172,15 +172,15 @@ def _words(text: str, start: int, end: int, lists: dict[str, int]) -> Iterator[t
     for match in _TOKEN.finditer(text, start, end):
         span = match.span()
         if held is not None:
-            both = lists.get(_plain(text[held[0] : held[1]] + match[0]), 0)
-            apart = bits & lists.get(_plain(match[0]), 0)
+            both = lists.get(plain_word(text[held[0] : held[1]] + match[0]), 0)
+            apart = bits & lists.get(plain_word(match[0]), 0)
             if both and not apart and _CUT.fullmatch(text, held[1], span[0]):
                 yield held[0], span[1]
                 held = None
                 continue
             yield held
             held = None
-        bits = lists.get(_plain(match[0]), 0)
+        bits = lists.get(plain_word(match[0]), 0)
         if text[span[1] : span[1] + 1] in ("\n", "\r", "=") or (
             bits == 0 and text[span[1] : span[1] + 1] == " "
         ):
@@ -213,7 +213,7 @@ def _stretches(text: str, start: int, end: int, least: int) -> Iterator[tuple[in
     """
     for _ in range(_LONGEST):  # a window may begin inside a word
         start -= start > 0 and text[start - 1].isalpha()
-    lists = _lists()
+    lists = list_words()
     at = text.find("\n", start, end)
     while at >= 0:
         if _word_broken(text, at, lists):
@@ -225,7 +225,7 @@ def _stretches(text: str, start: int, end: int, least: int) -> Iterator[tuple[in
         words = token.findall(text[start:end].lower())
     else:
         token = _TOKEN
-        words = list(map(_plain, token.findall(text, start, end)))
+        words = list(map(plain_word, token.findall(text, start, end)))
     known = bytes([word in lists for word in words])
     if any(words[at] + words[at + 1] in lists for at in map(_start, _AMONG.finditer(known))):
         yield start, end  # a space cuts a list word in two
@@ -258,7 +258,7 @@ def _word_broken(text: str, newline: int, lists: dict[str, int]) -> bool:
     left = _LAST_WORD.search(text[low:newline])
     gap = _BREAK.match(text, low + left.end("word")) if left else None
     right = _TOKEN.match(text, gap.end()) if gap else None
-    return bool(left and right and _plain(left["word"] + right[0]) in lists)
+    return bool(left and right and plain_word(left["word"] + right[0]) in lists)
 
 
 _NO_WORD = re.compile(
@@ -270,19 +270,19 @@ _LAST_WORD = re.compile(rf"(?P<word>{_TOKEN.pattern})=?\r?\Z")
 
 
 def _word_runs(text: str, start: int, end: int) -> Iterator[Finding]:
-    lists = _lists()
+    lists = list_words()
     run: list[tuple[int, int]] = []
     kinds = shape = 0
     for span in _words(text, start, end, lists):
         word = text[span[0] : span[1]]
-        bits = lists.get(word) or lists.get(_plain(_CUT.sub("", word)), 0)
+        bits = lists.get(word) or lists.get(plain_word(_CUT.sub("", word)), 0)
         if not bits:
             if run:
                 yield from _judged(text, run)
                 run = []
             continue
         case = _case(word)
-        if run and bits & kinds and case == shape and _gap_ok(text, run[-1][1], span[0]):
+        if run and bits & kinds and case == shape and gap_ok(text, run[-1][1], span[0]):
             kinds &= bits
             run.append(span)
             continue
@@ -298,7 +298,7 @@ def _case(word: str) -> int:
     return 1 if word.isupper() else 2
 
 
-def _gap_ok(text: str, start: int, end: int) -> bool:
+def gap_ok(text: str, start: int, end: int) -> bool:
     """Whether what stands between two words can stand inside a phrase; a colon after a word cannot."""
     return (
         end - start <= _MAX_GAP and text[start] not in ":：=" and _GAP.fullmatch(text, start, end) is not None
@@ -317,7 +317,7 @@ def _judged(text: str, run: list[tuple[int, int]]) -> Iterator[Finding]:
             return
     elif len(set(words)) < 6 and len(run) < 12 and not _cued(text, run[0][0]):
         return
-    if sum(word in _FUNCTION for word in words) * 3 > len(words):
+    if sum(word in FUNCTION for word in words) * 3 > len(words):
         return
     yield finding(_numbered(text, run), run[-1][1], "SEED", "bip39", 0.95)
 
@@ -334,6 +334,8 @@ def _numbered(text: str, run: list[tuple[int, int]]) -> int:
 
 def _late(text: str, run: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Drop words of a sentence before the phrase, if the gap behind them is of another kind."""
+    if _NUMBER.search(text[max(0, run[0][0] - 6) : run[0][0]]):
+        return run  # the first word has its number
     middle = len(run) // 2
     usual = re.sub(r"\d+", "0", text[run[middle - 1][1] : run[middle][0]])
     for count in range(1, 4):
@@ -387,15 +389,15 @@ _LABELLED = re.compile(
 
 def _labelled(match: re.Match[str], text: str) -> Iterator[Finding]:
     """Words that stand each behind a label and a number ("word 1: ...")."""
-    lists = _lists()
+    lists = list_words()
     words = re.split(_NEXT_LABEL, match["words"], flags=re.IGNORECASE)
-    if sum(_plain(word) in lists for word in words) * 5 >= len(words) * 4:
+    if sum(plain_word(word) in lists for word in words) * 5 >= len(words) * 4:
         yield finding(match.start("words"), match.end("words"), "SEED", "labelled", 0.95)
 
 
 def _han_runs(text: str, start: int, end: int) -> Iterator[Finding]:
     """Chinese phrases written without gaps: only after a word that announces one."""
-    lists = _lists()
+    lists = list_words()
     for cue in _CUE.finditer(text, start, end):
         run = re.compile(r"[\s:：是为為\"'“「]{0,6}(?P<han>[\u4e00-\u9fff]{11,26})(?![\u4e00-\u9fff])").match(
             text, cue.end()
@@ -417,12 +419,12 @@ def _unknown(text: str, start: int, end: int) -> Iterator[Finding]:
             continue
         words = [word.lower() for word in _TOKEN.findall(match["run"])]
         upper = sum(word[0].isupper() for word in _TOKEN.findall(match["run"]))
-        lists = _lists()
-        known = sum(_plain(word) in lists for word in words)
+        lists = list_words()
+        known = sum(plain_word(word) in lists for word in words)
         if (
             len(words) >= 11
             and known * 4 < len(words) * 3
-            and not any(word in _FUNCTION for word in words)
+            and not any(word in FUNCTION for word in words)
             and upper in (0, len(words))
         ):
             yield finding(match.start("run"), match.end("run"), "SEED", "phrase-word", 0.8)
@@ -445,7 +447,7 @@ def _other_lists(text: str, start: int, end: int) -> Iterator[Finding]:
                 len(part) == _MONERO
                 and part[-1] in part[:-1]
                 and len(set(part)) >= 23
-                and not _FUNCTION.intersection(part)
+                and not FUNCTION.intersection(part)
             ):
                 yield finding(
                     match.start() + spans[at][0],
@@ -473,15 +475,18 @@ def _is_share(words: list[str]) -> bool:
         len(words) in _SHARES
         and all(4 <= len(word) <= 8 for word in words)
         and len(set(words)) >= len(words) - 2
-        and not _FUNCTION.intersection(words)
+        and not FUNCTION.intersection(words)
     )
 
 
 _LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
 _LABELS = "(?:word|wort|слово|Слово|palabra|mot|palavra|parola|słowo|slovo|kelime|seed|mnemonic|phrase|单词|词|단어|単語)".encode()
 _SEP = rb"(?:[\s,;.)>\"'|*/\\n_-]{1,5}|[\s.)\"',]{1,4}[0-9]{1,2}[\s.):-]{1,3})"
+_NUMBERED = (
+    rb"[0-9][.):|]{0,2}[ \t]{0,3}[a-z]{3,8}[ \t|]{1,14}[0-9]{1,2}[.):|]{0,2}[ \t|]{0,3}[a-z]{3,8}[^a-z]"
+)
 RULES = (
-    Rule("bip39", (rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}"),
+    Rule("bip39", (_NUMBERED, rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}"),
          _long_runs, back=420, ahead=420),
     Rule("other-lists", (rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}"),
          _other_lists, back=420, ahead=420),
