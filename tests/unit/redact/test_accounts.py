@@ -1,4 +1,4 @@
-"""Accounts, names of logins and messengers, codes given once, shared links, and values with a gap: made at run time."""
+"""Accounts, names people go by, codes given once, shared links, values with a gap: made at run time."""
 
 from __future__ import annotations
 
@@ -106,6 +106,8 @@ _HIDDEN: tuple[tuple[str, _Maker, str], ...] = (
     ("sorry for the gap: ", _extended, ""),
     ("on the plate:\n", _columns, "\nwhat now?"),
     ("seed phrase: ", _mistyped, ""),
+    ("master fingerprint ", lambda rng: rng.randbytes(4).hex(), ""),
+    ("cookie value Fe26.2*", lambda rng: "*".join(text(rng, 43) for _ in range(4)), ""),
     ("adresse : ", lambda rng: f"{_name(rng)} arobase orange.fr", ", merci"),
 )
 

@@ -254,10 +254,22 @@ def _sent(match: re.Match[str], text: str) -> Iterator[Finding]:
         )
 
 
+_ORIGIN = re.compile(
+    r"(?:\b(?:(?:master|root|wallet)[ _-]?(?:key[ _-]?)?(?:fingerprint|fp)|xfp|mfp)[\"']?[ \t]{0,2}[:= ][ \t]{0,2}[\"']?|\[(?=[0-9a-f]{8}/[0-9]{1,4}['h]/))(?P<value>[0-9a-f]{8})(?![0-9a-z])",
+    re.IGNORECASE,
+)
+
+
+def _origin(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """The fingerprint of a wallet's first key (BIP-32, BIP-380), the same in all its files."""
+    yield finding(match.start("value"), match.end("value"), "XPUB", "key-origin", 0.8)
+
+
 RULES = (
+    Rule("key-origin", (rb"\[[0-9a-f]{8}/[0-9]", rb"fingerprint", rb"[^a-z][mx]fp[^a-z]", rb"(?:master|root)[ _-]fp"), pattern_search(_ORIGIN, _origin), back=24, ahead=24),
     Rule("account-number", (rb"[^0-9a-z.,+/-][0-9]{16}[^0-9a-z]", rb"[^0-9a-z.,+/-][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[^0-9a-z]"), keyword_search(_ACCOUNT, _SIXTEEN, _sixteen), back=100, ahead=2),
     Rule("app-password", (rb"[^A-Za-z0-9_-](?:[a-z]{4} ){3}[a-z]{4}[^A-Za-z0-9_-]", rb"[^A-Za-z0-9_-](?:[a-z]{4}-){3}[a-z]{4}[^A-Za-z0-9_-]"), pattern_search(_FOURS, _fours), back=24, ahead=2, cased=True),
     Rule("voucher", keywords.triggers(_VOUCHER_WORDS), keyword_search(_VOUCHER, _VOUCHER_CODE, _voucher), back=34, ahead=24),
-    Rule("one-time-code", (*keywords.triggers([word for word in _ONCE_WORDS if word not in ("tan", "otp")]), rb"[^a-z]tan[^a-z]", rb"[^a-z]otp[^a-z]"), keyword_search(_ONCE, _ONCE_CODE, _once), back=34, ahead=24),
+    Rule("one-time-code", (*keywords.triggers([word for word in _ONCE_WORDS if word not in ("tan", "otp", "login code")]), rb"login[ -]code", rb"[^a-z]tan[^a-z]", rb"[^a-z]otp[^a-z]"), keyword_search(_ONCE, _ONCE_CODE, _once), back=34, ahead=24),
     Rule("one-time-code", (rb"code [a-z]", "(?:код|código) ".encode(), rb"kod [a-z]", rb"codice "), pattern_search(_SENT, _sent), back=10, ahead=90),
 )  # fmt: skip

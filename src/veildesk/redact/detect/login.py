@@ -174,7 +174,7 @@ def _found(match: re.Match[str], text: str) -> Iterator[Finding]:
 _LOGGED = Keyword(
     r"(?:\b(?:password|publickey|keyboard-interactive(?:/pam)?|none|gssapi-with-mic|hostbased|certificate) for (?:invalid user |illegal user )?(?=[^\s]{2,64} from )"
     r"|\b(?:invalid|illegal|authenticating|authorized|unknown|from) user:? (?=[^\s]{2,64} (?:from|port|[0-9\[])|[\"'])[\"']?|\b(?:session (?:opened|closed)|failed|denied|failure|succeeded|rejected) for user:? [\"'<]?|\bsession [0-9a-z]{1,8} of user |\b(?:for|of|to) (?:the )?(?:user|account):? (?:[\"'<]|(?=[\w.@-]{2,64}\())|\bby (?=[\w.-]{2,32}\(uid=)"
-    r"|\buser(?:name)?=<|\b(?:imap|pop3|lmtp|submission|managesieve|smtp|auth|passwd-file|sql|ldap|pam)(?:-login)?\((?=[^\s(),]{2,80}[,)])"
+    r"|\buser=<|\b(?:imap|pop3|lmtp|submission|managesieve|smtp|auth|passwd-file|sql|ldap|pam)(?:-login)?\((?=[^\s(),]{2,80}[,)])"
     r"|\bsasl_username=|\bruser=|\bacct=\"?|\b(?:pptp|ipsec|openvpn|l2tp|eap|radius|chap|pap)[ -](?:user|login|username)[: =]{1,2}[\"'<]?"
     r"|\blogin (?:failed|attempt|succeeded|successful|from user)(?: for|:)? (?:user )?[\"'<]?|\bprincipal(?: name)?[ ]?[:=][ ]?[\"']?)"
 )
@@ -235,7 +235,7 @@ _BLOCK = re.compile(r"(?:^|(?<=\n))[> \t]*(?i:host|match|hostname|identityfile|p
 
 
 def _setting(match: re.Match[str], text: str) -> Iterator[Finding]:
-    """ "User X" on a line of its own: in a block for a host, or between the lines of POP3 (RFC 1939)."""
+    """ "User X" on a line of its own: in a block for a host, or between the lines of POP3."""
     near = text[max(0, match.start() - 300) : match.end() + 200]
     if _BLOCK.search(near) or re.match(r"\s*(?:PASS|pass|\+OK)[ ]", text[match.end() : match.end() + 12]):
         yield from _found(match, text)
@@ -305,7 +305,7 @@ def _said(head: re.Match[str], match: re.Match[str], text: str) -> Iterator[Find
         weak = not made and not beside and match["quote"] == "" and name[0].isupper() and " " in match["gap"]
         if made or beside or (whole and not weak):
             yield finding(low, high, "NAME", "login-word", 0.7)
-    elif beside or (
+    elif (beside and (made or head[0].lower() != "user")) or (
         made
         and head[0].lower() != "user"
         and not re.match(r"v?[0-9]+(?:[._-][0-9]+)*\Z", name)
@@ -330,7 +330,7 @@ def _two_lines(match: re.Match[str], text: str) -> Iterator[Finding]:
 
 RULES = (
     Rule("login", (rb"password for ", rb"publickey for ", rb"interactive for ", rb"/pam for ", rb"none for ", rb"mic for ", rb"certificate for ", rb" user ", rb" user: ", rb"(uid=".replace(b"(", b"\\("),
-                   rb"user=<", rb"username=<", rb"imap\(", rb"pop3\(", rb"lmtp\(", rb"submission\(", rb"imap-login\(", rb"managesieve\(", rb"for account ", rb"sasl_username=", rb"ruser=", rb"acct=", rb"-user ", rb"-login ", rb"login failed",
+                   rb"user=<", rb"imap\(", rb"pop3\(", rb"lmtp\(", rb"submission\(", rb"imap-login\(", rb"managesieve\(", rb"for account ", rb"sasl_username=", rb"ruser=", rb"acct=", rb"-user ", rb"-login ", rb"login failed",
                    rb"login attempt", rb"login succe", rb"principal"),
          keyword_search(_LOGGED, _LOGGED_NAME, _logged), back=44, ahead=40),
     Rule("login", (rb" : tty=", rb" : user not", rb" : command not", rb" : a password", rb" incorrect password"), pattern_search(_SUDO, _found), back=84, ahead=20),
@@ -345,7 +345,7 @@ RULES = (
     Rule("login-domain", (rb"account domain", rb"user domain", rb"logon domain", rb"userdomain", rb"target domain", rb"subject domain", "kontodomäne".encode()), pattern_search(_DOMAIN, _domain), back=70, ahead=110),
     Rule("login-domain", (rb"[a-z0-9]\\[a-z]",), pattern_search(_DOWNLEVEL, _downlevel), back=20, ahead=50),
     Rule("sid", (rb"s-1-(?:5-21|12-1)-[0-9]",), pattern_search(_SID, _sid), back=14, ahead=60),
-    Rule("login-word", (*keywords.triggers([word for word in _WORDS if word not in ("user", "login")]), rb"user[\"'`]?[ \t]{0,3}[:=>]", rb"login[\"'`]?[ \t]{0,3}[:=>]", rb"user is ", rb"login is ", rb"login [a-z]", rb"user [a-z]"),
+    Rule("login-word", (*keywords.triggers([word for word in _WORDS if word not in ("user", "login", "login name")]), rb"user[\"'`]?[ \t]{0,3}[:=>]", rb"login[\"'`]?[ \t]{0,3}[:=>]", rb"user is ", rb"login is ", rb"login [a-z]", rb"user [a-z]"),
          keyword_search(_WORD, _VALUE, _said), back=34, ahead=24),
     Rule("two-lines", (rb"auth-user-pass", rb"auth\.txt", rb"pass\.txt", rb"passwd\.txt", rb"password\.txt", rb"login\.conf", rb"credentials?\.txt", rb"creds", rb"up\.txt"), pattern_search(_PAIR, _two_lines), back=24, ahead=200),
 )  # fmt: skip

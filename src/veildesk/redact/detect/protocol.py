@@ -53,6 +53,12 @@ _CREDENTIAL = re.compile(
 )
 
 
+_SEALED = re.compile(
+    r"(?<![A-Za-z0-9])(?:Fe26\.[12]\*[^\s\"',;<>\ue000]{60,4000}|AQ\.Ab8RN6[A-Za-z0-9_-]{30,100}|st\.[0-9a-f-]{24,36}\.[0-9a-f]{32}\.[0-9a-f]{32})(?![A-Za-z0-9])"
+)
+"""Sealed sessions and keys whose parts are apart by marks of their own."""
+
+
 def _secret(type_: str, name: str) -> Callable[[re.Match[str], str], Iterator[Finding]]:
     def judge(match: re.Match[str], text: str) -> Iterator[Finding]:
         group = "value" if "value" in match.re.groupindex else 0
@@ -74,5 +80,6 @@ RULES = (
     Rule("stored-password", (rb"\$apr1\$", rb"\{(?:ssha|sha|smd5|md5|crypt|pbkdf2|argon2|blf-crypt|plain|cleartext|cram-md5|scram)"), pattern_search(_STORED, _secret("PASSWORD", "stored")), back=12, ahead=320),
     Rule("vnc", (rb"vncpasswd", rb"-passwd ", rb"storepasswd"), pattern_search(_VNC, _secret("PASSWORD", "command")), back=80, ahead=70),
     Rule("ntlm", (rb"ntlm [a-z0-9+/]{12}", rb"negotiate [a-z0-9+/]{12}"), pattern_search(_NTLM, _secret("BEARER", "ntlm")), back=40, ahead=8000),
+    Rule("sealed", (rb"fe26\.[12]\*", rb"aq\.ab8rn6", rb"[^a-z0-9]st\.[0-9a-f]{8}"), pattern_search(_SEALED, _secret("API_TOKEN", "sealed")), back=50, ahead=4000),
     Rule("macaroon", (rb"0201036c6e64", rb"macaroon"), pattern_search(_CREDENTIAL, _secret("BEARER", "macaroon")), back=20, ahead=4000),
 )  # fmt: skip
