@@ -204,11 +204,11 @@ _STATES = re.compile(
 )
 
 RULES = (
-    Rule("handle", (rb"[^a-z0-9_.@/+-]@[a-z][a-z0-9_.]{3}",), pattern_search(_AT, _at), back=8, ahead=34),
+    Rule("handle", (*(mark + b"@" for mark in (b"\\ ", b"\\(", b":", b"\n", b'"', b"'", b">", b",", b"\\[", "：".encode(), "，".encode(), "（".encode())),), pattern_search(_AT, _at), back=8, ahead=34),
     Rule("handle-link", (rb"t\.me/", rb"telegram\.me/", rb"telegram\.dog/", rb"tg://resolve", rb"matrix\.to/", rb"keybase\.io/", rb"threema\.id/", rb"instagram\.com/", rb"facebook\.com/", rb"vk\.com/", rb"wa\.me/", rb"twitter\.com/", rb"x\.com/", rb"m\.me/"),
          pattern_search(_LINK, _link), back=30, ahead=130),
     Rule("threema-id", (rb"threema",), pattern_search(_THREEMA, _threema), back=8, ahead=80),
     Rule("handle-tag", keywords.triggers(("discord", "дискорд", "signal", "сигнал", "battle", "steam")), keyword_search(_TAGS, _TAG, _tag), back=24, ahead=4),
-    Rule("handle-word", (*keywords.triggers(("wechat", "微信", "weixin", "skype", "скайп", "line id", "kakao", "카톡", "wickr", "snapchat", "keybase", "telegram", "телеграм")), rb"[^a-z0-9](?:qq|icq|kik|tg)[^a-z0-9]", "[тТ]г ".encode()),
+    Rule("handle-word", (*keywords.triggers(("wechat", "微信", "weixin", "skype", "скайп", "line id", "kakao", "카톡", "wickr", "snapchat", "keybase", "telegram", "телеграм")), rb"icq[ :=]", rb" kik[ :=]", rb" tg[ :=]", rb"\ntg[ :=]", rb"qq ?[:=]", "QQ号".encode(), "QQ：".encode(), "[тТ]г ".encode()),
          keyword_search(_CALLED, _IDENT, _ident), back=24, ahead=4),
 )  # fmt: skip

@@ -132,12 +132,12 @@ _SHORT = ("sn", "s/n", "serial")
 RULES = (
     Rule("serial", (*keywords.triggers([word for word in _SERIAL_WORDS if word not in _SHORT and "serial" not in word]), rb"serial", rb"[^a-z]s/?n[ :#=]"), keyword_search(_SERIAL, _SERIAL_VALUE, _serial), back=34, ahead=24),
     Rule("serial", (rb"devices attached",), pattern_search(_ADB, _adb), back=30, ahead=500),
-    Rule("syncthing", (rb"-[A-Z2-7]{7}-[A-Z2-7]{7}-[A-Z2-7]{7}-[A-Z2-7]{7}-",), pattern_search(_SYNC, _sync), back=66, ahead=40, cased=True),
-    Rule("device-id", (rb"00[-:]0[1-4][-:][0-9a-f]{2}[-:][0-9a-f]{2}[-:][0-9a-f]{2}[-:]",), pattern_search(_DUID, _whole), back=20, ahead=60),
+    Rule("syncthing", (rb"-[A-Z2-7]{7}-[A-Z2-7]{7}-",), pattern_search(_SYNC, _sync), back=66, ahead=66, cased=True),
+    Rule("device-id", (rb"00-0[1-4]-[0-9a-f]{2}-", rb"00:0[1-4]:[0-9a-f]{2}:",), pattern_search(_DUID, _whole), back=20, ahead=60),
     Rule("device-id", (rb"wwn", rb"wwid"), pattern_search(_WWN, _whole), back=8, ahead=90),
     Rule("key-content", (rb"key content", rb"contenu de la cl", rb"contenido de la clave", rb"contenuto chiave", "schlüsselinhalt".encode(), "SCHLÜSSELINHALT".encode(), "одержимое ключа".encode(), "关键内容".encode(), rb"sleutelinhoud"),
          pattern_search(_KEY_CONTENT, _key_content), back=30, ahead=110),
-    Rule("ssid", (rb"ssid", rb"network[ _]name", rb"netzwerkname", rb"wlan[ -]name", rb"wi-?fi[ -]name", rb"wlan show profile", rb"connect(?:ed|ing)? to [\"']", "имя сети".encode(), rb"nombre de (?:la )?red", "nom du réseau".encode()),
+    Rule("ssid", (rb"ssid", rb"network[ _]name", rb"netzwerkname", rb"wlan[ -]name", rb"wi-?fi[ -]name", rb"wlan show profile", rb"connect to ", rb"connected to ", rb"connecting to ", "имя сети".encode(), rb"nombre de (?:la )?red", "nom du réseau".encode()),
          pattern_search(_SSID, _ssid), back=60, ahead=80),
     Rule("device-name", (rb"device[ _-]?name", "gerätename".encode(), "стройств".encode(), rb"dispositivo", rb"appareil", "设备名称".encode()), pattern_search(_DEVICE, _device), back=34, ahead=70),
 )  # fmt: skip
