@@ -13,8 +13,8 @@ import click
 from veildesk.cli.options import config_option, json_option
 from veildesk.cli.output import fail, print_checks, print_json, print_table, worst_exit
 from veildesk.cli.service_run import run_service
+from veildesk.cli.spool import ask_gateway
 from veildesk.core.errors import FolderUnusable, VeildeskError
-from veildesk.ops.control import ask
 from veildesk.service.config import load_config
 from veildesk.service.routing import check_backends
 
@@ -107,16 +107,7 @@ def check_config(config_file: Path, as_json: bool) -> None:
 @json_option
 def status(config_file: Path, as_json: bool) -> None:
     """Ask the running gateway how it is."""
-    try:
-        config = load_config(config_file, os.environ)
-    except VeildeskError as error:
-        fail(error, as_json)
-    try:
-        answer = ask(config.gateway.state_dir / "control", {"command": "status"})
-    except (OSError, TimeoutError, ValueError):
-        click.echo("No gateway answers on its control socket. Start it with 'veildesk run'.", err=True)
-        sys.exit(3)
-    result = answer["result"]
+    result = ask_gateway(config_file, {"command": "status"}, as_json)
     if as_json:
         print_json(result)
     else:

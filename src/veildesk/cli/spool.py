@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from veildesk.cli.options import Commands, config_option, json_option
 from veildesk.cli.output import fail, print_json, print_table
-from veildesk.core.errors import VeildeskError
+from veildesk.core.errors import GatewayAway, VeildeskError
 from veildesk.core.work import Reason, State
 from veildesk.ops.control import ask
 from veildesk.service.config import load_config
@@ -127,9 +128,10 @@ def ask_gateway(config_file: Path, request: dict[str, Any], as_json: bool) -> An
     try:
         answer = ask(config.gateway.state_dir / "control", request)
     except (OSError, TimeoutError, ValueError):
-        click.echo("No gateway answers on its control socket. Start it with 'veildesk run'.", err=True)
-        sys.exit(3)
+        fail(GatewayAway(), as_json)
     if not answer["ok"]:
-        click.echo(answer["error"], err=True)
+        said, hint = answer["error"], answer.get("hint", "")
+        body = {"error": "refused", "message": said, "detail": "", "hint": hint}
+        click.echo(json.dumps(body) if as_json else f"{said}\n{hint}".rstrip(), err=True)
         sys.exit(int(answer.get("exit", 1)))
     return answer["result"]

@@ -22,6 +22,7 @@ __all__ = [
     "EngineUnavailable",
     "FilesUnavailable",
     "FolderUnusable",
+    "GatewayAway",
     "InputInvalid",
     "GnuPGUnusable",
     "KeyAbsent",
@@ -104,6 +105,15 @@ class FolderUnusable(ConfigInvalid):
     code = "folder-unusable"
     public = "The gateway's folder cannot be written."
     hint = "Give --dir a folder on a disk with room that this user may write."
+
+
+class GatewayAway(VeildeskError):
+    """No gateway answers on its control socket."""
+
+    code = "gateway-away"
+    public = "No gateway answers on its control socket."
+    exit_code = 3
+    hint = "Start it with 'veildesk run', or run this as its user."
 
 
 class SystemRefused(VeildeskError):
