@@ -247,6 +247,8 @@ def _address(text: str, start: int, end: int) -> bool:
     """Whether a joined mail address can be one: a true top-level domain, and no decorator of a program."""
     if re.search(r"\.\r?\n[> \t]*[A-Z][a-z]+\Z", text[start:end]):
         return False  # a sentence ended there
+    if re.match(r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}\r?\n", text[start:end]):
+        return False  # a row of a table ended there
     top = re.split(r"[.@]|=?\r?\n[> \t]*", text[start:end])[-1]
     return (is_top_level(top) or top.endswith("]")) and text[end : end + 1] != "("
 

@@ -106,6 +106,8 @@ _HIDDEN: tuple[tuple[str, _Maker, str], ...] = (
     ("sorry for the gap: ", _extended, ""),
     ("on the plate:\n", _columns, "\nwhat now?"),
     ("seed phrase: ", _mistyped, ""),
+    ("paid with ", lambda rng: "lnbc2500u1" + text(rng, 240, "qpzry9x8gf2tvdw0s3jn54khce6mua7l"), " today"),
+    ("用户名", lambda rng: "li" + text(rng, 3, _LOW) + "88", "，谢谢"),
     ("master fingerprint ", lambda rng: rng.randbytes(4).hex(), ""),
     ("cookie value Fe26.2*", lambda rng: "*".join(text(rng, 43) for _ in range(4)), ""),
     ("adresse : ", lambda rng: f"{_name(rng)} arobase orange.fr", ", merci"),

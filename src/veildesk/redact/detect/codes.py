@@ -219,7 +219,9 @@ _ONCE_WORDS = (
     "código de verificación", "código de confirmación", "código de acceso", "code de vérification", "code de confirmation", "code sms", "codice di verifica", "código de verificação", "kod weryfikacyjny", "verificatiecode", "doğrulama kodu", "doğrulama kodum", "код подтверждения", "код из смс", "смс-код", "проверочный код", "код підтвердження",
     "验证码", "驗證碼", "校验码", "認証コード", "確認コード", "인증번호", "인증 코드", "رمز التحقق", "کد تایید", "کد تأیید", "सत्यापन कोड", "ओटीपी",
 )  # fmt: skip
-_ONCE = Keyword(rf"(?<![^\W\d_\u2e80-\uffdc])(?:{keywords.pattern(_ONCE_WORDS)})(?![^\W\d_\u2e80-\uffdc])")
+_ONCE = Keyword(
+    rf"(?<![^\W\d_\u2e80-\uffdc])(?:{keywords.pattern(_ONCE_WORDS)})(?:(?<=[\u2e80-\uffdc])|(?![^\W\d_\u2e80-\uffdc]))"
+)
 _ONCE_CODE = re.compile(
     r"(?P<between>[^\n0-9.!?;\ue000]{0,32}?)(?<![0-9A-Za-z.,+/#-])(?:[A-Z]-)?(?P<code>[0-9]{4,8}|[0-9]{3}[ -][0-9]{3})(?![0-9A-Za-z]|[.,:/-][0-9]|[ ]?(?:min|sec|second|hour|stund|byte|%|€|\$|times|mal\b))"
 )
@@ -265,7 +267,19 @@ def _origin(match: re.Match[str], text: str) -> Iterator[Finding]:
     yield finding(match.start("value"), match.end("value"), "XPUB", "key-origin", 0.8)
 
 
+_INVOICE = re.compile(
+    r"(?<![A-Za-z0-9])ln(?:bc|tb|bcrt|tbs)[0-9]{0,12}[munp]?1[02-9ac-hj-np-z]{100,2000}(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+
+
+def _invoice(match: re.Match[str], text: str) -> Iterator[Finding]:
+    """A Lightning invoice (BOLT 11): it names the node that asks for money."""
+    yield finding(match.start(), match.end(), "WALLET", "invoice", 0.95)
+
+
 RULES = (
+    Rule("invoice", (rb"lnbc", rb"lntb"), pattern_search(_INVOICE, _invoice), back=8, ahead=2040),
     Rule("key-origin", (rb"\[[0-9a-f]{8}/[0-9]", rb"fingerprint", rb"[^a-z][mx]fp[^a-z]", rb"(?:master|root)[ _-]fp"), pattern_search(_ORIGIN, _origin), back=24, ahead=24),
     Rule("account-number", (rb"[^0-9a-z.,+/-][0-9]{16}[^0-9a-z]", rb"[^0-9a-z.,+/-][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[^0-9a-z]"), keyword_search(_ACCOUNT, _SIXTEEN, _sixteen), back=100, ahead=2),
     Rule("app-password", (rb"[^A-Za-z0-9_-](?:[a-z]{4} ){3}[a-z]{4}[^A-Za-z0-9_-]", rb"[^A-Za-z0-9_-](?:[a-z]{4}-){3}[a-z]{4}[^A-Za-z0-9_-]"), pattern_search(_FOURS, _fours), back=24, ahead=2, cased=True),

@@ -20,7 +20,7 @@ _SERIAL_WORDS = (
     "серийный номер", "серийник", "серійний номер", "序列号", "序列號", "シリアル番号", "シリアルナンバー", "일련번호", "الرقم التسلسلي", "service tag", "asset tag", "system uuid", "hardware uuid", "ioplatformuuid", "ioplatformserialnumber", "provisioning udid", "chip id", "ecid",
 )  # fmt: skip
 _SERIAL = Keyword(
-    rf"(?<![^\W\d_\u2e80-\uffdc])(?:{keywords.pattern(_SERIAL_WORDS)})(?![^\W\d_\u2e80-\uffdc])"
+    rf"(?<![^\W\d_\u2e80-\uffdc])(?:{keywords.pattern(_SERIAL_WORDS)})(?:(?<=[\u2e80-\uffdc])|(?![^\W\d_\u2e80-\uffdc]))"
 )
 _SERIAL_VALUE = re.compile(
     r"(?:[ ]?\((?:system|tray|board)\))?[\"'\])]{0,2}[ \t.]{0,24}(?:[:=：#]|(?<=[ \t])(?:is|ist|es|est|è|é|это|lautet)[ ]|[是は은는])?[ \t]{0,24}[\"'<\[(]{0,2}"

@@ -274,7 +274,7 @@ _WORDS = (
     "اسم المستخدم", "نام کاربری", "उपयोगकर्ता नाम", "användarnamn", "brugernavn", "brukernavn", "uživatelské jméno", "felhasználónév", "nume utilizator",
 )  # fmt: skip
 _WORD = Keyword(
-    rf"(?<![^\W\d_\u2e80-\uffdc])(?<![/.$-])(?:{keywords.pattern(_WORDS)})(?![^\W\d_\u2e80-\uffdc])"
+    rf"(?<![^\W\d_\u2e80-\uffdc])(?<![/.$-])(?:{keywords.pattern(_WORDS)})(?:(?<=[\u2e80-\uffdc])|(?![^\W\d_\u2e80-\uffdc]))"
 )
 _VALUE = re.compile(
     r"(?P<before>[\"'`]?)(?P<gap>[ \t]{0,3}(?:[:=：]|=>|>)[ \t]{0,3}|[ \t]{1,2}(?:(?:is|was|ist|lautet|est|es|è|é|to|jest|—|-)[ \t]{1,2})?|(?<=[\u2e80-\uffdc])[是为はが은는]?[ ]?)(?P<quote>[\"'`“„«]?)"

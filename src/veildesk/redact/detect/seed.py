@@ -482,9 +482,7 @@ def _is_share(words: list[str]) -> bool:
 _LETTER = rb"(?:[a-z]|[\xc3-\xf4][\x80-\xbf]{1,3})"
 _LABELS = "(?:word|wort|слово|Слово|palabra|mot|palavra|parola|słowo|slovo|kelime|seed|mnemonic|phrase|单词|词|단어|単語)".encode()
 _SEP = rb"(?:[\s,;.)>\"'|*/\\n_-]{1,5}|[\s.)\"',]{1,4}[0-9]{1,2}[\s.):-]{1,3})"
-_NUMBERED = (
-    rb"[0-9][.):|]{0,2}[ \t]{0,3}[a-z]{3,8}[ \t|]{1,14}[0-9]{1,2}[.):|]{0,2}[ \t|]{0,3}[a-z]{3,8}[^a-z]"
-)
+_NUMBERED = rb"[0-9][ \t.):|]{0,4}[a-z]{3,8}[ \t|]{1,14}[0-9]{1,2}[ \t.):|]{0,4}[a-z]{3,8}[^a-z]"
 RULES = (
     Rule("bip39", (_NUMBERED, rb"[^a-z\x80-\xff](?:[a-z\x80-\xff]{3,}" + _SEP + rb"){8}", rb"(?:[a-z\x80-\xff]{3,20} ){4}[a-z\x80-\xff]{1,20}=?\r?\n[> ]{0,4}[a-z\x80-\xff]{1,20}(?: [a-z\x80-\xff]{3,20}){4}"),
          _long_runs, back=420, ahead=420),
