@@ -102,7 +102,7 @@ async def test_what_was_merged_goes_and_stays_each_for_itself(desk: ZnunyDesk) -
     """Agents' answers of the merged ticket too; what is left over would be read as the other's."""
     mine, theirs = fresh(), fresh()
     first = await desk.backend.deliver(entry(mine, f"question {mine}"))
-    second = await desk.backend.deliver(entry(theirs, f"question {theirs}"))
+    await desk.backend.deliver(entry(theirs, f"question {theirs}"))
     await desk.answer(mine, f"answer {mine}")
     await desk.answer(theirs, f"answer {theirs}")
     # Merging is told apart from writing by the second in which it happened.
@@ -111,8 +111,9 @@ async def test_what_was_merged_goes_and_stays_each_for_itself(desk: ZnunyDesk) -
     assert await desk.backend.erase(first.ref, mine) is Erased.GONE
     assert desk.leftovers(f" {mine}".encode()) == 0
     assert desk.leftovers(f"answer {theirs}".encode())
-    third = fresh()
+    third, theirs = fresh(), fresh()
     await desk.backend.deliver(entry(third, f"question {third}"))
+    second = await desk.backend.deliver(entry(theirs, f"question {theirs}"))
     await desk.answer(third, f"answer {third}")
     await asyncio.to_thread(desk.server.sql, "select pg_sleep(3)")
     await desk.merge(third, theirs)
