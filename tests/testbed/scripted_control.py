@@ -49,7 +49,7 @@ class ScriptedControl:
         """Return when a command starting with `word` was received that often."""
         async with self.seen:
             await asyncio.wait_for(
-                self.seen.wait_for(lambda: sum(c.startswith(word) for c in self.commands) >= times), 8
+                self.seen.wait_for(lambda: sum(c.startswith(word) for c in self.commands) >= times), 60
             )
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
