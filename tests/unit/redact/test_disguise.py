@@ -135,6 +135,22 @@ def test_no_type_leaks_through(disguise: Callable[[str, random.Random], str]) ->
     assert leaks == []
 
 
+_FOLLOWS = (
+    ". Thanks a lot", "! Yes", "? No", "; next", "。谢谢", "。 谢谢", ") ok", ", and more", ": so", "... well", '" he said',
+    "' she said", ">", "]", "}. And", " - ok", " — ok", ".\nNext", ". Ошибка",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("follows", _FOLLOWS)
+def test_whatever_follows_a_value_hides_no_less(follows: str) -> None:
+    leaks = []
+    for sample in [*every(1), *named(1)]:
+        text = sample.head + sample.value + follows
+        if not _covered(text, len(sample.head), len(sample.head) + len(sample.value)):
+            leaks.append(f"{sample.type}: {text[-80:]!r}")
+    assert leaks == []
+
+
 def test_breaks_at_any_place_leak_next_to_nothing() -> None:
     """What is known by a word alone and broken in its last characters cannot always be told from a new word."""
     rng = random.Random("any place")

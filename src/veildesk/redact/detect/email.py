@@ -18,7 +18,7 @@ from veildesk.redact.rule import Rule, finding
 __all__ = ["RULES"]
 
 _DOMAIN = re.compile(
-    r"(?P<gap> ?)@(?P<gap2> ?)(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|[\u3002\uff0e] ?)){1,8}(?P<tld>xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})"
+    r"(?P<gap> ?)@(?P<gap2> ?)(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?[.\u3002\uff0e]){1,8}(?P<tld>xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})"
     r"|\[(?:IPv6:)?[0-9A-Fa-f:.]{3,45}\]|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![0-9A-Za-z_-])",
     re.IGNORECASE,
 )
