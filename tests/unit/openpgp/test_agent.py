@@ -130,6 +130,7 @@ async def test_keys_with_a_passphrase_are_left_to_gpg(gpg: GnuPGEngine, lab: Lab
 
 
 async def test_an_agent_of_another_user_is_not_spoken_to(gpg: GnuPGEngine) -> None:
+    assert await gpg.agent_keygrips()  # which starts it, if nothing did before
     path = await gpg.agent_socket()
     with pytest.raises(PermissionError):
         connect_agent(path, user=os.getuid() + 1)
