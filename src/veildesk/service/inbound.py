@@ -11,9 +11,8 @@ import dataclasses
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
-from veildesk.attachments.finish import finish
 from veildesk.core.contact import Contact, decode_contact, encode_contact
 from veildesk.core.encoding import decode_entry, encode_entry
 from veildesk.core.envelope import split_envelope
@@ -28,60 +27,34 @@ from veildesk.core.limits import Limits
 from veildesk.core.message import Attachment, OpenedMessage
 from veildesk.core.portal_entry import decode_numbering, decode_portal_entry, encode_numbering
 from veildesk.core.ports import Backend, Cleaned, Cleaner, Clock, Engine, Spool
-from veildesk.core.submission import Channel, PortalEntry, dedup_key
-from veildesk.core.ticket import Deletion, Erased, File, TicketEntry
+from veildesk.core.submission import Channel, dedup_key
+from veildesk.core.ticket import Deletion, Erased, TicketEntry
 from veildesk.core.work import Reason, State, Work
-from veildesk.mail.charset import clean_text
-from veildesk.mail.quotes import divide
 from veildesk.mail.reply_address import ReplyAddresses
 from veildesk.openpgp.off_loop import off_loop
-from veildesk.redact.apply import redact_text
 from veildesk.redact.rules import RuleSet
 from veildesk.service.config import NOTICE_QUEUE, QueueConfig
 from veildesk.service.delete_command import is_delete_command
 from veildesk.service.dispatch import Dispatch
 from veildesk.service.erasure import place_in, split_place
 from veildesk.service.hand_over import HandOver
+from veildesk.service.inbound_item import Item, clean_entry, needed
 from veildesk.service.known_keys import KnownKeys
 from veildesk.service.letters import KEPT_NOTE
 from veildesk.service.mail_reader import MailReader, unknown_signers
-from veildesk.service.protection import aged_notices, mail_notices, protection_line
+from veildesk.service.protection import aged_notices
 from veildesk.service.trust import Learned, Trust, also_received, signers
 from veildesk.service.turns import Turns
 from veildesk.service.unopened import unopened_contact, unopened_entry
 from veildesk.spool.crashpoint import crashpoint
 
-__all__ = ["INBOUND", "Inbound", "Item"]
+__all__ = ["INBOUND", "Inbound"]
 
-_T = TypeVar("_T")
 INBOUND: Final = ("open", "normalise", "redact", "deliver")
 _STRAY = (
     "This mail answers an earlier ticket, but comes from another address or is not signed with that "
     "ticket's key, so it is a ticket of its own."
 )
-_QUOTED = "Quoted text of earlier messages at the end was left out."
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One message on its way in. Each stage returns a copy with one more field filled.
-
-    `fresh` says that its ticket came with it and that the store holds nothing else of it yet.
-    """
-
-    work: Work
-    raw: bytes = field(repr=False)
-    message: OpenedMessage | None = field(default=None, repr=False)
-    portal: PortalEntry | None = field(default=None, repr=False)
-    learned: Learned | None = field(default=None, repr=False)
-    before: Contact | None = field(default=None, repr=False)
-    files: tuple[Cleaned, ...] = field(default=(), repr=False)
-    entry: TicketEntry | None = field(default=None, repr=False)
-    numbering: MaskNumbering | None = field(default=None, repr=False)
-    extension: str = ""
-    remarks: tuple[str, ...] = ()
-    waits: bool = False
-    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +127,7 @@ class Inbound:
             uploads = tuple(Attachment(n, t, c) for n, t, c in item.portal.attachments)
             numbering = decode_numbering(item.portal.numbering) if item.portal.numbering else None
             return dataclasses.replace(item, files=await self._clean(uploads), numbering=numbering)
-        message = _needed(item.message)
+        message = needed(item.message)
         if item.work.queue == NOTICE_QUEUE and self.subscribe is not None and await self.subscribe(message):
             # It was no request for help; nothing of it is kept.
             await self.spool.erase(item.work.ticket_id)
@@ -201,7 +174,7 @@ class Inbound:
         """Mask what an agent need not see, with the same masks as earlier in this ticket."""
         numbering = item.numbering or await self._numbering(item)
         entry = await asyncio.to_thread(
-            _clean_entry, item, numbering, self.replies, self._rules(item.work.queue)
+            clean_entry, item, numbering, self.replies, self._rules(item.work.queue)
         )
         return dataclasses.replace(item, files=(), entry=entry, numbering=numbering)
 
@@ -213,9 +186,9 @@ class Inbound:
 
     async def deliver(self, item: Item) -> Item:
         """Seal the clean entry, say that delivery is about to happen, and deliver."""
-        entry = _needed(item.entry)
+        entry = needed(item.entry)
         ticket_parts: dict[str, bytes | None] = {
-            "numbering": json.dumps(encode_numbering(_needed(item.numbering))).encode()
+            "numbering": json.dumps(encode_numbering(needed(item.numbering))).encode()
         }
         learned = item.learned or Learned(None)
         if item.message is not None and item.before is not None:
@@ -399,74 +372,6 @@ class Inbound:
                 await self.spool.retry(row.message_id)
 
 
-def _clean_entry(
-    item: Item, numbering: MaskNumbering, replies: ReplyAddresses, rules: RuleSet
-) -> TicketEntry:
-    """Redact text, subject, file names and text files. Runs in a thread: it is CPU work."""
-    counts: dict[str, int] = {}
-    kept = item.portal.kept if item.portal else ()
-    own_words = item.portal.own_words if item.portal else ()
-    confirmed = item.portal.confirmed if item.portal else ()
-
-    def mask(text: str) -> str:
-        masked = redact_text(
-            replies.cut(text), numbering, rules=rules, own_words=own_words, kept=kept, confirmed=confirmed
-        )
-        for name, count in masked.counts.items():
-            counts[name] = counts.get(name, 0) + count
-        return masked.text
-
-    message = item.message
-    if item.portal is not None:
-        counts.update(item.portal.counts)
-    own, left_out = (
-        (clean_text(item.portal.text), ()) if item.portal else _own_text(_needed(message), item.before)
-    )
-    text = mask(own)
-    subject = mask(message.subject) if message else ""
-    files, notices = _finished(item.files, mask)
-    notices = [*item.remarks, *left_out, *notices]
-    if message is not None:
-        notices += mail_notices(message)
-    return TicketEntry(
-        thread=item.work.ticket_id,
-        key=item.work.message_id,
-        subject=subject or "Support request",
-        text=text,
-        queue=item.work.queue,
-        topic=item.portal.topic if item.portal else "",
-        language=item.portal.language if item.portal else "",
-        protection=protection_line(message, item.before, item.learned.contact if item.learned else None),
-        removed=counts,
-        notices=tuple(notices),
-        files=tuple(files),
-    )
-
-
-def _own_text(message: OpenedMessage, before: Contact | None) -> tuple[str, tuple[str, ...]]:
-    """The text without the quotation at its end that only repeats what the ticket holds already."""
-    sections = divide(message.text) if before is not None and not message.automatic else None
-    if sections is None or not sections.quoted or not sections.own:
-        return message.text, ()
-    signature = f"\n\n-- \n{sections.signature}" if sections.signature else ""
-    return sections.own + signature, (_QUOTED,)
-
-
-def _finished(cleaned: Sequence[Cleaned], mask: Callable[[str], str]) -> tuple[list[File], list[str]]:
-    """Files as agents get them, and a line for each that was left out or lost something."""
-    files, notices = [], []
-    for one in cleaned:
-        done = finish(one, mask)
-        if done.content is None:
-            notices.append(f"Attachment {done.name} not passed on: {done.refused}")
-            continue
-        kind = "text/plain" if done.text else done.media_type
-        files.append(File(done.name, kind, done.content))
-        if done.removed:
-            notices.append(f"Removed from {done.name}: {', '.join(done.removed)}")
-    return files, notices
-
-
 async def _encoded(entry: TicketEntry) -> bytes:
     size = len(entry.text) + sum(len(file.content) for file in entry.files)
     return await off_loop(size, lambda: encode_entry(entry))
@@ -480,9 +385,3 @@ def _same_person(message: OpenedMessage, before: Contact) -> bool:
     known = {before.address.lower(), before.author.lower() or before.address.lower()}
     authors = {(one or "").lower() for one in (message.from_address, message.outer_from)}
     return authors <= known and (message.reply_address or "").lower() == before.address.lower()
-
-
-def _needed(value: _T | None) -> _T:
-    if value is None:
-        raise LookupError("a stage ran before the one it builds on")
-    return value
