@@ -33,6 +33,8 @@ async def gateway(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *COMMAND, "run", "--config", str(folder / "veildesk.toml"),
         stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, cwd="/",
+        # Tests that run under nohup hand on that SIGHUP is ignored, and the gateway would respect it.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )  # fmt: skip
     await _until(process, b"ready parts=")
     yield process
