@@ -18,6 +18,7 @@ from veildesk.redact.rule import Rule, finding
 __all__ = ["RULES"]
 
 _TOKEN = re.compile(r"[^\W\d_]+")
+_ASCII_TOKEN = re.compile(r"[a-z]+")
 _ROW = re.compile(rb"(?=(\x01{2,24}(?:\x00\x01{1,24}){1,2}))")
 _LEAST, _MOST = 12, 26
 _CONTEXT = 60
@@ -26,11 +27,17 @@ _CONTEXT = 60
 def _runs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Spans of rows of words of which one or two are in no list."""
     lists = list_words()
-    spans = [match.span() for match in _TOKEN.finditer(text, start, end)]
-    words = [plain_word(text[a:b]) for a, b in spans]
-    known = bytes(word in lists for word in words)
+    piece = text[start:end]
+    if piece.isascii():
+        words = _ASCII_TOKEN.findall(piece.lower())
+    else:
+        words = list(map(plain_word, _TOKEN.findall(piece)))
+    known = bytes([word in lists for word in words])
+    rows = list(_ROW.finditer(known))
+    # Places are looked up only where there is a row: most prose has none.
+    spans = [match.span() for match in _TOKEN.finditer(text, start, end)] if rows else []
     done = -1
-    for row in _ROW.finditer(known):
+    for row in rows:
         first, last = row.span(1)
         if first <= done or not _LEAST <= last - first <= _MOST:
             continue
