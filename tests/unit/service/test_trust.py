@@ -13,6 +13,7 @@ import pytest
 from testbed.house import SUPPORT, USER, House, mail, pgp_mail
 from testbed.openpgp_lab import Lab
 from veildesk.core.contact import Contact, KnownKey, Provenance, decode_contact
+from veildesk.core.message import OpenedMessage, Scope, Signature, Verdict
 from veildesk.core.ports import CertificateStatus
 from veildesk.openpgp.key_index import index_of
 from veildesk.service import trust
@@ -333,3 +334,17 @@ async def test_a_published_key_that_did_not_sign_is_not_taken_for_who_signed(
     await house.answer(entry.thread, ANSWER)
     assert (await contact_of(house, entry.thread)).certificate is None
     assert b"auto-replied" in house.sent()[0]
+
+
+@pytest.mark.parametrize("signed", [True, False])
+async def test_an_answer_in_the_clear_goes_where_a_signature_vouches_for(house: House, signed: bool) -> None:
+    """Whoever carries a signed mail may write another Reply-To into its header, which is not signed."""
+    made = Signature(Verdict.VALID, "A" * 40, "A" * 40, Scope.WHOLE, True)
+    message = OpenedMessage(
+        from_address=USER, reply_address="mallory@example.net", signatures=(made,) if signed else ()
+    )
+    learned = await trust.Trust(house.engine, KnownKeys(), house.inbound.replies, house.clock).learn(
+        message, None
+    )
+    assert learned.contact is not None
+    assert learned.contact.address == (USER if signed else "mallory@example.net")
